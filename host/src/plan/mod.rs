@@ -1,0 +1,5 @@
+//! What will be done: the plan of one run of one export, complete, serialisable, secret-free.
+
+mod types;
+
+pub use types::*;

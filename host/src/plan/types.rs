@@ -1,0 +1,439 @@
+//! The plan's data: what `rivet plan -o` seals and `rivet apply` runs.
+
+use std::collections::BTreeMap;
+
+use arrow_schema::SchemaRef;
+use rivet_sdk::{
+    Condition, Error, ExportRequest, OnUnrepresentable, Relation, Result, SessionPolicy, TypeMapping, WantedType,
+};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The version of the plan's JSON this host writes.
+pub const PLAN_VERSION: u32 = 1;
+
+/// One run of one export. Nothing is left to decide: its chunks, columns, settings and names
+/// are final. Secrets are absent; `*_env` and `*_file` references stand unexpanded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// [`PLAN_VERSION`] of the host that wrote it.
+    pub plan_version: u32,
+    /// Unique to this run: a ULID.
+    pub run_id: String,
+    /// The export's configured name.
+    pub export: String,
+    /// When the plan was made: RFC 3339, UTC.
+    pub created_at: String,
+    /// Where rows come from.
+    pub source: SourceSpec,
+    /// What is read.
+    pub relation: Relation,
+    /// The output columns, in order.
+    pub columns: Vec<PlannedColumn>,
+    /// Conditions that hold for every chunk.
+    #[serde(default)]
+    pub conditions: Vec<Condition>,
+    /// Columns the rows of a chunk are sorted by.
+    #[serde(default)]
+    pub order_by: Vec<String>,
+    /// At least one; disjoint, and together every row.
+    pub chunks: Vec<Chunk>,
+    /// How the chunks were found, and why so.
+    pub strategy: Strategy,
+    /// What the chunks share.
+    pub consistency: Consistency,
+    /// What becomes of values that the Arrow type cannot hold.
+    pub on_unrepresentable: OnUnrepresentable,
+    /// How parts are written.
+    pub output: OutputSpec,
+    /// Where parts are written.
+    pub destination: DestinationSpec,
+    /// How hard the run may work.
+    pub execution: Execution,
+}
+
+impl Plan {
+    /// The hash of the plan's content, as `sha256:` and 64 hex digits.
+    pub fn id(&self) -> Result<String> {
+        let json = serde_json::to_vec(self).map_err(|error| Error::internal(format!("plan to JSON: {error}")))?;
+        let hex: String = Sha256::digest(&json).iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(format!("sha256:{hex}"))
+    }
+
+    /// The schema the source must deliver for every chunk: source names, source order.
+    pub fn source_schema(&self) -> Result<SchemaRef> {
+        let mappings: Vec<TypeMapping> = self.columns.iter().map(|column| column.mapping.clone()).collect();
+        rivet_sdk::schema_of(&mappings)
+    }
+
+    /// The statement that reads one chunk.
+    pub fn request(&self, chunk: &Chunk) -> ExportRequest {
+        ExportRequest {
+            relation: self.relation.clone(),
+            columns: self
+                .columns
+                .iter()
+                .map(|column| rivet_sdk::ColumnRequest { name: column.mapping.name.clone(), wanted: column.wanted })
+                .collect(),
+            exclude: Vec::new(),
+            columns_complete: true,
+            conditions: self.conditions.iter().chain(&chunk.condition).cloned().collect(),
+            order_by: self.order_by.clone(),
+            limit: None,
+            batch: rivet_sdk::BatchLimits { rows: self.execution.batch_rows, bytes: self.execution.batch_bytes },
+            session: self.execution.session,
+            on_unrepresentable: self.on_unrepresentable,
+            max_value_bytes: self.execution.max_value_bytes,
+        }
+    }
+
+    /// The folder, relative to the destination, that holds this run's plan, reports and
+    /// manifest.
+    pub fn control_prefix(&self) -> String {
+        format!("_rivet/{}/{}/", self.export, self.run_id)
+    }
+}
+
+/// Where rows come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceSpec {
+    /// The plugin's name.
+    pub plugin: String,
+    /// Its options as configured, secrets by reference only.
+    pub options: serde_json::Value,
+    /// The database's own id, against which a resumed or applied plan is checked.
+    pub identity: String,
+    /// Product and version, for people.
+    pub product: String,
+}
+
+/// One output column.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedColumn {
+    /// The source side.
+    pub mapping: TypeMapping,
+    /// The name in the file (`columns.rename`).
+    pub output_name: String,
+    /// The user's override.
+    #[serde(default)]
+    pub wanted: Option<WantedType>,
+}
+
+/// A disjoint slice of the relation: one query, one attempt at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chunk {
+    /// Its position in the plan.
+    pub index: u32,
+    /// What selects it, beyond the plan's own conditions; None selects everything.
+    #[serde(default)]
+    pub condition: Option<Condition>,
+    /// Estimated rows.
+    #[serde(default)]
+    pub estimated_rows: Option<u64>,
+}
+
+/// How the chunks were found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Strategy {
+    /// `none`, `range`, `keyset`, `native` or `days`.
+    pub name: String,
+    /// The key's columns, where there is a key.
+    #[serde(default)]
+    pub key: Vec<String>,
+    /// Why this strategy, in one line.
+    pub reason: String,
+    /// How boundaries were found: `histogram of 101 bounds`.
+    #[serde(default)]
+    pub method: String,
+}
+
+/// What the chunks of a run share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Consistency {
+    /// All chunks see one read point.
+    Snapshot,
+    /// Each chunk is consistent in itself.
+    PerChunk,
+}
+
+/// How parts are written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OutputSpec {
+    /// The file format and its options.
+    pub format: Format,
+    /// The codec and its level.
+    pub compression: Compression,
+    /// A part that would grow beyond this is ended and another begun.
+    #[serde(default)]
+    pub max_file_size_bytes: Option<u64>,
+    /// Write no part at all for an export without rows.
+    #[serde(default)]
+    pub skip_empty: bool,
+    /// Add `_rivet_exported_at` with this instant, in microseconds since 1970 UTC.
+    #[serde(default)]
+    pub exported_at_us: Option<i64>,
+    /// Add `_rivet_row_hash`.
+    #[serde(default)]
+    pub row_hash: bool,
+}
+
+/// The file format and its options.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "snake_case")]
+pub enum Format {
+    /// Apache Parquet.
+    Parquet(ParquetSpec),
+    /// Comma-separated values.
+    Csv(CsvSpec),
+}
+
+/// Parquet options, resolved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ParquetSpec {
+    /// When a row group ends.
+    pub row_groups: RowGroups,
+    /// Target bytes of a data page before compression.
+    pub page_size_bytes: usize,
+    /// None decides per column from its data; Some forces it for all.
+    #[serde(default)]
+    pub dictionary: Option<bool>,
+    /// Columns with a bloom filter (output names).
+    #[serde(default)]
+    pub bloom_filters: Vec<String>,
+    /// How fine statistics are.
+    pub statistics: Statistics,
+    /// Columns the file is declared to be sorted by (output names).
+    #[serde(default)]
+    pub sorting: Vec<String>,
+}
+
+/// When a row group ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RowGroups {
+    /// After this many rows.
+    Rows(usize),
+    /// Once its encoded and buffered data reaches about this many bytes.
+    Bytes(usize),
+}
+
+/// How fine Parquet statistics are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum Statistics {
+    None,
+    Chunk,
+    Page,
+}
+
+/// CSV options, resolved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CsvSpec {
+    /// Between fields; one ASCII character.
+    pub delimiter: char,
+    /// Around fields; one ASCII character.
+    pub quote: char,
+    /// Whether every value is quoted, or only those that need it.
+    pub quote_all: bool,
+    /// What NULL looks like; never quoted. A value equal to it is quoted.
+    pub null: String,
+    /// Whether the first line holds the names.
+    pub header: bool,
+    /// `\r\n` (RFC 4180) or `\n`.
+    pub line_ending: String,
+}
+
+/// A codec and its level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compression {
+    /// Which.
+    pub codec: Codec,
+    /// The codec's own level; None is its default here (zstd 3, gzip 6).
+    #[serde(default)]
+    pub level: Option<i32>,
+}
+
+/// Compression codecs. `Lz4` is Parquet's LZ4_RAW.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum Codec {
+    None,
+    Snappy,
+    Gzip,
+    Lz4,
+    Zstd,
+}
+
+/// Where parts are written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DestinationSpec {
+    /// `local`, `stdout`, or a plugin's name.
+    pub plugin: String,
+    /// Its options as configured, secrets by reference, its path or prefix cut before the
+    /// first token.
+    pub options: serde_json::Value,
+    /// The expanded rest of the path, relative to the destination: empty, or ends with `/`.
+    pub data_prefix: String,
+    /// What becomes of earlier runs' parts.
+    pub write_mode: WriteMode,
+    /// How parts are checked at commit.
+    pub verify: Verify,
+}
+
+/// What becomes of earlier runs' parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WriteMode {
+    /// They stay.
+    Append,
+    /// They are removed once the new manifest is in place.
+    Replace,
+}
+
+/// How parts are checked at commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verify {
+    /// Sizes against the destination's listing.
+    Size,
+    /// Every part is read back and its checksum compared.
+    Content,
+}
+
+/// How hard the run may work.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Execution {
+    /// Workers, each with its own connection.
+    pub parallel: u32,
+    /// Largest batch, in rows.
+    pub batch_rows: usize,
+    /// Largest batch, in bytes.
+    pub batch_bytes: usize,
+    /// Time limits for each statement.
+    pub session: SessionPolicy,
+    /// Tries of one chunk, the first included.
+    pub max_attempts: u32,
+    /// The first pause before a retry; it doubles, with jitter.
+    pub retry_backoff_ms: u64,
+    /// Pause after every 10 000 rows read, taken between chunks.
+    #[serde(default)]
+    pub throttle_ms: u64,
+    /// Longest one attempt of a chunk may take before it is cut off.
+    #[serde(default)]
+    pub chunk_deadline_ms: Option<u64>,
+    /// A single value larger than this is refused by name.
+    pub max_value_bytes: u64,
+}
+
+/// One file this run wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Its key, relative to the destination.
+    pub key: String,
+    /// Its size.
+    pub size_bytes: u64,
+    /// Rows in it.
+    pub rows: u64,
+    /// CRC-32C of its bytes, as eight hex digits.
+    pub crc32c: String,
+    /// The store's tag for it, where it has one.
+    #[serde(default)]
+    pub etag: Option<String>,
+}
+
+/// What an output column's values went through. Keyed by output name in reports.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnCounts {
+    /// NULLs written.
+    pub nulls: u64,
+    /// Values that became NULL under `on_unrepresentable: null`.
+    #[serde(default)]
+    pub unrepresentable: u64,
+    /// Values that lost digits below the Arrow type's resolution.
+    #[serde(default)]
+    pub rounded: u64,
+}
+
+/// What one attempt at one chunk did. Written put-if-absent: the first attempt wins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Version of this JSON.
+    pub report_version: u32,
+    /// The run.
+    pub run_id: String,
+    /// The export.
+    pub export: String,
+    /// [`Plan::id`].
+    pub plan_id: String,
+    /// The chunk's index.
+    pub chunk: u32,
+    /// This attempt's random id.
+    pub attempt: String,
+    /// The snapshot it read at, if any.
+    #[serde(default)]
+    pub read_point: Option<String>,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    /// RFC 3339, UTC.
+    pub finished_at: String,
+    /// Rows read and written.
+    pub rows: u64,
+    /// The files written, in order.
+    pub parts: Vec<Part>,
+    /// By output name; every output column is there.
+    pub columns: BTreeMap<String, ColumnCounts>,
+    /// How long the longest statement was open on the server.
+    pub longest_statement_ms: u64,
+    /// Texts for the user.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// The committed parts of a run. Immutable once written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of this JSON.
+    pub manifest_version: u32,
+    /// The run.
+    pub run_id: String,
+    /// The export.
+    pub export: String,
+    /// [`Plan::id`].
+    pub plan_id: String,
+    /// When the commit wrote it: RFC 3339, UTC.
+    pub committed_at: String,
+    /// What the chunks share.
+    pub consistency: Consistency,
+    /// Every distinct read point of its chunks.
+    pub read_points: Vec<String>,
+    /// Chunks in the plan, all of them in here.
+    pub chunks: u32,
+    /// Rows in all parts.
+    pub rows: u64,
+    /// Bytes of all parts.
+    pub bytes: u64,
+    /// Every part, ordered by chunk.
+    pub parts: Vec<ManifestPart>,
+    /// Sums over all reports, by output name.
+    pub columns: BTreeMap<String, ColumnCounts>,
+    /// The longest statement of any chunk.
+    pub longest_statement_ms: u64,
+    /// Distinct texts of all reports.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// A part in a manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestPart {
+    /// The chunk it belongs to.
+    pub chunk: u32,
+    /// The attempt that wrote it.
+    pub attempt: String,
+    /// The file.
+    #[serde(flatten)]
+    pub part: Part,
+}

@@ -1,0 +1,1 @@
+//! Generated rows: the smallest complete rivet plugin.

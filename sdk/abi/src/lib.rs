@@ -1,0 +1,1 @@
+//! What crosses the boundary between the rivet host and its plugins, and nothing else.

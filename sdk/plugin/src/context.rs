@@ -1,0 +1,87 @@
+//! What the host lends to an instance: a cancel flag and a share of the memory budget.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::{Error, Result};
+
+/// What the host offers while an instance lives. Cheap to clone.
+#[derive(Clone)]
+pub struct Context {
+    host: Arc<dyn HostServices>,
+}
+
+/// The host's side of a [`Context`].
+pub trait HostServices: Send + Sync {
+    /// True once the work of this instance is no longer wanted.
+    fn is_cancelled(&self) -> bool;
+    /// Takes bytes from the process-wide budget, waiting until they are free.
+    fn reserve(&self, bytes: u64) -> Result<()>;
+    /// Gives them back.
+    fn release(&self, bytes: u64);
+}
+
+impl Context {
+    /// A context over the host's services.
+    pub fn new(host: Arc<dyn HostServices>) -> Self {
+        Self { host }
+    }
+
+    /// A context that never cancels and has no memory limit: for tests and in-process use.
+    pub fn detached() -> Self {
+        Self::new(Arc::new(Detached))
+    }
+
+    /// True once the work is no longer wanted.
+    pub fn is_cancelled(&self) -> bool {
+        self.host.is_cancelled()
+    }
+
+    /// Fails with kind `Cancelled` once the work is no longer wanted. Call it in every loop
+    /// that neither waits for the network nor feeds the sink.
+    pub fn check(&self) -> Result<()> {
+        if self.is_cancelled() {
+            return Err(Error::cancelled("the host asked to stop"));
+        }
+        Ok(())
+    }
+
+    /// Takes `bytes` from the memory budget until the reservation is dropped. For buffers
+    /// beyond the batch being built: prefetch, upload parts.
+    pub fn reserve(&self, bytes: u64) -> Result<Reservation> {
+        self.host.reserve(bytes)?;
+        Ok(Reservation { host: Arc::clone(&self.host), bytes })
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("cancelled", &self.is_cancelled()).finish()
+    }
+}
+
+/// Bytes taken from the memory budget, given back when dropped.
+pub struct Reservation {
+    host: Arc<dyn HostServices>,
+    bytes: u64,
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.host.release(self.bytes);
+    }
+}
+
+struct Detached;
+
+impl HostServices for Detached {
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+
+    fn reserve(&self, _: u64) -> Result<()> {
+        Ok(())
+    }
+
+    fn release(&self, _: u64) {}
+}

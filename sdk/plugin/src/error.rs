@@ -1,0 +1,358 @@
+//! Errors: what failed, whose fault it is, whether trying again may help, and what to do.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// The result every method of a plugin returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Whose fault an error is. The host maps each kind to an exit code and a retry decision.
+///
+/// A kind crosses the boundary as a number, so a host meets kinds newer than itself as
+/// [`ErrorKind::Unknown`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// None of the others.
+    Other,
+    /// An option or a configured value is wrong.
+    Config,
+    /// The login was refused.
+    Auth,
+    /// The login was accepted, the operation is not allowed.
+    Permission,
+    /// A database, table, column, bucket or object does not exist.
+    NotFound,
+    /// Something is there already that must not be.
+    AlreadyExists,
+    /// The server refused the statement's text.
+    InvalidQuery,
+    /// A column's type cannot be exported as asked.
+    UnsupportedType,
+    /// A value cannot be represented, or is malformed.
+    Data,
+    /// The connection could not be made, or broke.
+    Connection,
+    /// A time limit passed.
+    Timeout,
+    /// The server asks to slow down.
+    Throttled,
+    /// The server says: try again (deadlock victim, serialization failure, restart).
+    Transient,
+    /// Another writer got there first.
+    Conflict,
+    /// Disk, memory, connections or quota are used up.
+    ResourceExhausted,
+    /// The host asked to stop.
+    Cancelled,
+    /// The plugin does not offer this.
+    Unsupported,
+    /// What was read back is not what was written.
+    Integrity,
+    /// A defect of the plugin or the host.
+    Internal,
+    /// The plugin panicked. The instance is unusable afterwards.
+    Panic,
+    /// The other side of the boundary broke the contract.
+    Protocol,
+    /// A kind this side does not know yet.
+    Unknown(u32),
+}
+
+const KINDS: [ErrorKind; 21] = [
+    ErrorKind::Other,
+    ErrorKind::Config,
+    ErrorKind::Auth,
+    ErrorKind::Permission,
+    ErrorKind::NotFound,
+    ErrorKind::AlreadyExists,
+    ErrorKind::InvalidQuery,
+    ErrorKind::UnsupportedType,
+    ErrorKind::Data,
+    ErrorKind::Connection,
+    ErrorKind::Timeout,
+    ErrorKind::Throttled,
+    ErrorKind::Transient,
+    ErrorKind::Conflict,
+    ErrorKind::ResourceExhausted,
+    ErrorKind::Cancelled,
+    ErrorKind::Unsupported,
+    ErrorKind::Integrity,
+    ErrorKind::Internal,
+    ErrorKind::Panic,
+    ErrorKind::Protocol,
+];
+
+impl ErrorKind {
+    /// The number that crosses the boundary. Numbers are never reused.
+    pub fn code(self) -> u32 {
+        match self {
+            Self::Unknown(code) => code,
+            known => {
+                KINDS.iter().zip(0u32..).find_map(|(kind, code)| (*kind == known).then_some(code)).unwrap_or(u32::MAX)
+            }
+        }
+    }
+
+    /// The kind behind a number from the boundary.
+    pub fn from_code(code: u32) -> Self {
+        usize::try_from(code).ok().and_then(|index| KINDS.get(index).copied()).unwrap_or(Self::Unknown(code))
+    }
+
+    /// What retrying is worth where the plugin says nothing else.
+    pub fn default_retry(self) -> Retry {
+        match self {
+            Self::Connection | Self::Throttled | Self::Transient => Retry::Transient(None),
+            _ => Retry::Permanent,
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match serde_json::to_value(self) {
+            Ok(serde_json::Value::String(name)) => f.write_str(&name),
+            _ => write!(f, "unknown({})", self.code()),
+        }
+    }
+}
+
+/// Whether trying the same thing again may succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// It fails again.
+    Permanent,
+    /// It may succeed, after the delay the server asked for, if any.
+    Transient(Option<Duration>),
+}
+
+/// An error of a plugin or of the host.
+///
+/// `message` says what failed, [`Error::hint`] says what to do, `context` names where
+/// (export, chunk, table, column, object). None of them may hold a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Inner {
+    kind: ErrorKind,
+    retry: Retry,
+    code: Option<String>,
+    message: String,
+    hint: Option<String>,
+    context: Vec<(String, String)>,
+    chain: Vec<String>,
+}
+
+impl Error {
+    /// An error of `kind`, with the retry decision that goes with it.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            retry: kind.default_retry(),
+            code: None,
+            message: message.into(),
+            hint: None,
+            context: Vec::new(),
+            chain: Vec::new(),
+        }))
+    }
+
+    /// Overrides whether trying again may help.
+    #[must_use]
+    pub fn with_retry(mut self, retry: Retry) -> Self {
+        self.0.retry = retry;
+        self
+    }
+
+    /// The server's own code: a SQLSTATE, an error number, an HTTP status.
+    #[must_use]
+    pub fn with_code(mut self, code: impl Into<String>) -> Self {
+        self.0.code = Some(code.into());
+        self
+    }
+
+    /// What the user can do about it. Printed on a line of its own, after `hint:`.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Where it happened: `("table", "public.orders")`. Outer context comes last.
+    #[must_use]
+    pub fn with_context(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.0.context.push((name.into(), value.into()));
+        self
+    }
+
+    /// The causes below `message`, nearest first.
+    #[must_use]
+    pub fn with_chain(mut self, chain: impl IntoIterator<Item = String>) -> Self {
+        self.0.chain.extend(chain);
+        self
+    }
+
+    /// Adds `source` and everything below it to the chain.
+    #[must_use]
+    pub fn with_source(mut self, source: &(dyn std::error::Error + 'static)) -> Self {
+        let mut cause = Some(source);
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !self.0.message.contains(&text) && self.0.chain.last() != Some(&text) {
+                self.0.chain.push(text);
+            }
+            cause = error.source();
+        }
+        self
+    }
+
+    /// Rewrites every text of the error, to take secrets out of it.
+    #[must_use]
+    pub fn map_texts(mut self, mut rewrite: impl FnMut(&str) -> String) -> Self {
+        let inner = &mut *self.0;
+        inner.message = rewrite(&inner.message);
+        inner.hint = inner.hint.as_deref().map(&mut rewrite);
+        for (_, value) in &mut inner.context {
+            *value = rewrite(value);
+        }
+        for cause in &mut inner.chain {
+            *cause = rewrite(cause);
+        }
+        self
+    }
+
+    /// Whose fault it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Whether trying again may help.
+    pub fn retry(&self) -> Retry {
+        self.0.retry
+    }
+
+    /// Whether trying again may help, without the delay.
+    pub fn is_transient(&self) -> bool {
+        matches!(self.0.retry, Retry::Transient(_))
+    }
+
+    /// The server's own code, if there was one.
+    pub fn code(&self) -> Option<&str> {
+        self.0.code.as_deref()
+    }
+
+    /// What failed.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// Where it happened, innermost first.
+    pub fn context(&self) -> &[(String, String)] {
+        &self.0.context
+    }
+
+    /// The causes below the message, nearest first.
+    pub fn chain(&self) -> &[String] {
+        &self.0.chain
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        for cause in &self.0.chain {
+            write!(f, ": {cause}")?;
+        }
+        if let Some(code) = &self.0.code {
+            write!(f, " [{code}]")?;
+        }
+        for (index, (name, value)) in self.0.context.iter().enumerate() {
+            let lead = if index == 0 { " (" } else { ", " };
+            write!(f, "{lead}{name} {value}")?;
+        }
+        if !self.0.context.is_empty() {
+            f.write_str(")")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {self}", self.0.kind)?;
+        if let Some(hint) = &self.0.hint {
+            write!(f, "; hint: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<arrow_schema::ArrowError> for Error {
+    fn from(error: arrow_schema::ArrowError) -> Self {
+        Self::new(ErrorKind::Internal, error.to_string())
+    }
+}
+
+macro_rules! shorthand {
+    ($($(#[$doc:meta])* $name:ident => $kind:ident;)*) => {
+        impl Error {
+            $($(#[$doc])*
+            pub fn $name(message: impl Into<String>) -> Self {
+                Self::new(ErrorKind::$kind, message)
+            })*
+        }
+    };
+}
+
+shorthand! {
+    /// An option or configured value is wrong.
+    config => Config;
+    /// A value cannot be represented, or is malformed.
+    data => Data;
+    /// The connection could not be made, or broke.
+    connection => Connection;
+    /// Something named does not exist.
+    not_found => NotFound;
+    /// The plugin does not offer this.
+    unsupported => Unsupported;
+    /// A defect of ours.
+    internal => Internal;
+    /// The other side of the boundary broke the contract.
+    protocol => Protocol;
+    /// The host asked to stop.
+    cancelled => Cancelled;
+    /// What was read back is not what was written.
+    integrity => Integrity;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_survives_the_boundary() {
+        for kind in KINDS.into_iter().chain([ErrorKind::Unknown(900)]) {
+            assert_eq!(ErrorKind::from_code(kind.code()), kind);
+        }
+    }
+
+    #[test]
+    fn an_error_reads_as_one_line() {
+        let error = Error::config("port must be a number")
+            .with_code("22P02")
+            .with_context("key", "source.port")
+            .with_context("file", "rivet.yaml");
+        assert_eq!(error.to_string(), "port must be a number [22P02] (key source.port, file rivet.yaml)");
+    }
+}

@@ -1,0 +1,37 @@
+//! What authors of rivet plugins use.
+//!
+//! A plugin implements [`SourceDriver`] and [`Source`], or [`DestinationDriver`] and
+//! [`Destination`], in safe Rust, and ends with one [`plugin!`] line. Everything that crosses
+//! the boundary to the host is handled here: panics are caught, errors, logs and batches are
+//! carried over, secrets are taken out of messages.
+
+#![deny(missing_docs)]
+
+mod context;
+mod destination;
+mod error;
+mod ffi;
+mod mapping;
+pub mod options;
+mod request;
+mod scalar;
+mod secret;
+mod source;
+pub mod sql;
+
+pub use context::{Context, HostServices, Reservation};
+pub use destination::{Destination, DestinationDriver, Object, ObjectWriter, WriteOptions};
+pub use error::{Error, ErrorKind, Result, Retry};
+pub use mapping::{FIDELITY_KEY, Fidelity, FieldSpec, SOURCE_TYPE_KEY, TypeMapping, schema_of};
+pub use request::{
+    BatchLimits, Bound, ColumnRequest, Condition, ExportRequest, OnUnrepresentable, Relation, SessionPolicy, TableName,
+    WantedType,
+};
+pub use scalar::Scalar;
+pub use secret::{Secret, redact};
+pub use source::{
+    BatchSink, ColumnStats, Description, ExportStats, Identity, Interrupt, Key, KeyColumn, NativeSplit, Note, Slice,
+    Snapshot, Source, SourceDriver, Split, SplitBy, SplitInto, SplitRequest, TableFilter, TableSummary, capability,
+};
+
+pub use {arrow_array, arrow_buffer, arrow_data, arrow_schema, log, schemars, serde, serde_json};

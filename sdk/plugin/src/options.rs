@@ -1,0 +1,98 @@
+//! Options that every network database shares, so that they read alike for users.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::{Error, Result, Secret};
+
+/// How to reach a server: a URL, or its parts. The host has expanded `*_env` and `*_file`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServerOptions {
+    /// `scheme://user:password@host:port/database?option=value`
+    pub url: Option<Secret>,
+    /// Host name or address, or the folder of a Unix socket.
+    pub host: Option<String>,
+    /// TCP port; the database's usual one if absent.
+    pub port: Option<u16>,
+    /// Login name.
+    pub user: Option<String>,
+    /// Password.
+    pub password: Option<Secret>,
+    /// Database name.
+    pub database: Option<String>,
+    /// Transport security.
+    pub tls: Option<TlsOptions>,
+    /// Seconds to wait for a connection.
+    pub connect_timeout_s: Option<u64>,
+}
+
+impl ServerOptions {
+    /// Fails unless exactly one of `url` and `host` is given.
+    pub fn check(&self) -> Result<()> {
+        match (&self.url, &self.host) {
+            (Some(_), None) | (None, Some(_)) => Ok(()),
+            (Some(_), Some(_)) => Err(Error::config("both `url` and `host` are given")
+                .with_hint("keep one: a URL, or host, port, user, password and database")),
+            (None, None) => Err(Error::config("neither `url` nor `host` is given")
+                .with_hint("add `url_env: NAME_OF_A_VARIABLE`, or host, user, password_env and database")),
+        }
+    }
+}
+
+/// Transport security. A block without a mode is [`TlsMode::VerifyFull`].
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TlsOptions {
+    /// How much is demanded of the server.
+    #[serde(default = "TlsMode::verify_full")]
+    pub mode: TlsMode,
+    /// PEM file of trusted authorities; the system's if absent.
+    pub ca_file: Option<String>,
+    /// PEM file with the client's certificate chain.
+    pub client_cert_file: Option<String>,
+    /// PEM file with the client's private key.
+    pub client_key_file: Option<String>,
+    /// Accept any certificate.
+    #[serde(default)]
+    pub accept_invalid_certs: bool,
+    /// Accept a certificate of another host.
+    #[serde(default)]
+    pub accept_invalid_hostnames: bool,
+}
+
+impl TlsOptions {
+    /// What applies where the user wrote no `tls` block: encrypted if the server can.
+    pub fn prefer() -> Self {
+        Self {
+            mode: TlsMode::Prefer,
+            ca_file: None,
+            client_cert_file: None,
+            client_key_file: None,
+            accept_invalid_certs: false,
+            accept_invalid_hostnames: false,
+        }
+    }
+}
+
+/// How much is demanded of the server's side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TlsMode {
+    /// Plain text.
+    Disable,
+    /// Encrypted if the server offers it; its certificate is not checked.
+    Prefer,
+    /// Encrypted; the certificate is not checked.
+    Require,
+    /// Encrypted, and the certificate is signed by a trusted authority.
+    VerifyCa,
+    /// Also, the certificate names the host.
+    VerifyFull,
+}
+
+impl TlsMode {
+    fn verify_full() -> Self {
+        Self::VerifyFull
+    }
+}

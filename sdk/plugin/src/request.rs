@@ -1,0 +1,381 @@
+//! What the host asks a source for: a relation, its columns, a slice of its rows.
+//!
+//! A request is structured, not SQL; the driver renders its own dialect, most of it with
+//! [`crate::sql`].
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Scalar;
+
+/// What is read: a table (or view), or a query.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Relation {
+    /// A table, view or anything else that can stand after FROM by name.
+    Table(TableName),
+    /// One SELECT statement, without a trailing semicolon.
+    Query(String),
+}
+
+impl Relation {
+    /// The table's name, unless this is a query.
+    pub fn table(&self) -> Option<&TableName> {
+        match self {
+            Self::Table(name) => Some(name),
+            Self::Query(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Relation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Table(name) => name.fmt(f),
+            Self::Query(_) => f.write_str("(query)"),
+        }
+    }
+}
+
+/// A table's name as the catalogue spells it: exact case, no quotes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TableName {
+    /// The schema (PostgreSQL, SQL Server), database (MySQL) or attached name (SQLite).
+    /// None means the session's default.
+    pub schema: Option<String>,
+    /// The table.
+    pub name: String,
+}
+
+impl TableName {
+    /// A name in the session's default schema.
+    pub fn unqualified(name: impl Into<String>) -> Self {
+        Self { schema: None, name: name.into() }
+    }
+
+    /// A name in `schema`.
+    pub fn qualified(schema: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { schema: Some(schema.into()), name: name.into() }
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(schema) = &self.schema {
+            write!(f, "{schema}.")?;
+        }
+        f.write_str(&self.name)
+    }
+}
+
+/// One export statement: which columns of which rows of which relation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExportRequest {
+    /// What is read.
+    pub relation: Relation,
+    /// The columns, in output order, by their source names. Empty means: all, as the source
+    /// has them.
+    #[serde(default)]
+    pub columns: Vec<ColumnRequest>,
+    /// Source columns to leave out. Only looked at where `columns` is empty, or where a
+    /// wanted type is given for some columns only (`columns_complete` is false).
+    #[serde(default)]
+    pub exclude: Vec<String>,
+    /// True once the plan is made: `columns` is then the whole list, in order. While planning
+    /// it is false and `columns` holds only the user's overrides.
+    #[serde(default)]
+    pub columns_complete: bool,
+    /// All must hold for a row to be read. Empty means every row.
+    #[serde(default)]
+    pub conditions: Vec<Condition>,
+    /// Columns to sort by, ascending. Empty means any order.
+    #[serde(default)]
+    pub order_by: Vec<String>,
+    /// At most this many rows.
+    #[serde(default)]
+    pub limit: Option<u64>,
+    /// How large a batch may grow.
+    pub batch: BatchLimits,
+    /// Time limits for the statement.
+    #[serde(default)]
+    pub session: SessionPolicy,
+    /// What becomes of a value that the Arrow type cannot hold.
+    #[serde(default)]
+    pub on_unrepresentable: OnUnrepresentable,
+    /// A single value larger than this is refused by name.
+    pub max_value_bytes: u64,
+}
+
+impl ExportRequest {
+    /// Every row and column of `relation`, with default limits.
+    pub fn whole(relation: Relation) -> Self {
+        Self {
+            relation,
+            columns: Vec::new(),
+            exclude: Vec::new(),
+            columns_complete: false,
+            conditions: Vec::new(),
+            order_by: Vec::new(),
+            limit: None,
+            batch: BatchLimits::default(),
+            session: SessionPolicy::default(),
+            on_unrepresentable: OnUnrepresentable::Fail,
+            max_value_bytes: 64 << 20,
+        }
+    }
+}
+
+/// One column the host wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnRequest {
+    /// The source's name for it, exact case.
+    pub name: String,
+    /// The type the user asked for; None takes the driver's own mapping.
+    #[serde(default)]
+    pub wanted: Option<WantedType>,
+}
+
+/// Half of the rows' selection: conditions are joined by AND.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Condition {
+    /// `from <= key < to` (or as the bounds say), the key compared as a tuple by the server.
+    /// Rows with a NULL in the key are not selected, unless both bounds are absent.
+    Range {
+        /// The key's columns, most significant first.
+        key: Vec<String>,
+        /// No lower limit where absent.
+        #[serde(default)]
+        from: Option<Bound>,
+        /// No upper limit where absent.
+        #[serde(default)]
+        to: Option<Bound>,
+    },
+    /// The column is NULL.
+    IsNull {
+        /// The column.
+        column: String,
+    },
+    /// A physical range in the driver's own units (PostgreSQL: block numbers), half-open.
+    Native {
+        /// First unit; from the start where absent.
+        #[serde(default)]
+        from: Option<u64>,
+        /// First unit that does not belong to it; to the end where absent.
+        #[serde(default)]
+        to: Option<u64>,
+    },
+}
+
+/// One end of a range.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Bound {
+    /// One value a key column.
+    pub values: Vec<Scalar>,
+    /// Whether a row equal to the bound belongs to the range.
+    pub inclusive: bool,
+}
+
+impl Bound {
+    /// A bound whose equal rows are inside.
+    pub fn inclusive(values: Vec<Scalar>) -> Self {
+        Self { values, inclusive: true }
+    }
+
+    /// A bound whose equal rows are outside.
+    pub fn exclusive(values: Vec<Scalar>) -> Self {
+        Self { values, inclusive: false }
+    }
+}
+
+/// How large one batch may grow. Whichever limit is met first ends the batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchLimits {
+    /// Rows.
+    pub rows: usize,
+    /// Bytes of Arrow buffers.
+    pub bytes: usize,
+}
+
+impl Default for BatchLimits {
+    fn default() -> Self {
+        Self { rows: 16_384, bytes: 8 << 20 }
+    }
+}
+
+/// What the server must enforce for each statement.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionPolicy {
+    /// Longest a statement may run, in milliseconds.
+    #[serde(default)]
+    pub statement_timeout_ms: Option<u64>,
+    /// Longest a statement may wait for a lock, in milliseconds.
+    #[serde(default)]
+    pub lock_timeout_ms: Option<u64>,
+}
+
+/// What becomes of a value that the Arrow type cannot hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnUnrepresentable {
+    /// The export fails with column, row key and remedy.
+    #[default]
+    Fail,
+    /// It becomes NULL and is counted in [`crate::ColumnStats::unrepresentable`].
+    Null,
+}
+
+/// A type the user asks for in `columns:`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum WantedType {
+    Bool,
+    Int2,
+    Int4,
+    Int8,
+    Float4,
+    Float8,
+    /// Total digits (1 to 76) and digits after the point.
+    Decimal(u8, i8),
+    Date,
+    Time,
+    Timestamp,
+    TimestampNs,
+    TimestampTz,
+    TimestampTzNs,
+    Duration,
+    Text,
+    Binary,
+    Json,
+    Uuid,
+}
+
+const WANTED: [(&str, WantedType); 17] = [
+    ("bool", WantedType::Bool),
+    ("int2", WantedType::Int2),
+    ("int4", WantedType::Int4),
+    ("int8", WantedType::Int8),
+    ("float4", WantedType::Float4),
+    ("float8", WantedType::Float8),
+    ("date", WantedType::Date),
+    ("time", WantedType::Time),
+    ("timestamp", WantedType::Timestamp),
+    ("timestamp_ns", WantedType::TimestampNs),
+    ("timestamp_tz", WantedType::TimestampTz),
+    ("timestamp_tz_ns", WantedType::TimestampTzNs),
+    ("duration", WantedType::Duration),
+    ("text", WantedType::Text),
+    ("binary", WantedType::Binary),
+    ("json", WantedType::Json),
+    ("uuid", WantedType::Uuid),
+];
+
+const SYNONYMS: [(&str, &str); 22] = [
+    ("boolean", "bool"),
+    ("smallint", "int2"),
+    ("int16", "int2"),
+    ("int", "int4"),
+    ("integer", "int4"),
+    ("int32", "int4"),
+    ("bigint", "int8"),
+    ("int64", "int8"),
+    ("real", "float4"),
+    ("float32", "float4"),
+    ("float", "float8"),
+    ("double", "float8"),
+    ("double precision", "float8"),
+    ("float64", "float8"),
+    ("datetime", "timestamp"),
+    ("timestamptz", "timestamp_tz"),
+    ("interval", "duration"),
+    ("string", "text"),
+    ("varchar", "text"),
+    ("bytes", "binary"),
+    ("bytea", "binary"),
+    ("jsonb", "json"),
+];
+
+impl WantedType {
+    /// Every accepted name without parameters, for "nearest name" hints.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        WANTED.iter().map(|(name, _)| *name).chain(["decimal"]).chain(SYNONYMS.iter().map(|(name, _)| *name))
+    }
+}
+
+impl FromStr for WantedType {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim().to_ascii_lowercase();
+        if let Some(arguments) = ["decimal", "numeric"].iter().find_map(|name| text.strip_prefix(name)) {
+            return parse_decimal(arguments.trim()).ok_or_else(|| {
+                format!("`{text}` is not a decimal type; write decimal(precision, scale) with precision 1 to 76")
+            });
+        }
+        let name = SYNONYMS.iter().find(|(synonym, _)| *synonym == text).map_or(text.as_str(), |(_, name)| name);
+        WANTED
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, wanted)| *wanted)
+            .ok_or_else(|| format!("`{text}` is not a type rivet knows"))
+    }
+}
+
+fn parse_decimal(arguments: &str) -> Option<WantedType> {
+    let inner = arguments.strip_prefix('(')?.strip_suffix(')')?;
+    let (precision, scale) = inner.split_once(',').unwrap_or((inner, "0"));
+    let precision: u8 = precision.trim().parse().ok()?;
+    let scale: i8 = scale.trim().parse().ok()?;
+    let fits = (1..=76).contains(&precision) && scale >= 0 && scale.unsigned_abs() <= precision;
+    fits.then_some(WantedType::Decimal(precision, scale))
+}
+
+impl fmt::Display for WantedType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Decimal(precision, scale) => write!(f, "decimal({precision},{scale})"),
+            plain => match WANTED.iter().find(|(_, wanted)| wanted == plain) {
+                Some((name, _)) => f.write_str(name),
+                None => f.write_str("unknown"),
+            },
+        }
+    }
+}
+
+impl Serialize for WantedType {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for WantedType {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wanted_types_read_their_synonyms_and_print_their_name() {
+        for (text, name) in [("BIGINT", "int8"), ("numeric(38, 10)", "decimal(38,10)"), ("decimal(5)", "decimal(5,0)")]
+        {
+            assert_eq!(text.parse::<WantedType>().unwrap().to_string(), name);
+        }
+        for (name, wanted) in WANTED {
+            assert_eq!(name.parse::<WantedType>().unwrap(), wanted);
+        }
+    }
+
+    #[test]
+    fn impossible_decimals_are_refused() {
+        for text in ["decimal", "decimal(0,0)", "decimal(77,2)", "decimal(5,6)", "decimal(5,-1)"] {
+            assert!(text.parse::<WantedType>().is_err(), "{text}");
+        }
+    }
+}

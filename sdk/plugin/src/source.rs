@@ -1,0 +1,336 @@
+//! The source side of a plugin: a driver that opens instances, and what an instance can do.
+
+use std::time::Duration;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::{Condition, Context, Error, ErrorKind, ExportRequest, Relation, Result, Scalar, TableName, TypeMapping};
+
+/// Opens sources. The plugin's entry in [`crate::plugin!`].
+pub trait SourceDriver: 'static {
+    /// What the user may configure; its JSON Schema is published in the plugin manifest.
+    type Options: DeserializeOwned + JsonSchema;
+    /// The instance a worker owns.
+    type Source: Source;
+    /// What this source can do beyond the three core methods.
+    const CAPABILITIES: &'static [&'static str];
+
+    /// Connects. Called in the worker's own thread, once per worker.
+    fn open(options: Self::Options, context: &Context) -> Result<Self::Source>;
+}
+
+/// Names of [`SourceDriver::CAPABILITIES`].
+pub mod capability {
+    /// [`super::Source::tables`] lists tables.
+    pub const TABLES: &str = "tables";
+    /// [`super::Source::split`] by [`super::SplitBy::Range`].
+    pub const SPLIT_RANGE: &str = "split_range";
+    /// [`super::Source::split`] by [`super::SplitBy::Keyset`].
+    pub const SPLIT_KEYSET: &str = "split_keyset";
+    /// [`super::Source::split`] by [`super::SplitBy::Native`].
+    pub const SPLIT_NATIVE: &str = "split_native";
+    /// [`super::Source::snapshot`] gives one read point to all workers.
+    pub const SNAPSHOT: &str = "snapshot";
+    /// [`super::Source::pressure`] reads a counter.
+    pub const PRESSURE: &str = "pressure";
+    /// [`super::Source::interrupt`] stops a statement from another thread.
+    pub const INTERRUPT: &str = "interrupt";
+    /// [`super::Source::count`] counts rows.
+    pub const COUNT: &str = "count";
+    /// Relations may be queries.
+    pub const QUERY: &str = "query";
+}
+
+/// One connection, owned by one worker. Never shared: every method takes `&mut self`.
+pub trait Source: Send {
+    /// Which server and database this is, for fingerprints and for `doctor`.
+    fn identity(&mut self) -> Result<Identity>;
+
+    /// Reads the rows of `request` into `sink`: the schema once, then batches.
+    /// Stops, with its error, as soon as the sink returns one.
+    fn export(&mut self, request: &ExportRequest, sink: &mut dyn BatchSink) -> Result<ExportStats>;
+
+    /// The single value of a query that returns one row of one column; None for no row.
+    fn query_scalar(&mut self, sql: &str) -> Result<Option<Scalar>>;
+
+    /// The columns `request` would produce, in order, without reading rows.
+    fn type_mappings(&mut self, request: &ExportRequest) -> Result<Vec<TypeMapping>>;
+
+    /// Tables and views whose name matches.
+    fn tables(&mut self, filter: &TableFilter) -> Result<Vec<TableSummary>> {
+        let _ = filter;
+        Err(missing(capability::TABLES))
+    }
+
+    /// Keys and size estimates of a relation.
+    fn describe(&mut self, relation: &Relation) -> Result<Description>;
+
+    /// Row-balanced, disjoint slices whose union is every row that meets the request's
+    /// conditions.
+    fn split(&mut self, request: &SplitRequest) -> Result<Split> {
+        let _ = request;
+        Err(missing("split"))
+    }
+
+    /// Fixes a read point that `workers` other instances may [`Source::join`], held by this
+    /// instance until [`Source::release`]. None where the database cannot.
+    fn snapshot(&mut self, workers: u32) -> Result<Option<Snapshot>> {
+        let _ = workers;
+        Ok(None)
+    }
+
+    /// From now on, reads at `snapshot`.
+    fn join(&mut self, snapshot: &Snapshot) -> Result<()> {
+        let _ = snapshot;
+        Err(missing(capability::SNAPSHOT))
+    }
+
+    /// Ends the read point of this instance, and whatever it holds on the server.
+    fn release(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// The exact number of rows `request` selects.
+    fn count(&mut self, request: &ExportRequest) -> Result<u64> {
+        let _ = request;
+        Err(missing(capability::COUNT))
+    }
+
+    /// A counter that grows while the server is under write pressure. None where it cannot
+    /// be read.
+    fn pressure(&mut self) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
+    /// A handle that stops this instance's running statement from another thread. An
+    /// interrupted instance is closed, never reused.
+    fn interrupt(&self) -> Option<Box<dyn Interrupt>> {
+        None
+    }
+}
+
+fn missing(capability: &str) -> Error {
+    Error::new(ErrorKind::Unsupported, format!("this source does not offer `{capability}`"))
+}
+
+/// Stops a running statement from another thread.
+pub trait Interrupt: Send + Sync {
+    /// Asks the server to stop. Returns once asked, not once stopped.
+    fn interrupt(&self) -> Result<()>;
+}
+
+/// Where an export's rows go. It blocks to hold the source back, and returns an error of kind
+/// [`ErrorKind::Cancelled`] to stop it.
+pub trait BatchSink {
+    /// Called once, before the first batch, also where there are no rows.
+    fn on_schema(&mut self, schema: SchemaRef) -> Result<()>;
+    /// Takes a batch of that schema.
+    fn on_batch(&mut self, batch: RecordBatch) -> Result<()>;
+}
+
+/// Which database an instance is connected to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The product: `PostgreSQL`, `MariaDB`.
+    pub product: String,
+    /// Its version, as it prints it.
+    pub version: String,
+    /// The database's own stable id (system identifier and database), never a host name.
+    pub id: String,
+    /// The database, schema or file in use, for people.
+    pub database: String,
+    /// Who is logged in, where there is a login.
+    pub user: Option<String>,
+    /// A pooler or proxy in between, if one was detected.
+    pub pooler: Option<String>,
+    /// Things `doctor` tells the user: `("TLS", "TLSv1.3")`, missing rights, limits.
+    pub notes: Vec<Note>,
+}
+
+/// One thing `doctor` tells the user about a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// What it is about.
+    pub subject: String,
+    /// What was found.
+    pub text: String,
+    /// Whether it deserves attention.
+    pub warning: bool,
+}
+
+/// What an export statement did, beyond the rows that went through the sink.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportStats {
+    /// Rows handed to the sink.
+    pub rows: u64,
+    /// Columns in which something was counted; others are left out.
+    #[serde(default)]
+    pub columns: Vec<ColumnStats>,
+    /// Texts for the user.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+    /// How long the longest statement was open on the server.
+    #[serde(default)]
+    pub longest_statement: Duration,
+}
+
+/// What a column's values went through.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnStats {
+    /// The column's source name.
+    pub name: String,
+    /// Values that became NULL under [`crate::OnUnrepresentable::Null`].
+    #[serde(default)]
+    pub unrepresentable: u64,
+    /// Values that lost digits below the Arrow type's resolution.
+    #[serde(default)]
+    pub rounded: u64,
+}
+
+/// Which tables to list. Patterns are globs over names as the catalogue spells them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableFilter {
+    /// Only this schema; None means every schema that is not the system's.
+    #[serde(default)]
+    pub schema: Option<String>,
+}
+
+/// A table in a listing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableSummary {
+    /// Its name.
+    pub table: TableName,
+    /// `table`, `view`, `materialized view`, `partitioned table`, `foreign table`.
+    pub kind: String,
+    /// The server's estimate, where it has one.
+    pub rows: Option<u64>,
+    /// The server's estimate, where it has one.
+    pub bytes: Option<u64>,
+}
+
+/// What the planner needs to know of a relation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Description {
+    /// The relation with its schema filled in.
+    pub relation: Relation,
+    /// As in [`TableSummary::kind`], or `query`.
+    pub kind: String,
+    /// Unique keys and indexes that a chunk's range can use, the primary key first.
+    pub keys: Vec<Key>,
+    /// Estimated rows, from statistics; None where there are none.
+    pub rows: Option<u64>,
+    /// Estimated bytes of the relation's rows on the server.
+    pub bytes: Option<u64>,
+    /// Whether [`SplitBy::Native`] works on it, and if not, why.
+    pub native: NativeSplit,
+}
+
+/// Whether a relation can be cut physically.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NativeSplit {
+    /// It can.
+    Possible,
+    /// It cannot, for this reason.
+    Impossible(String),
+}
+
+/// An index or key that ranges can use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key {
+    /// The index's name.
+    pub name: String,
+    /// Its columns, most significant first.
+    pub columns: Vec<KeyColumn>,
+    /// The primary key.
+    pub primary: bool,
+    /// Proven unique: full, valid, immediate.
+    pub unique: bool,
+}
+
+/// One column of a [`Key`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyColumn {
+    /// The column.
+    pub name: String,
+    /// Its type, as a user would write it.
+    pub source_type: String,
+    /// Whether NULL may occur.
+    pub nullable: bool,
+    /// Whether `split` by range works over it: an ordered type whose values cross as scalars.
+    pub rangeable: bool,
+}
+
+/// How to cut a relation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SplitRequest {
+    /// What is cut. Its `conditions` hold for every slice.
+    pub of: ExportRequest,
+    /// Along what.
+    pub by: SplitBy,
+    /// How many slices, or how large.
+    pub into: SplitInto,
+}
+
+/// Along what a relation is cut.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SplitBy {
+    /// Ranges of one column, boundaries balanced by rows.
+    Range {
+        /// The column.
+        column: String,
+    },
+    /// Ranges of a unique key, composite or text included.
+    Keyset {
+        /// The key's columns.
+        key: Vec<String>,
+    },
+    /// Physical ranges.
+    Native,
+}
+
+/// The wanted size of the slices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SplitInto {
+    /// About this many slices.
+    Count(u64),
+    /// Slices of about this many rows.
+    Rows(u64),
+}
+
+/// A relation, cut.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Split {
+    /// The slices: half-open, in order, the first without a lower bound and the last without
+    /// an upper one. NULL keys have an [`Condition::IsNull`] slice of their own whenever the
+    /// key is nullable. A relation that is not worth cutting gives one slice with no condition.
+    pub slices: Vec<Slice>,
+    /// How the boundaries were found, in a few words: `histogram of 101 bounds`.
+    pub method: String,
+}
+
+/// One slice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slice {
+    /// What selects it; None selects everything.
+    pub condition: Option<Condition>,
+    /// Estimated rows.
+    pub rows: Option<u64>,
+}
+
+/// A read point that several instances can share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// What [`Source::join`] needs.
+    pub token: String,
+    /// Whether an instance that lost its connection can join again.
+    pub rejoinable: bool,
+    /// The read point for people: an LSN, a time, a transaction id.
+    pub read_point: String,
+}

@@ -1,0 +1,265 @@
+//! Renders requests as SQL: what every SQL driver shares.
+//!
+//! A driver says how its database quotes a name and writes a literal ([`Dialect`]); ranges
+//! over composite keys, conditions and the statement's shape are the same for all.
+
+use crate::{Bound, Condition, Error, ErrorKind, Relation, Result, Scalar, TableName};
+
+/// How one database writes SQL.
+pub trait Dialect {
+    /// A quoted identifier.
+    fn name(&self, name: &str) -> String {
+        format!("\"{}\"", name.replace('"', "\"\""))
+    }
+
+    /// A literal of exactly the scalar's type, whatever the session's settings.
+    fn literal(&self, value: &Scalar) -> Result<String>;
+
+    /// A key column as it must appear in comparisons (a collation may be added).
+    fn key(&self, column: &str) -> String {
+        self.name(column)
+    }
+
+    /// A physical range. Only for drivers that declare `split_native`.
+    fn native(&self, from: Option<u64>, to: Option<u64>) -> Result<String> {
+        let _ = (from, to);
+        Err(Error::new(ErrorKind::Unsupported, "this source has no physical ranges"))
+    }
+
+    /// Whether `(a, b) >= (1, 2)` is understood and uses an index.
+    fn row_values(&self) -> bool {
+        true
+    }
+}
+
+/// A table's quoted, qualified name.
+pub fn table(dialect: &(impl Dialect + ?Sized), table: &TableName) -> String {
+    match &table.schema {
+        Some(schema) => format!("{}.{}", dialect.name(schema), dialect.name(&table.name)),
+        None => dialect.name(&table.name),
+    }
+}
+
+/// The relation as it stands after FROM. A query becomes a derived table; trailing semicolons
+/// and comments are harmless, because its closing bracket starts a new line.
+pub fn from(dialect: &(impl Dialect + ?Sized), relation: &Relation) -> String {
+    match relation {
+        Relation::Table(name) => table(dialect, name),
+        Relation::Query(sql) => format!("(\n{}\n) AS {}", trim_query(sql), dialect.name("rivet_query")),
+    }
+}
+
+/// A query without its trailing semicolons, white space and comments.
+pub fn trim_query(sql: &str) -> &str {
+    let mut end = 0;
+    let mut rest = sql;
+    while let Some(token) = next_token(rest) {
+        let consumed = sql.len() - rest.len() + token.length;
+        if token.meaning {
+            end = consumed;
+        }
+        rest = &sql[consumed..];
+    }
+    &sql[..end]
+}
+
+struct Token {
+    length: usize,
+    /// False for white space, comments and semicolons.
+    meaning: bool,
+}
+
+fn next_token(text: &str) -> Option<Token> {
+    let first = text.chars().next()?;
+    let (length, meaning) = match first {
+        '-' if text.starts_with("--") => (text.find('\n').unwrap_or(text.len()), false),
+        '/' if text.starts_with("/*") => (block_comment(text), false),
+        '\'' | '"' | '`' => (quoted(text, first), true),
+        '$' => (dollar_quoted(text), true),
+        ';' => (1, false),
+        space if space.is_whitespace() => (space.len_utf8(), false),
+        other => (other.len_utf8(), true),
+    };
+    Some(Token { length, meaning })
+}
+
+fn block_comment(text: &str) -> usize {
+    let mut depth = 0_usize;
+    let mut at = 0;
+    while at < text.len() {
+        let rest = &text[at..];
+        if rest.starts_with("/*") {
+            depth += 1;
+            at += 2;
+        } else if rest.starts_with("*/") {
+            depth -= 1;
+            at += 2;
+            if depth == 0 {
+                return at;
+            }
+        } else {
+            at += rest.chars().next().map_or(1, char::len_utf8);
+        }
+    }
+    text.len()
+}
+
+fn quoted(text: &str, quote: char) -> usize {
+    match text[1..].find(quote) {
+        Some(end) => end + 2,
+        None => text.len(),
+    }
+}
+
+fn dollar_quoted(text: &str) -> usize {
+    let Some(tag_end) = text[1..].find('$').map(|end| end + 2) else { return 1 };
+    let tag = &text[..tag_end];
+    if !tag[1..tag_end - 1].chars().all(|c| c.is_alphanumeric() || c == '_') {
+        return 1;
+    }
+    text[tag_end..].find(tag).map_or(text.len(), |end| tag_end + end + tag_end)
+}
+
+/// ` WHERE …`, or nothing where there is no condition.
+pub fn where_clause(dialect: &(impl Dialect + ?Sized), conditions: &[Condition]) -> Result<String> {
+    let terms = conditions
+        .iter()
+        .map(|condition| self::condition(dialect, condition))
+        .collect::<Result<Vec<_>>>()?
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>();
+    if terms.is_empty() { Ok(String::new()) } else { Ok(format!(" WHERE {}", terms.join(" AND "))) }
+}
+
+/// ` ORDER BY …`, or nothing.
+pub fn order_by(dialect: &(impl Dialect + ?Sized), columns: &[String]) -> String {
+    if columns.is_empty() {
+        return String::new();
+    }
+    let list = columns.iter().map(|column| dialect.key(column)).collect::<Vec<_>>();
+    format!(" ORDER BY {}", list.join(", "))
+}
+
+/// One condition; None where it selects everything.
+pub fn condition(dialect: &(impl Dialect + ?Sized), condition: &Condition) -> Result<Option<String>> {
+    match condition {
+        Condition::Range { key, from, to } => {
+            let mut terms = Vec::new();
+            if let Some(bound) = from {
+                terms.push(compare(dialect, key, ">", bound)?);
+            }
+            if let Some(bound) = to {
+                terms.push(compare(dialect, key, "<", bound)?);
+            }
+            Ok((!terms.is_empty()).then(|| terms.join(" AND ")))
+        }
+        Condition::IsNull { column } => Ok(Some(format!("{} IS NULL", dialect.name(column)))),
+        Condition::Native { from: None, to: None } => Ok(None),
+        Condition::Native { from, to } => dialect.native(*from, *to).map(Some),
+    }
+}
+
+fn compare(dialect: &(impl Dialect + ?Sized), key: &[String], sign: &str, bound: &Bound) -> Result<String> {
+    if key.is_empty() || key.len() != bound.values.len() {
+        return Err(Error::internal(format!(
+            "a bound of {} values over a key of {} columns",
+            bound.values.len(),
+            key.len()
+        )));
+    }
+    let columns = key.iter().map(|column| dialect.key(column)).collect::<Vec<_>>();
+    let values = bound.values.iter().map(|value| dialect.literal(value)).collect::<Result<Vec<_>>>()?;
+    let last_sign = if bound.inclusive { format!("{sign}=") } else { sign.to_owned() };
+    if let ([column], [value]) = (&columns[..], &values[..]) {
+        return Ok(format!("{column} {last_sign} {value}"));
+    }
+    if dialect.row_values() {
+        return Ok(format!("({}) {last_sign} ({})", columns.join(", "), values.join(", ")));
+    }
+    // (a, b) > (1, 2)  ==  a > 1 OR (a = 1 AND b > 2)
+    let mut alternatives = Vec::with_capacity(columns.len());
+    for last in 0..columns.len() {
+        let mut terms: Vec<String> = (0..last).map(|i| format!("{} = {}", columns[i], values[i])).collect();
+        let sign = if last + 1 == columns.len() { last_sign.as_str() } else { sign };
+        terms.push(format!("{} {sign} {}", columns[last], values[last]));
+        alternatives.push(format!("({})", terms.join(" AND ")));
+    }
+    Ok(format!("({})", alternatives.join(" OR ")))
+}
+
+/// A text literal for databases in which a backslash is an ordinary character.
+pub fn quote_text(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Plain {
+        row_values: bool,
+    }
+
+    impl Dialect for Plain {
+        fn literal(&self, value: &Scalar) -> Result<String> {
+            Ok(match value {
+                Scalar::Text(text) => quote_text(text),
+                other => other.as_text(),
+            })
+        }
+
+        fn row_values(&self) -> bool {
+            self.row_values
+        }
+    }
+
+    fn range(values: &[i128]) -> Condition {
+        let names = ["a", "b", "c"];
+        Condition::Range {
+            key: names[..values.len()].iter().map(|name| (*name).to_owned()).collect(),
+            from: Some(Bound::inclusive(values.iter().map(|v| Scalar::Integer(*v)).collect())),
+            to: None,
+        }
+    }
+
+    #[test]
+    fn composite_ranges_render_with_and_without_row_values() {
+        let sql = |row_values| where_clause(&Plain { row_values }, &[range(&[1, 2])]).unwrap();
+        assert_eq!(sql(true), " WHERE (\"a\", \"b\") >= (1, 2)");
+        assert_eq!(sql(false), " WHERE ((\"a\" > 1) OR (\"a\" = 1 AND \"b\" >= 2))");
+    }
+
+    #[test]
+    fn no_condition_renders_as_nothing() {
+        let everything = Condition::Range { key: vec!["a".into()], from: None, to: None };
+        assert_eq!(where_clause(&Plain { row_values: true }, &[everything]).unwrap(), "");
+    }
+
+    #[test]
+    fn names_and_texts_are_quoted() {
+        let dialect = Plain { row_values: true };
+        assert_eq!(table(&dialect, &TableName::qualified("sch\"ema", "Order-Items")), "\"sch\"\"ema\".\"Order-Items\"");
+        let odd = Condition::Range {
+            key: vec!["a".into()],
+            from: None,
+            to: Some(Bound::exclusive(vec![Scalar::Text("O'Neil".into())])),
+        };
+        assert_eq!(where_clause(&dialect, &[odd]).unwrap(), " WHERE \"a\" < 'O''Neil'");
+    }
+
+    #[test]
+    fn trailing_semicolons_and_comments_leave_a_query_but_not_its_texts() {
+        for (sql, trimmed) in [
+            ("select 1;", "select 1"),
+            ("select 1 ; -- done;\n ; /* a /* b */ ; */ ", "select 1"),
+            ("select ';--' ;", "select ';--'"),
+            ("select $$;--$$;", "select $$;--$$"),
+            ("select $1 - 2", "select $1 - 2"),
+            ("select \"a;\" -- x", "select \"a;\""),
+            ("  -- nothing\n", ""),
+        ] {
+            assert_eq!(trim_query(sql), trimmed, "{sql}");
+        }
+    }
+}
