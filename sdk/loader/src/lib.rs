@@ -1,1 +1,21 @@
-//! Finds, checks and loads rivet plugins.
+//! What hosts of rivet plugins use: find them, decide whether to trust and load them, and speak
+//! to them through the same traits their authors implement.
+//!
+//! The order of events for one plugin: [`search`] finds the file and keeps a trace of where it
+//! looked; [`inspect`] reads it once, checks that it is a whole library, and reads the ABI
+//! numbers from its link section; [`library`] loads that same open file, checks descriptor and
+//! layout, and hands out instances as [`rivet_sdk::Source`] and [`rivet_sdk::Destination`].
+
+#![deny(missing_docs)]
+
+mod inspect;
+mod library;
+mod manifest;
+mod remote;
+mod search;
+mod trust;
+
+pub use inspect::{Inspected, inspect};
+pub use library::{HostLog, Plugin, Settings};
+pub use manifest::PluginManifest;
+pub use search::{Candidate, Found, Search, SearchFolder};

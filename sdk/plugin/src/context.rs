@@ -32,6 +32,11 @@ impl Context {
         Self::new(Arc::new(Detached))
     }
 
+    /// The host's side of it, to lend it on.
+    pub fn services(&self) -> Arc<dyn HostServices> {
+        Arc::clone(&self.host)
+    }
+
     /// True once the work is no longer wanted.
     pub fn is_cancelled(&self) -> bool {
         self.host.is_cancelled()

@@ -12,7 +12,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// A kind crosses the boundary as a number, so a host meets kinds newer than itself as
 /// [`ErrorKind::Unknown`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -113,15 +113,16 @@ impl ErrorKind {
 
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match serde_json::to_value(self) {
-            Ok(serde_json::Value::String(name)) => f.write_str(&name),
-            _ => write!(f, "unknown({})", self.code()),
+        match self {
+            Self::Unknown(code) => write!(f, "unknown({code})"),
+            known => known.serialize(f),
         }
     }
 }
 
 /// Whether trying the same thing again may succeed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Retry {
     /// It fails again.
     Permanent,
@@ -136,15 +137,35 @@ pub enum Retry {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Error(Box<Inner>);
 
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Inner {
+    #[serde(with = "kind_code")]
     kind: ErrorKind,
     retry: Retry,
+    #[serde(default)]
     code: Option<String>,
     message: String,
+    #[serde(default)]
     hint: Option<String>,
+    #[serde(default)]
     context: Vec<(String, String)>,
+    #[serde(default)]
     chain: Vec<String>,
+}
+
+/// A kind crosses the boundary as its number.
+mod kind_code {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::ErrorKind;
+
+    pub fn serialize<S: Serializer>(kind: &ErrorKind, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u32(kind.code())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<ErrorKind, D::Error> {
+        u32::deserialize(from).map(ErrorKind::from_code)
+    }
 }
 
 impl Error {
@@ -223,6 +244,20 @@ impl Error {
             *cause = rewrite(cause);
         }
         self
+    }
+
+    /// The error as it crosses the boundary.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(&self.0)
+            .unwrap_or_else(|_| format!("{{\"kind\":{},\"message\":\"\"}}", self.0.kind.code()))
+    }
+
+    /// The error behind a text from the boundary.
+    pub fn from_json(text: &str) -> Self {
+        match serde_json::from_str(text) {
+            Ok(inner) => Self(Box::new(inner)),
+            Err(_) => Self::protocol(format!("an error that cannot be read: {text}")),
+        }
     }
 
     /// Whose fault it is.
@@ -343,7 +378,8 @@ mod tests {
     #[test]
     fn every_kind_survives_the_boundary() {
         for kind in KINDS.into_iter().chain([ErrorKind::Unknown(900)]) {
-            assert_eq!(ErrorKind::from_code(kind.code()), kind);
+            let error = Error::new(kind, "m").with_code("42P01").with_hint("h").with_context("table", "t");
+            assert_eq!(Error::from_json(&error.to_json()), error);
         }
     }
 

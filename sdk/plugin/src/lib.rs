@@ -11,8 +11,11 @@ mod context;
 mod destination;
 mod error;
 mod ffi;
+#[doc(hidden)]
+pub mod glue;
 mod mapping;
 pub mod options;
+mod plugin;
 mod request;
 mod scalar;
 mod secret;
@@ -28,10 +31,13 @@ pub use request::{
     WantedType,
 };
 pub use scalar::Scalar;
-pub use secret::{Secret, redact};
+pub use secret::{Secret, redact, secret_texts};
 pub use source::{
     BatchSink, ColumnStats, Description, ExportStats, Identity, Interrupt, Key, KeyColumn, NativeSplit, Note, Slice,
     Snapshot, Source, SourceDriver, Split, SplitBy, SplitInto, SplitRequest, TableFilter, TableSummary, capability,
 };
 
 pub use {arrow_array, arrow_buffer, arrow_data, arrow_schema, log, schemars, serde, serde_json};
+
+/// The version of this SDK, as plugins built with it report it.
+pub const SDK_VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,6 +1,7 @@
 //! A text that must not be seen.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -51,8 +52,49 @@ impl fmt::Display for Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        String::deserialize(from).map(Self::new)
+        let secret = String::deserialize(from).map(Self::new)?;
+        COLLECTED.with_borrow_mut(|collected| {
+            if let Some(texts) = collected {
+                texts.extend(secret_texts(secret.expose()));
+            }
+        });
+        Ok(secret)
     }
+}
+
+thread_local! {
+    static COLLECTED: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+}
+
+/// Runs `work` and returns, beside its result, every secret text deserialised meanwhile on
+/// this thread: what must be taken out of the instance's messages.
+pub(crate) fn collect<T>(work: impl FnOnce() -> T) -> (T, Vec<String>) {
+    COLLECTED.set(Some(Vec::new()));
+    let result = work();
+    (result, COLLECTED.take().unwrap_or_default())
+}
+
+/// The texts to hide for one secret: itself and, where it is a URL with a password, the
+/// password as written and percent-decoded. A whole URL is not hidden beyond its password.
+pub fn secret_texts(secret: &str) -> Vec<String> {
+    let Some((_, rest)) = secret.split_once("://") else { return vec![secret.to_owned()] };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    let Some((user, _)) = authority.rsplit_once('@') else { return Vec::new() };
+    let Some((_, password)) = user.split_once(':') else { return Vec::new() };
+    let decoded = percent_decode(password);
+    if decoded == password { vec![decoded] } else { vec![password.to_owned(), decoded] }
+}
+
+fn percent_decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let code = (*first == b'%').then(|| tail.get(..2)).flatten();
+        let value = code.and_then(|hex| std::str::from_utf8(hex).ok()).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        bytes.push(value.unwrap_or(*first));
+        rest = if value.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 impl JsonSchema for Secret {
@@ -78,5 +120,18 @@ mod tests {
         let secret = Secret::new("hunter22");
         assert_eq!(format!("{secret} {secret:?}"), "*** ***");
         assert_eq!(secret.redact("postgres://u:hunter22@h/d"), "postgres://u:***@h/d");
+    }
+
+    #[test]
+    fn the_password_of_a_url_is_hidden_in_both_spellings() {
+        assert_eq!(secret_texts("postgres://u:p%40ss@h:5/d?x=1"), ["p%40ss", "p@ss"]);
+        assert_eq!(secret_texts("postgres://u@h/d"), Vec::<String>::new());
+        assert_eq!(secret_texts("plain"), ["plain"]);
+    }
+
+    #[test]
+    fn secrets_read_during_collect_are_known() {
+        let (parsed, texts) = collect(|| serde_json::from_str::<Secret>("\"geheim\"").unwrap());
+        assert_eq!((parsed.expose(), &texts[..]), ("geheim", &["geheim".to_owned()][..]));
     }
 }

@@ -1,1 +1,111 @@
 //! The conformance suite every rivet plugin runs.
+//!
+//! A plugin's `tests/conformance.rs` (with `harness = false`) describes a subject and calls
+//! [`conformance`]. Each check runs twice: on the driver linked into the test, and on the same
+//! driver loaded from its library, so that the boundary cannot change an answer. Checks of
+//! optional parts run where the driver declares the capability.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed check")]
+
+mod checks;
+mod manifest;
+mod rows;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use rivet_loader::{Plugin, Search, Settings};
+use rivet_sdk::{Context, Relation, Result, Source, SourceDriver};
+use serde_json::Value;
+
+/// What a plugin brings to the suite.
+pub struct SourceSubject {
+    /// The plugin's name.
+    pub plugin: &'static str,
+    /// The committed JSON Schema of its options.
+    pub options_schema: &'static str,
+    /// Options that open a source with the relations below.
+    pub options: Box<dyn Fn() -> Value + Send + Sync>,
+    /// Relations with at least a few hundred rows in at least one of them, and every type the
+    /// plugin maps.
+    pub relations: Vec<Relation>,
+    /// A relation that does not exist.
+    pub missing_relation: Relation,
+}
+
+/// How a check gets instances.
+pub(crate) struct Opened {
+    pub subject: Arc<SourceSubject>,
+    pub capabilities: &'static [&'static str],
+    open: Box<dyn Fn(&Value, &Context) -> Result<Box<dyn Source>> + Send + Sync>,
+}
+
+impl Opened {
+    pub fn open(&self) -> Box<dyn Source> {
+        self.open_with(&(self.subject.options)(), &Context::detached()).unwrap()
+    }
+
+    pub fn open_with(&self, options: &Value, context: &Context) -> Result<Box<dyn Source>> {
+        (self.open)(options, context)
+    }
+
+    pub fn can(&self, capability: &str) -> bool {
+        self.capabilities.contains(&capability)
+    }
+}
+
+/// Runs the suite over driver `D` and exits the process with its outcome.
+pub fn conformance<D: SourceDriver>(subject: SourceSubject) {
+    let arguments = Arguments::from_args();
+    let subject = Arc::new(subject);
+    let mut trials = vec![trial("manifest", {
+        let subject = Arc::clone(&subject);
+        move || manifest::check::<D>(&subject)
+    })];
+    let linked = Arc::new(Opened {
+        subject: Arc::clone(&subject),
+        capabilities: D::CAPABILITIES,
+        open: Box::new(|options, context| {
+            let options = serde_json::from_value(options.clone())
+                .map_err(|error| rivet_sdk::Error::config(format!("options: {error}")))?;
+            Ok(Box::new(D::open(options, context)?))
+        }),
+    });
+    let plugin = load(&subject);
+    let loaded = Arc::new(Opened {
+        subject,
+        capabilities: D::CAPABILITIES,
+        open: Box::new(move |options, context| plugin.open_source(options, context)),
+    });
+    for (mode, opened) in [("linked", linked), ("loaded", loaded)] {
+        for (name, check) in checks::ALL {
+            let opened = Arc::clone(&opened);
+            trials.push(trial(&format!("{mode}::{name}"), move || check(&opened)));
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn trial(name: &str, check: impl FnOnce() + Send + 'static) -> Trial {
+    Trial::test(name, move || {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).map_err(|payload| {
+            let text = payload.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            Failed::from(text.unwrap_or_else(|| "panicked".into()))
+        })
+    })
+}
+
+/// Loads the library that cargo built beside this test.
+fn load(subject: &SourceSubject) -> Plugin {
+    let folders = library_folders().into_iter().map(|path| (path, "--plugin-dir"));
+    let found = Search::new(folders).find(subject.plugin).unwrap();
+    let settings = Settings { log: |_, _, _, _| {}, level: log::LevelFilter::Debug, untrusted: true };
+    Plugin::load(&found.inspected, settings).unwrap()
+}
+
+fn library_folders() -> Vec<PathBuf> {
+    let exe = std::env::current_exe().unwrap();
+    exe.ancestors().skip(1).take(2).map(PathBuf::from).collect()
+}

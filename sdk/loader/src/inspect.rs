@@ -1,0 +1,110 @@
+//! Reads a plugin's file without loading it: is it a whole library, and which ABI is it for.
+
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::path::{Path, PathBuf};
+
+use object::elf::{FileHeader64, PT_LOAD};
+use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
+use object::{Endianness, Object, ObjectSection};
+use rivet_abi::{ABI_MAJOR, FLAG_PANIC_UNWIND, META_HEADER_BYTES, META_MAGIC, META_SECTION};
+use rivet_sdk::{Error, ErrorKind, Result};
+use sha2::{Digest, Sha256};
+
+use crate::PluginManifest;
+
+/// A plugin's file, open and read. Loading uses this same open file, so nobody can swap it.
+#[derive(Debug)]
+pub struct Inspected {
+    /// Where it was found.
+    pub path: PathBuf,
+    /// What it says of itself.
+    pub manifest: PluginManifest,
+    /// ABI numbers of its link section.
+    pub abi: (u32, u32),
+    /// SHA-256 of the file, in hex.
+    pub sha256: String,
+    /// Size of the file.
+    pub size_bytes: u64,
+    pub(crate) file: File,
+}
+
+/// Reads `path` and checks everything that can be checked before loading.
+pub fn inspect(path: &Path) -> Result<Inspected> {
+    crate::trust::check(path)?;
+    let refuse = |why: &str, hint: &str| {
+        Error::new(ErrorKind::Config, format!("{}: {why}", path.display())).with_hint(hint.to_owned())
+    };
+    let unreadable = |error: std::io::Error| {
+        Error::new(ErrorKind::NotFound, format!("{}: {error}", path.display()))
+            .with_hint("check the path and its permissions")
+    };
+    let mut file = File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(unreadable)?;
+    file.rewind().map_err(unreadable)?;
+
+    let elf = ElfFile64::<Endianness>::parse(&bytes[..]).map_err(|error| {
+        refuse(&format!("not a shared library ({error})"), "install the plugin's .so file for this platform")
+    })?;
+    if let Some(missing) = missing_bytes(&elf, &bytes) {
+        return Err(refuse(
+            &format!("truncated: {missing} bytes are missing"),
+            "the download or copy did not finish; install it again by writing a new file and renaming it",
+        ));
+    }
+    let section = elf.section_by_name(META_SECTION).and_then(|section| section.data().ok());
+    let Some(section) = section else {
+        return Err(refuse("not a rivet plugin (it has no .rivet_meta section)", "build it with rivet_sdk::plugin!"));
+    };
+    let head = Head::read(section).ok_or_else(|| refuse("its .rivet_meta section is damaged", "rebuild the plugin"))?;
+    if head.abi.0 != ABI_MAJOR {
+        let fix =
+            if head.abi.0 > ABI_MAJOR { "use a newer rivet" } else { "rebuild the plugin against a newer rivet-sdk" };
+        return Err(refuse(&format!("speaks plugin ABI {}; this rivet speaks ABI {ABI_MAJOR}", head.abi.0), fix));
+    }
+    if head.flags & FLAG_PANIC_UNWIND == 0 {
+        return Err(refuse(
+            "built with panic = \"abort\": a defect in it would end the whole process",
+            "rebuild the plugin with panic = \"unwind\"",
+        ));
+    }
+    let manifest: PluginManifest = serde_json::from_slice(head.json)
+        .map_err(|error| refuse(&format!("its manifest cannot be read: {error}"), "rebuild the plugin"))?;
+    let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Inspected { path: path.to_owned(), manifest, abi: head.abi, sha256, size_bytes: bytes.len() as u64, file })
+}
+
+/// How many bytes of the loadable segments lie beyond the file's end. Mapping such a file kills
+/// the process with SIGBUS.
+fn missing_bytes(elf: &ElfFile64<'_, Endianness>, bytes: &[u8]) -> Option<u64> {
+    let endian = elf.endian();
+    let header: &FileHeader64<Endianness> = elf.elf_header();
+    let segments = header.program_headers(endian, bytes).ok()?;
+    let end = segments
+        .iter()
+        .filter(|segment| segment.p_type(endian) == PT_LOAD)
+        .map(|segment| segment.p_offset(endian).saturating_add(segment.p_filesz(endian)))
+        .max()?;
+    end.checked_sub(bytes.len() as u64).filter(|missing| *missing > 0)
+}
+
+/// The fixed head of the link section, and the JSON behind it.
+struct Head<'a> {
+    abi: (u32, u32),
+    flags: u32,
+    json: &'a [u8],
+}
+
+impl<'a> Head<'a> {
+    fn read(section: &'a [u8]) -> Option<Self> {
+        let (head, rest) = section.split_at_checked(META_HEADER_BYTES)?;
+        let numbers = head.strip_prefix(&META_MAGIC)?;
+        let number = |index: usize| {
+            let bytes = numbers.get(index * 4..index * 4 + 4)?;
+            Some(u32::from_le_bytes(bytes.try_into().ok()?))
+        };
+        let length = usize::try_from(number(5)?).ok()?;
+        Some(Self { abi: (number(1)?, number(2)?), flags: number(3)?, json: rest.get(..length)? })
+    }
+}

@@ -1,0 +1,111 @@
+//! A plugin's source instance.
+
+use std::panic::resume_unwind;
+
+use rivet_abi::stable::{RMut, ROption, RStr, TD_Opaque};
+use rivet_abi::{InterruptBox, SinkAbi_TO, SourceBox};
+use rivet_sdk::{
+    BatchSink, Description, ExportRequest, ExportStats, Identity, Interrupt, Relation, Result, Scalar, Snapshot,
+    Source, Split, SplitRequest, TableFilter, TableSummary, TypeMapping,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::batches::LentSink;
+use super::{answer, parse, to_json};
+
+pub(crate) struct RemoteSource {
+    plugin: String,
+    instance: SourceBox,
+    untrusted: bool,
+}
+
+impl RemoteSource {
+    pub fn new(plugin: String, instance: SourceBox, untrusted: bool) -> Self {
+        Self { plugin, instance, untrusted }
+    }
+
+    fn call<T: DeserializeOwned>(&mut self, method: &str, arguments: &impl Serialize) -> Result<T> {
+        let arguments = to_json(arguments)?;
+        let text = answer(&self.plugin, self.instance.call(method.into(), RStr::from(arguments.as_str())))?;
+        parse(&self.plugin, method, &text)
+    }
+}
+
+impl Source for RemoteSource {
+    fn identity(&mut self) -> Result<Identity> {
+        self.call("identity", &())
+    }
+
+    fn export(&mut self, request: &ExportRequest, sink: &mut dyn BatchSink) -> Result<ExportStats> {
+        let request = to_json(request)?;
+        let mut lent = LentSink { plugin: &self.plugin, sink, untrusted: self.untrusted, schema: None, panic: None };
+        let result = {
+            let sink = SinkAbi_TO::from_ptr(RMut::new(&mut lent), TD_Opaque);
+            self.instance.export(RStr::from(request.as_str()), sink)
+        };
+        if let Some(payload) = lent.panic.take() {
+            resume_unwind(payload);
+        }
+        let text = answer(&self.plugin, result)?;
+        parse(&self.plugin, "export", &text)
+    }
+
+    fn query_scalar(&mut self, sql: &str) -> Result<Option<Scalar>> {
+        self.call("query_scalar", &sql)
+    }
+
+    fn type_mappings(&mut self, request: &ExportRequest) -> Result<Vec<TypeMapping>> {
+        self.call("type_mappings", request)
+    }
+
+    fn tables(&mut self, filter: &TableFilter) -> Result<Vec<TableSummary>> {
+        self.call("tables", filter)
+    }
+
+    fn describe(&mut self, relation: &Relation) -> Result<Description> {
+        self.call("describe", relation)
+    }
+
+    fn split(&mut self, request: &SplitRequest) -> Result<Split> {
+        self.call("split", request)
+    }
+
+    fn snapshot(&mut self, workers: u32) -> Result<Option<Snapshot>> {
+        self.call("snapshot", &workers)
+    }
+
+    fn join(&mut self, snapshot: &Snapshot) -> Result<()> {
+        self.call("join", snapshot)
+    }
+
+    fn release(&mut self) -> Result<()> {
+        self.call("release", &())
+    }
+
+    fn count(&mut self, request: &ExportRequest) -> Result<u64> {
+        self.call("count", request)
+    }
+
+    fn pressure(&mut self) -> Result<Option<u64>> {
+        self.call("pressure", &())
+    }
+
+    fn interrupt(&self) -> Option<Box<dyn Interrupt>> {
+        match self.instance.interrupt() {
+            ROption::RSome(interrupt) => Some(Box::new(RemoteInterrupt { plugin: self.plugin.clone(), interrupt })),
+            ROption::RNone => None,
+        }
+    }
+}
+
+struct RemoteInterrupt {
+    plugin: String,
+    interrupt: InterruptBox,
+}
+
+impl Interrupt for RemoteInterrupt {
+    fn interrupt(&self) -> Result<()> {
+        answer(&self.plugin, self.interrupt.interrupt())
+    }
+}
