@@ -11,4 +11,6 @@
 
 #![forbid(unsafe_code)]
 
+pub mod commit;
+pub mod crash;
 pub mod plan;
