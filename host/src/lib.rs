@@ -11,4 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod batch;
+pub mod budget;
 pub mod plan;
+pub mod sink;
