@@ -12,3 +12,8 @@
 #![forbid(unsafe_code)]
 
 pub mod plan;
+pub mod batch;
+pub mod budget;
+pub mod sink;
+pub mod commit;
+pub mod crash;

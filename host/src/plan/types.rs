@@ -409,8 +409,14 @@ pub struct Manifest {
     pub consistency: Consistency,
     /// Every distinct read point of its chunks.
     pub read_points: Vec<String>,
+    /// Where its parts and `_SUCCESS` are: [`DestinationSpec::data_prefix`].
+    pub data_prefix: String,
+    /// What becomes of earlier runs' parts.
+    pub write_mode: WriteMode,
     /// Chunks in the plan, all of them in here.
     pub chunks: u32,
+    /// The attempt that counts for each chunk, by the chunk's position.
+    pub attempts: Vec<String>,
     /// Rows in all parts.
     pub rows: u64,
     /// Bytes of all parts.

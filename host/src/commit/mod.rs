@@ -1,0 +1,36 @@
+//! The only code that makes anything visible. Each of its steps is repeatable.
+//!
+//! A run is a folder of control objects, `_rivet/<export>/<run_id>/`: the sealed plan, one
+//! report a chunk, and one decision object, `manifest.json`. The decision is put-if-absent, so
+//! it is either the manifest or the tombstone of an abandoned run. Everything else follows from
+//! it and can be repeated by anyone: `docs/adr/0004-commit-protocol.md` says why,
+//! `model.rs` tries every interleaving.
+
+mod attempt;
+mod decision;
+mod finish;
+pub mod keys;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod model_check;
+mod replace;
+mod runs;
+mod start;
+mod success;
+#[cfg(test)]
+mod tests;
+mod text;
+mod verify;
+
+pub use attempt::{Outcome, discard_attempt, fence, publish_report};
+pub use decision::{Decision, Tombstone, decision};
+pub use finish::{MANIFEST_VERSION, commit};
+pub use keys::{RunKey, begin_attempt};
+pub use runs::{
+    Cleaned, RunObjects, RunState, abandon, clean, find_run, finish, list_runs, read_plan, recover, resume_point,
+    status, unfinished,
+};
+pub use start::{check_destination, new_run_id, publish_plan};
+pub use success::{Success, read_success};
+pub use verify::{Depth, Problem, Validation, validate};

@@ -1,0 +1,523 @@
+//! The commit protocol as a model, explored exhaustively: every interleaving, a kill before every step.
+//!
+//! Two runs of one export, two chunks each, up to two attempts a chunk. Actors take one store
+//! operation at a time; each step bears the name of the crash point in the code. [`Rules`]
+//! switches single rules off, and the tests at the end show that the model then finds the
+//! flaw: that is how each rule earned its place.
+
+use std::collections::HashSet;
+
+use super::model_check::{after_repair, exact, in_every_state};
+use crate::crash::CRASH_POINTS;
+
+/// Which rules of the protocol hold. All of them in the code.
+#[derive(Clone, Copy)]
+pub(super) struct Rules {
+    pub replace: bool,
+    pub one_decision_object: bool,
+    pub fence: bool,
+    pub tombstones: bool,
+    pub order_by_run_id: bool,
+    pub success_recheck: bool,
+    pub loser_discards: bool,
+}
+
+const APPEND: Rules = Rules {
+    replace: false,
+    one_decision_object: true,
+    fence: true,
+    tombstones: true,
+    order_by_run_id: true,
+    success_recheck: true,
+    loser_discards: true,
+};
+const REPLACE: Rules = Rules { replace: true, ..APPEND };
+
+/// What `manifest.json` of a run holds.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Decision {
+    Undecided,
+    Committed([u8; 2]),
+    Abandoned,
+    Replaced,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Run {
+    pub plan: bool,
+    pub reports: [Option<u8>; 2],
+    pub decision: Decision,
+    /// Only without `one_decision_object`: the marker beside the manifest.
+    pub abandoned_marker: bool,
+    /// History, which no actor sees: the manifest ever written, whether it was ever abandoned.
+    pub first_manifest: Option<[u8; 2]>,
+    pub manifests: u8,
+    pub was_abandoned: bool,
+}
+
+/// The destination. Attempt `id` belongs to run `id / 4`, chunk `id / 2 % 2`, and writes one
+/// part, bit `id` of `parts`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Store {
+    pub runs: [Run; 2],
+    pub parts: u8,
+    pub success: Option<u8>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Kind {
+    Attempt(u8),
+    Commit,
+    Rerun,
+    Resume,
+    Clean,
+}
+
+/// A process or worker: where it is, and what it remembers.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct Actor {
+    kind: Kind,
+    at: &'static str,
+    run: u8,
+    target: u8,
+    manifest: [u8; 2],
+    seen: u8,
+    chosen: u8,
+}
+
+const DONE: &str = "done";
+const WAIT: &str = "wait";
+const START: &str = "start";
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct State {
+    store: Store,
+    actors: Vec<Actor>,
+    deaths: u8,
+}
+
+fn actor(kind: Kind, run: u8, at: &'static str) -> Actor {
+    Actor { kind, at, run, target: run, manifest: [0; 2], seen: 0, chosen: 0 }
+}
+fn attempt(id: u8) -> Actor {
+    actor(Kind::Attempt(id), id / 4, "attempt.fence")
+}
+fn commit(run: u8) -> Actor {
+    actor(Kind::Commit, run, "commit.begin")
+}
+/// `rivet run` on another machine, any time after run 0 began.
+fn rerun() -> Actor {
+    actor(Kind::Rerun, 0, START)
+}
+fn resume() -> Actor {
+    actor(Kind::Resume, 0, START)
+}
+
+/// The bits of a run's parts.
+pub(super) fn parts_of(run: u8) -> u8 {
+    0x0f << (run * 4)
+}
+pub(super) fn bits(manifest: [u8; 2]) -> u8 {
+    1 << manifest[0] | 1 << manifest[1]
+}
+
+impl Store {
+    fn run(&mut self, run: u8) -> &mut Run {
+        &mut self.runs[usize::from(run)]
+    }
+    pub(super) fn latest_committed(&self) -> Option<u8> {
+        (0..2u8).rev().find(|run| matches!(self.runs[usize::from(*run)].decision, Decision::Committed(_)))
+    }
+    fn decision(&self, run: u8) -> Decision {
+        let of = self.runs[usize::from(run)];
+        if of.abandoned_marker && of.decision == Decision::Undecided { Decision::Abandoned } else { of.decision }
+    }
+    /// The put-if-absent of `manifest.json`; false where somebody was first.
+    fn decide(&mut self, run: u8, decision: Decision, rules: &Rules) -> bool {
+        let of = self.run(run);
+        if decision == Decision::Abandoned {
+            if !rules.one_decision_object {
+                of.was_abandoned = true;
+                return !std::mem::replace(&mut of.abandoned_marker, true);
+            }
+        }
+        if of.decision != Decision::Undecided {
+            return false;
+        }
+        of.decision = decision;
+        match decision {
+            Decision::Committed(manifest) => {
+                of.first_manifest.get_or_insert(manifest);
+                of.manifests += 1;
+            }
+            _ => of.was_abandoned = true,
+        }
+        true
+    }
+}
+
+/// Every way the actor at `index` may go on, its death aside.
+fn steps(state: &State, index: usize, rules: &Rules) -> Vec<State> {
+    let mut next = state.clone();
+    let mut me = state.actors[index];
+    let mut more = Vec::new();
+    let mut spawn = Vec::new();
+    let store = &mut next.store;
+    me.at = match (me.at, me.kind) {
+        // ---- an attempt
+        ("attempt.fence", _) => match store.decision(me.run) {
+            Decision::Undecided => "part.finish",
+            _ => DONE,
+        },
+        ("part.finish", Kind::Attempt(id)) => {
+            store.parts |= 1 << id;
+            "part.fence"
+        }
+        ("part.fence", Kind::Attempt(id)) => match store.decision(me.run) {
+            _ if !rules.fence => "report.put",
+            Decision::Undecided => "report.put",
+            Decision::Committed(manifest) if manifest.contains(&id) => DONE,
+            _ => "attempt.discard",
+        },
+        ("report.put", Kind::Attempt(id)) => {
+            let report = &mut store.run(me.run).reports[usize::from(id / 2 % 2)];
+            match *report {
+                None => {
+                    *report = Some(id);
+                    // The answer may be lost: the same step is taken again.
+                    more.push(me);
+                    DONE
+                }
+                Some(winner) if winner == id => DONE,
+                Some(_) if rules.loser_discards => "attempt.discard",
+                Some(_) => DONE,
+            }
+        }
+        ("attempt.discard", Kind::Attempt(id)) => {
+            store.parts &= !(1 << id);
+            DONE
+        }
+        // ---- a plain run, a resumed run, and clean: look first
+        (START, kind) => {
+            let of = store.runs[usize::from(me.run)];
+            match (store.decision(me.run), kind) {
+                (Decision::Committed(_), _) => "commit.begin",
+                (Decision::Abandoned, Kind::Rerun | Kind::Clean) => "abandon.list",
+                (Decision::Replaced, Kind::Rerun | Kind::Clean) => "replace.list",
+                (Decision::Undecided, Kind::Rerun) if of.plan => "abandon.decide",
+                (Decision::Undecided, Kind::Resume) => {
+                    for (chunk, report) in (0u8..).zip(of.reports) {
+                        if report.is_none() {
+                            spawn.push(attempt(me.run * 4 + chunk * 2 + 1));
+                        }
+                    }
+                    WAIT
+                }
+                (_, Kind::Rerun) => "plan.put",
+                _ => DONE,
+            }
+        }
+        ("abandon.decide", _) => match store.decide(me.run, Decision::Abandoned, rules) {
+            true => "abandon.list",
+            false => START,
+        },
+        ("abandon.list", _) => {
+            me.seen = store.parts & parts_of(me.run);
+            if me.seen == 0 { "abandon.reports" } else { "abandon.part" }
+        }
+        ("abandon.part", _) => {
+            store.parts &= !(1 << me.seen.trailing_zeros());
+            me.seen &= me.seen - 1;
+            if me.seen == 0 { "abandon.reports" } else { "abandon.part" }
+        }
+        ("abandon.reports", _) => {
+            store.run(me.run).reports = [None; 2];
+            "abandon.plan"
+        }
+        ("abandon.plan", _) => {
+            store.run(me.run).plan = false;
+            if !rules.tombstones {
+                store.run(me.run).decision = Decision::Undecided;
+            }
+            if me.kind == Kind::Rerun { "plan.put" } else { DONE }
+        }
+        ("plan.put", _) => {
+            me.run = 1;
+            store.run(1).plan = true;
+            spawn.extend([attempt(4), attempt(6)]);
+            WAIT
+        }
+        (WAIT, _) => {
+            let busy = state.actors.iter().any(|other| {
+                let mine = matches!(other.kind, Kind::Attempt(id) if me.kind == Kind::Rerun || id % 2 == 1);
+                mine && other.run == me.run && other.at != DONE
+            });
+            if busy {
+                return Vec::new();
+            }
+            "commit.begin"
+        }
+        // ---- the commit of me.run
+        ("commit.begin", _) => match store.decision(me.run) {
+            Decision::Undecided => "commit.reports",
+            Decision::Committed(manifest) => {
+                me.manifest = manifest;
+                "commit.sweep"
+            }
+            _ => DONE,
+        },
+        ("commit.reports", _) => match store.runs[usize::from(me.run)].reports {
+            [Some(first), Some(second)] => {
+                me.manifest = [first, second];
+                "commit.verify"
+            }
+            _ => DONE,
+        },
+        ("commit.verify", _) if store.parts & bits(me.manifest) == bits(me.manifest) => "commit.manifest",
+        ("commit.verify", _) => "commit.begin", // decided meanwhile, or an integrity error
+        ("commit.manifest", _) => {
+            if store.decide(me.run, Decision::Committed(me.manifest), rules) {
+                more.push(me);
+                "commit.sweep"
+            } else {
+                "commit.begin"
+            }
+        }
+        ("commit.sweep", _) => {
+            me.seen = store.parts & parts_of(me.run) & !bits(me.manifest);
+            if me.seen == 0 { "replace.runs" } else { "commit.dead_part" }
+        }
+        ("commit.dead_part", _) => {
+            store.parts &= !(1 << me.seen.trailing_zeros());
+            me.seen &= me.seen - 1;
+            if me.seen == 0 { "replace.runs" } else { "commit.dead_part" }
+        }
+        ("replace.runs", _) => {
+            let other = 1 - me.run;
+            let committed = matches!(store.decision(other), Decision::Committed(_));
+            me.target = if rules.order_by_run_id { me.run.min(other) } else { other };
+            match store.decision(me.target) {
+                Decision::Committed(_) if rules.replace && committed => "replace.success",
+                Decision::Replaced if store.runs[usize::from(me.target)].plan => "replace.success",
+                _ => "success.choose",
+            }
+        }
+        ("replace.success", _) => {
+            store.success = None;
+            "replace.mark"
+        }
+        ("replace.mark", _) => {
+            store.run(me.target).decision = Decision::Replaced;
+            "replace.list"
+        }
+        ("replace.list", _) => {
+            me.seen = store.parts & parts_of(me.target);
+            if me.seen == 0 { "replace.reports" } else { "replace.part" }
+        }
+        ("replace.part", _) => {
+            store.parts &= !(1 << me.seen.trailing_zeros());
+            me.seen &= me.seen - 1;
+            if me.seen == 0 { "replace.reports" } else { "replace.part" }
+        }
+        ("replace.reports", _) => {
+            store.run(me.target).reports = [None; 2];
+            "replace.plan"
+        }
+        ("replace.plan", _) => {
+            store.run(me.target).plan = false;
+            if !rules.tombstones {
+                store.run(me.target).decision = Decision::Undecided;
+            }
+            "success.choose"
+        }
+        ("success.choose", _) => match store.latest_committed() {
+            Some(run) => {
+                me.chosen = run;
+                "success.put"
+            }
+            None => finished(&mut me),
+        },
+        ("success.put", _) => {
+            store.success = Some(me.chosen);
+            "success.recheck"
+        }
+        ("success.recheck", _) if rules.success_recheck && store.latest_committed() != Some(me.chosen) => {
+            "success.choose"
+        }
+        ("success.recheck", _) => finished(&mut me),
+        _ => return Vec::new(),
+    };
+    next.actors[index] = me.forgetting();
+    next.actors.extend(spawn);
+    let mut all = Vec::from([next.clone()]);
+    for lost in more {
+        let mut again = next.clone();
+        again.actors[index] = lost;
+        all.push(again);
+    }
+    all
+}
+
+impl Actor {
+    /// Without what it no longer needs, so that equal futures are equal states.
+    fn forgetting(mut self) -> Self {
+        if self.at == DONE || self.at == WAIT || self.at == "plan.put" || self.at.starts_with("success.") {
+            (self.manifest, self.seen, self.target) = ([0; 2], 0, self.run);
+        }
+        if self.at.starts_with("replace.") {
+            self.manifest = [0; 2];
+        }
+        if self.at == DONE {
+            self.chosen = 0;
+        }
+        self
+    }
+}
+
+/// A rerun that had to finish the earlier run's commit goes on with its own.
+fn finished(me: &mut Actor) -> &'static str {
+    if me.kind == Kind::Rerun && me.run == 0 { "plan.put" } else { DONE }
+}
+
+/// `clean` alone on the store, to its end.
+fn repaired(mut store: Store, rules: &Rules) -> Store {
+    for run in [0, 1] {
+        let mut state = State { store, actors: vec![actor(Kind::Clean, run, START)], deaths: 0 };
+        while let Some(next) = steps(&state, 0, rules).into_iter().next() {
+            state = next;
+        }
+        store = state.store;
+    }
+    store
+}
+
+/// How far a history may go wrong: more deaths only repeat shorter histories.
+const MOST_DEATHS: u8 = 2;
+
+struct Seen {
+    state: State,
+    from: usize,
+    who: usize,
+    killed: bool,
+}
+
+/// Explores everything; the number of states, or the first violation and the way to it.
+fn explore(actors: &[Actor], rules: Rules) -> Result<usize, String> {
+    let fresh = Run {
+        plan: false,
+        reports: [None; 2],
+        decision: Decision::Undecided,
+        abandoned_marker: false,
+        first_manifest: None,
+        manifests: 0,
+        was_abandoned: false,
+    };
+    let store = Store { runs: [Run { plan: true, ..fresh }, fresh], parts: 0, success: None };
+    let start = State { store, actors: actors.to_vec(), deaths: 0 };
+    let mut known = HashSet::from([start.clone()]);
+    let mut seen = vec![Seen { state: start, from: 0, who: 0, killed: false }];
+    let mut at = 0;
+    while at < seen.len() {
+        let state = seen[at].state.clone();
+        let mut moves = Vec::new();
+        for (who, me) in state.actors.iter().enumerate().filter(|(_, me)| me.at != DONE) {
+            assert!([START, WAIT].contains(&me.at) || CRASH_POINTS.contains(&me.at), "{}: no such step", me.at);
+            moves.extend(steps(&state, who, &rules).into_iter().map(|next| (next, who, false)));
+        }
+        let mut verdict = in_every_state(&state.store);
+        if verdict.is_ok() && moves.is_empty() {
+            if state.deaths == 0 {
+                verdict = exact(&state.store, &rules);
+            }
+            verdict = verdict.and_then(|()| after_repair(&repaired(state.store, &rules), &rules));
+        }
+        if let Err(flaw) = verdict {
+            return Err(format!("{flaw}\n  {}\n  {:?}", way(&seen, at).join("\n  "), state.store));
+        }
+        if state.deaths < MOST_DEATHS {
+            for (who, me) in state.actors.iter().enumerate().filter(|(_, me)| me.at != DONE) {
+                let mut dead = state.clone();
+                dead.actors[who] = Actor { at: DONE, ..*me }.forgetting();
+                dead.deaths += 1;
+                moves.push((dead, who, true));
+            }
+        }
+        for (next, who, killed) in moves {
+            if !known.contains(&next) {
+                known.insert(next.clone());
+                seen.push(Seen { state: next, from: at, who, killed });
+            }
+        }
+        at += 1;
+    }
+    Ok(seen.len())
+}
+
+/// The steps from the start to a state.
+fn way(seen: &[Seen], mut at: usize) -> Vec<String> {
+    let mut way = Vec::new();
+    while at != 0 {
+        let Seen { from, who, killed, .. } = seen[at];
+        let me = seen[from].state.actors[who];
+        let lead = if killed { "killed before " } else { "" };
+        way.push(format!("{:?} of run {}: {lead}{}", me.kind, me.run, me.at));
+        at = from;
+    }
+    way.reverse();
+    way
+}
+
+/// Runs as users make them happen; each is explored under append and under replace.
+fn scenarios() -> Vec<(&'static str, Vec<Actor>)> {
+    vec![
+        ("a run and a plain rerun", vec![attempt(0), attempt(2), commit(0), rerun()]),
+        ("apply of each chunk on two machines", vec![attempt(0), attempt(1), attempt(2), commit(0), commit(0)]),
+        ("resume beside the living", vec![attempt(0), attempt(2), commit(0), resume()]),
+        ("two resumes' commits and a zombie", vec![attempt(0), attempt(2), attempt(3), commit(0), commit(0)]),
+        ("a zombie commit, then a rerun", vec![attempt(0), attempt(2), commit(0), commit(0), rerun()]),
+        ("two machines' plans at once", vec![attempt(0), attempt(2), attempt(4), attempt(6), commit(0), commit(1)]),
+    ]
+}
+
+#[test]
+fn the_protocol_holds_in_every_interleaving() {
+    for (name, actors) in scenarios() {
+        for rules in [APPEND, REPLACE] {
+            match explore(&actors, rules) {
+                Ok(states) => eprintln!("{name}, replace {}: {states} states", rules.replace),
+                Err(flaw) => panic!("{name}, replace {}: {flaw}", rules.replace),
+            }
+        }
+    }
+}
+
+fn finds(rules: Rules, flaw: &str) {
+    let found: Vec<String> = scenarios().iter().filter_map(|(_, actors)| explore(actors, rules).err()).collect();
+    eprintln!("{}", found.first().map_or("", String::as_str));
+    assert!(found.iter().any(|text| text.starts_with(flaw)), "expected {flaw}, found {found:?}");
+}
+
+#[test]
+fn a_marker_beside_the_manifest_lets_both_win() {
+    finds(Rules { one_decision_object: false, ..APPEND }, "abandoned and committed");
+}
+
+#[test]
+fn without_the_fence_late_parts_stay() {
+    finds(Rules { fence: false, loser_discards: false, ..APPEND }, "parts differ");
+}
+
+#[test]
+fn without_tombstones_a_zombie_commit_writes_a_second_manifest() {
+    finds(Rules { tombstones: false, ..REPLACE }, "two manifests");
+}
+
+#[test]
+fn without_an_order_of_runs_a_late_commit_removes_the_newer_run() {
+    finds(Rules { order_by_run_id: false, ..REPLACE }, "a newer run was replaced");
+}
+
+#[test]
+fn without_the_recheck_success_names_an_older_run() {
+    finds(Rules { success_recheck: false, ..APPEND }, "_SUCCESS");
+}

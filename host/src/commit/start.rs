@@ -1,0 +1,93 @@
+//! Before the first row: is the destination fit, and is it ours?
+
+use rivet_sdk::{Destination, Error, ErrorKind, Result};
+use ulid::Ulid;
+
+use super::decision::{Decision, decided, decision};
+use super::keys::{RunKey, export_folder, next_run_id, success};
+use super::runs::list_runs;
+use super::success::read_success;
+use super::text::to_json;
+use crate::crash::crash_point;
+use crate::plan::{Plan, WriteMode};
+
+/// A run id for a new plan: later than every run at the destination, whatever the clock says.
+pub fn new_run_id(dest: &mut dyn Destination, export: &str) -> Result<String> {
+    let runs = list_runs(dest, export)?;
+    Ok(next_run_id(runs.iter().map(|run| run.key.run_id())))
+}
+
+/// Refuses a destination where the commit could not be safe: a foreign `_SUCCESS`, a store
+/// that ignores put-if-absent, a `replace` plan older than what it would replace.
+pub fn check_destination(dest: &mut dyn Destination, plan: &Plan) -> Result<()> {
+    let run = RunKey::of(plan)?;
+    if let Some(found) = read_success(dest, &plan.destination.data_prefix)?
+        && found.export != run.export()
+    {
+        return Err(foreign_success(plan, &format!("belongs to the export {:?}", found.export)));
+    }
+    check_put_if_absent(dest, run.export())?;
+    let newer = list_runs(dest, run.export())?.into_iter().rev().find(|found| found.has_plan && found.key > run);
+    match newer {
+        Some(newer)
+            if plan.destination.write_mode == WriteMode::Replace
+                && matches!(decision(dest, &newer.key)?, Decision::Committed { .. }) =>
+        {
+            Err(Error::new(ErrorKind::Conflict, "this plan is older than the run it would replace")
+                .with_code("stale_plan")
+                .with_hint("make a new plan")
+                .with_context("run", run.run_id())
+                .with_context("newer run", newer.key.run_id()))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn foreign_success(plan: &Plan, why: &str) -> Error {
+    Error::new(ErrorKind::AlreadyExists, format!("the `_SUCCESS` there {why}"))
+        .with_code("foreign_success")
+        .with_hint("give this export a folder of its own, or remove that `_SUCCESS` if nothing needs it")
+        .with_context("object", success(&plan.destination.data_prefix))
+        .with_context("export", &plan.export)
+}
+
+/// Puts one object twice. A store that lets the second one through cannot keep our promises.
+fn check_put_if_absent(dest: &mut dyn Destination, export: &str) -> Result<()> {
+    let key = format!("{}probe-{}", export_folder(export), Ulid::generate());
+    let first = dest.put_if_absent(&key, b"1")?;
+    let second = dest.put_if_absent(&key, b"2");
+    dest.delete(&key)?;
+    if first && !second? {
+        return Ok(());
+    }
+    Err(Error::unsupported("the store does not keep put-if-absent: a second writer overwrote the first")
+        .with_code("no_put_if_absent")
+        .with_hint("use a store that honours `If-None-Match: *`; exactly-once needs it")
+        .with_context("destination", dest.location()))
+}
+
+/// Puts the plan at the destination, so that any machine can go on with it. The same plan
+/// again is fine; another one under the same run id, or a decided run, is not.
+pub fn publish_plan(dest: &mut dyn Destination, plan: &Plan) -> Result<()> {
+    let run = RunKey::of(plan)?;
+    if plan.chunks.is_empty() || plan.chunks.iter().zip(0u32..).any(|(chunk, position)| chunk.index != position) {
+        return Err(Error::internal("a plan's chunks must be numbered 0, 1, 2, …"));
+    }
+    match decision(dest, &run)? {
+        Decision::Undecided | Decision::Committed { .. } => {}
+        other => return Err(decided(&run, &other)),
+    }
+    let body = to_json(plan)?;
+    crash_point("plan.put");
+    let put = dest.put_if_absent(&run.plan(), &body);
+    if matches!(put, Ok(true)) {
+        return Ok(());
+    }
+    match dest.get(&run.plan())? {
+        Some(found) if found == body => Ok(()),
+        Some(_) => Err(Error::new(ErrorKind::Conflict, "another plan with this run id is at the destination")
+            .with_hint("make a new plan; one plan is one run")
+            .with_context("object", run.plan())),
+        None => Err(put.err().unwrap_or_else(|| decided(&run, &Decision::Undecided))),
+    }
+}

@@ -1,0 +1,153 @@
+//! Is what lies at the destination what was written? Sizes by listing, bytes by reading back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rivet_sdk::{Destination, Error, ErrorKind, Result};
+
+use super::decision::{Decision, decision};
+use super::keys::RunKey;
+use crate::plan::{Part, Verify};
+
+/// How much of a part is read at a time.
+const PIECE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// How thoroughly [`validate`] looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Names and sizes.
+    List,
+    /// Also the bytes of the first, the last and at most eight parts between.
+    Sample,
+    /// Also the bytes of every part.
+    Full,
+}
+
+/// One part that is not as the manifest says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The part.
+    pub key: String,
+    /// What the manifest says.
+    pub expected: String,
+    /// What is there.
+    pub found: String,
+}
+
+impl Problem {
+    fn error(&self) -> Error {
+        Error::integrity(format!("part {}: expected {}, found {}", self.key, self.expected, self.found))
+            .with_code("part_mismatch")
+            .with_hint("something else changed or removed the file; run the export again")
+            .with_context("object", &self.key)
+    }
+}
+
+/// What [`validate`] saw.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Validation {
+    /// Parts in the manifest.
+    pub parts: usize,
+    /// Parts whose bytes were read.
+    pub read: usize,
+    /// Parts that are not as the manifest says.
+    pub problems: Vec<Problem>,
+    /// Parts of this run that the manifest does not name; `clean` removes them.
+    pub strays: Vec<String>,
+}
+
+impl Validation {
+    /// The first problem as an error, or Ok.
+    pub fn result(&self) -> Result<()> {
+        self.problems.first().map_or(Ok(()), |problem| Err(problem.error()))
+    }
+}
+
+/// The commit's own check; the first mismatch is the error.
+pub(super) fn verify_parts(
+    dest: &mut dyn Destination,
+    data_prefix: &str,
+    parts: &[&Part],
+    verify: Verify,
+) -> Result<()> {
+    let listed = sizes(dest, data_prefix)?;
+    for part in parts {
+        let problem = match size_problem(&listed, part) {
+            None if verify == Verify::Content => content_problem(dest, part)?,
+            other => other,
+        };
+        if let Some(problem) = problem {
+            return Err(problem.error());
+        }
+    }
+    Ok(())
+}
+
+/// Compares a committed run's manifest with the destination. Changes nothing.
+pub fn validate(dest: &mut dyn Destination, run: &RunKey, depth: Depth) -> Result<Validation> {
+    let manifest = match decision(dest, run)? {
+        Decision::Committed { manifest, .. } => manifest,
+        other => {
+            return Err(Error::new(ErrorKind::NotFound, format!("run {} is {}", run.run_id(), other.word()))
+                .with_hint("only a committed run can be validated; see `rivet status`")
+                .with_context("export", run.export()));
+        }
+    };
+    let listed = sizes(dest, &manifest.data_prefix)?;
+    let mut validation = Validation { parts: manifest.parts.len(), ..Validation::default() };
+    let sampled = sample(manifest.parts.len());
+    for (index, part) in manifest.parts.iter().enumerate() {
+        let part = &part.part;
+        let mut problem = size_problem(&listed, part);
+        let read = depth == Depth::Full || (depth == Depth::Sample && sampled.contains(&index));
+        if problem.is_none() && read {
+            validation.read += 1;
+            problem = content_problem(dest, part)?;
+        }
+        validation.problems.extend(problem);
+    }
+    let named: BTreeSet<&str> = manifest.parts.iter().map(|part| part.part.key.as_str()).collect();
+    validation.strays =
+        listed.into_keys().filter(|key| run.parse_part(key).is_some() && !named.contains(key.as_str())).collect();
+    Ok(validation)
+}
+
+fn sizes(dest: &mut dyn Destination, data_prefix: &str) -> Result<BTreeMap<String, u64>> {
+    Ok(dest.list(data_prefix)?.into_iter().map(|object| (object.key, object.size_bytes)).collect())
+}
+
+fn size_problem(listed: &BTreeMap<String, u64>, part: &Part) -> Option<Problem> {
+    let found = listed.get(&part.key).copied();
+    (found != Some(part.size_bytes)).then(|| Problem {
+        key: part.key.clone(),
+        expected: format!("{} bytes", part.size_bytes),
+        found: found.map_or_else(|| "no file".to_owned(), |bytes| format!("{bytes} bytes")),
+    })
+}
+
+fn content_problem(dest: &mut dyn Destination, part: &Part) -> Result<Option<Problem>> {
+    let mut crc = 0;
+    let mut offset = 0;
+    while offset < part.size_bytes {
+        let wanted = PIECE_BYTES.min(part.size_bytes - offset);
+        let piece = dest.read_at(&part.key, offset, wanted)?.unwrap_or_default();
+        if piece.is_empty() {
+            let found = format!("{offset} bytes");
+            let expected = format!("{} bytes", part.size_bytes);
+            return Ok(Some(Problem { key: part.key.clone(), expected, found }));
+        }
+        crc = crc32c::crc32c_append(crc, &piece);
+        offset += piece.len() as u64;
+    }
+    let found = format!("{crc:08x}");
+    Ok((!found.eq_ignore_ascii_case(&part.crc32c)).then(|| Problem {
+        key: part.key.clone(),
+        expected: format!("crc32c {}", part.crc32c),
+        found: format!("crc32c {found}"),
+    }))
+}
+
+/// At most ten positions, spread evenly, ends included.
+fn sample(parts: usize) -> BTreeSet<usize> {
+    let last = parts.saturating_sub(1);
+    (0..10).map(|tenth| tenth * last / 9).collect()
+}

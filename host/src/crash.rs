@@ -1,0 +1,86 @@
+//! Named places at which a test can kill the process: `RIVET_CRASH_AT=<name>[:n]`.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Every crash point, in the order in which a run passes them. Each lies *before* the step it
+/// names, so a kill there means: everything earlier happened, this step did not. The commit
+/// model uses the same names for the same steps.
+pub const CRASH_POINTS: &[&str] = &[
+    // a plain run's start
+    "abandon.decide",
+    "abandon.list",
+    "abandon.part",
+    "abandon.reports",
+    "abandon.plan",
+    "plan.put",
+    // an attempt
+    "attempt.fence",
+    "part.finish",
+    "part.fence",
+    "report.put",
+    "attempt.discard",
+    // the commit
+    "commit.begin",
+    "commit.reports",
+    "commit.verify",
+    "commit.manifest",
+    "commit.sweep",
+    "commit.dead_part",
+    "replace.runs",
+    "replace.success",
+    "replace.mark",
+    "replace.list",
+    "replace.part",
+    "replace.reports",
+    "replace.plan",
+    "success.choose",
+    "success.put",
+    "success.recheck",
+    // inside the local destination
+    "local.fsync",
+    "local.rename",
+    "local.link",
+    "local.unlink_temp",
+    "local.fsync_folder",
+];
+
+/// The environment variable that arms one crash point.
+pub const CRASH_VARIABLE: &str = "RIVET_CRASH_AT";
+
+struct Armed {
+    name: String,
+    remaining: AtomicU64,
+}
+
+/// Aborts the process here if `RIVET_CRASH_AT` names this point, at its n-th passing (default
+/// 1). Nothing is flushed, no destructor runs: for files it is what `kill -9` is.
+pub fn crash_point(name: &'static str) {
+    static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
+    debug_assert!(CRASH_POINTS.contains(&name), "{name} is missing from CRASH_POINTS");
+    let armed = ARMED.get_or_init(|| std::env::var(CRASH_VARIABLE).ok().and_then(|text| parse(&text)));
+    if let Some(armed) = armed
+        && armed.name == name
+        && armed.remaining.fetch_sub(1, Ordering::SeqCst) == 1
+    {
+        std::process::abort();
+    }
+}
+
+fn parse(text: &str) -> Option<Armed> {
+    let (name, count) = text.split_once(':').unwrap_or((text, "1"));
+    let remaining = AtomicU64::new(count.parse().ok()?);
+    Some(Armed { name: name.to_owned(), remaining })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_may_name_its_passing() {
+        let armed = parse("commit.dead_part:3").expect("armed");
+        assert_eq!((armed.name.as_str(), armed.remaining.into_inner()), ("commit.dead_part", 3));
+        assert!(parse("commit.sweep:soon").is_none());
+    }
+}

@@ -1,0 +1,165 @@
+//! Cuts rows into cells and blocks whose borders depend on the rows alone.
+//!
+//! A Parquet encoder decides about pages, row groups and parts each time it is given rows. So
+//! that the same rows give the same bytes whatever batches they arrived in, it is given rows
+//! only in *cells*, whose borders are a function of the rows: a cell ends after a fixed number
+//! of rows, or once its values reach a number of bytes. A *block* is a run of cells that goes to
+//! the encoder at once.
+
+use std::collections::VecDeque;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::DataType;
+
+/// When cells and blocks end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BlockLimits {
+    pub(super) cell_rows: usize,
+    pub(super) cell_bytes: usize,
+    pub(super) block_cells: usize,
+    pub(super) block_bytes: usize,
+}
+
+/// Rows of one cell: slices of one or more batches.
+pub(super) type Cell = Vec<RecordBatch>;
+
+/// Cells that go to the encoder at once.
+#[derive(Debug, Default)]
+pub(super) struct Block {
+    pub(super) cells: Vec<Cell>,
+    pub(super) rows: usize,
+    pub(super) bytes: usize,
+}
+
+/// Collects batches, gives blocks.
+pub(super) struct Blocks {
+    limits: BlockLimits,
+    cell: Cell,
+    cell_rows: usize,
+    cell_bytes: usize,
+    block: Block,
+    ready: VecDeque<Block>,
+}
+
+impl Blocks {
+    pub(super) fn new(limits: BlockLimits) -> Self {
+        Self { limits, cell: Vec::new(), cell_rows: 0, cell_bytes: 0, block: Block::default(), ready: VecDeque::new() }
+    }
+
+    /// Adds the rows of a batch.
+    pub(super) fn push(&mut self, batch: &RecordBatch) {
+        let mut start = 0;
+        while start < batch.num_rows() {
+            let (rows, bytes, full) = self.fit(batch, start);
+            self.cell.push(batch.slice(start, rows));
+            self.cell_rows += rows;
+            self.cell_bytes += bytes;
+            start += rows;
+            if full {
+                self.end_cell();
+            }
+        }
+    }
+
+    /// How many rows from `start` the current cell takes, and whether it is full then.
+    fn fit(&self, batch: &RecordBatch, start: usize) -> (usize, usize, bool) {
+        let room = self.limits.cell_rows - self.cell_rows;
+        let most = room.min(batch.num_rows() - start);
+        let size = |rows: usize| batch.columns().iter().map(|column| byte_size(column, start, rows)).sum::<usize>();
+        let limit = self.limits.cell_bytes.saturating_sub(self.cell_bytes);
+        let bytes = size(most);
+        if bytes < limit {
+            return (most, bytes, most == room);
+        }
+        // The smallest number of rows that reaches the limit.
+        let (mut low, mut high) = (1, most);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if size(middle) >= limit {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        (low, size(low), true)
+    }
+
+    fn end_cell(&mut self) {
+        if self.cell_rows == 0 {
+            return;
+        }
+        self.block.cells.push(std::mem::take(&mut self.cell));
+        self.block.rows += std::mem::take(&mut self.cell_rows);
+        self.block.bytes += std::mem::take(&mut self.cell_bytes);
+        if self.block.cells.len() >= self.limits.block_cells || self.block.bytes >= self.limits.block_bytes {
+            self.ready.push_back(std::mem::take(&mut self.block));
+        }
+    }
+
+    /// The next full block.
+    pub(super) fn next(&mut self) -> Option<Block> {
+        self.ready.pop_front()
+    }
+
+    /// Ends the last cell and block, full or not.
+    pub(super) fn end(&mut self) {
+        self.end_cell();
+        if self.block.rows > 0 {
+            self.ready.push_back(std::mem::take(&mut self.block));
+        }
+    }
+
+    /// Bytes of rows held back.
+    pub(super) fn pending_bytes(&self) -> usize {
+        self.cell_bytes + self.block.bytes
+    }
+}
+
+/// Bytes of `rows` values from `start`: additive over rows, and cheap wherever offsets tell.
+pub(super) fn byte_size(array: &dyn Array, start: usize, rows: usize) -> usize {
+    let end = start + rows;
+    match array.data_type() {
+        DataType::Null => 0,
+        DataType::Boolean => rows,
+        DataType::Utf8 => 4 * rows + span(array.as_string::<i32>().value_offsets(), start, end).1,
+        DataType::Binary => 4 * rows + span(array.as_binary::<i32>().value_offsets(), start, end).1,
+        DataType::LargeUtf8 => 8 * rows + span(array.as_string::<i64>().value_offsets(), start, end).1,
+        DataType::LargeBinary => 8 * rows + span(array.as_binary::<i64>().value_offsets(), start, end).1,
+        DataType::Utf8View => lengths(array.as_string_view().lengths(), start, rows),
+        DataType::BinaryView => lengths(array.as_binary_view().lengths(), start, rows),
+        DataType::FixedSizeBinary(width) => usize::try_from(*width).unwrap_or(0) * rows,
+        DataType::List(_) => {
+            let list = array.as_list::<i32>();
+            let (first, count) = span(list.value_offsets(), start, end);
+            4 * rows + byte_size(list.values(), first, count)
+        }
+        DataType::LargeList(_) => {
+            let list = array.as_list::<i64>();
+            let (first, count) = span(list.value_offsets(), start, end);
+            8 * rows + byte_size(list.values(), first, count)
+        }
+        DataType::Map(_, _) => {
+            let map = array.as_map();
+            let (first, count) = span(map.value_offsets(), start, end);
+            4 * rows + byte_size(map.entries(), first, count)
+        }
+        DataType::FixedSizeList(_, size) => {
+            let size = usize::try_from(*size).unwrap_or(0);
+            byte_size(array.as_fixed_size_list().values(), start * size, rows * size)
+        }
+        DataType::Struct(_) => array.as_struct().columns().iter().map(|column| byte_size(column, start, rows)).sum(),
+        other => rows * other.primitive_width().unwrap_or(8),
+    }
+}
+
+fn lengths(lengths: impl Iterator<Item = u32>, start: usize, rows: usize) -> usize {
+    lengths.skip(start).take(rows).map(|length| 4 + usize::try_from(length).unwrap_or(0)).sum()
+}
+
+/// The first child of a range of values, and how many children they have.
+fn span<O: Copy + TryInto<usize>>(offsets: &[O], start: usize, end: usize) -> (usize, usize) {
+    let at = |index: usize| offsets.get(index).and_then(|offset| (*offset).try_into().ok()).unwrap_or(0);
+    let first = at(start);
+    (first, at(end).saturating_sub(first))
+}

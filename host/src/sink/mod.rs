@@ -1,0 +1,237 @@
+//! From batches to parts: names, metadata columns, encoding, and streaming to the destination.
+//!
+//! A [`ChunkSink`] takes the rows of one attempt at one chunk and writes its parts. The same
+//! rows in the same order give the same bytes, whatever batches they came in, however many
+//! threads encode and however tight memory is. A part becomes visible when it is complete;
+//! a sink that is dropped before [`ChunkSink::finish`] leaves nothing behind.
+
+mod blocks;
+mod csv;
+mod object;
+mod parquet;
+mod pool;
+mod row_hash;
+mod schema;
+
+use std::collections::BTreeMap;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use rivet_sdk::{Destination, Error, Result};
+
+use self::blocks::Blocks;
+use self::csv::{CsvFormat, CsvPart};
+use self::object::PartFile;
+use self::parquet::{ParquetFormat, ParquetPart};
+use self::schema::Adapter;
+pub use self::schema::{EXPORTED_AT, ROW_HASH, output_schema};
+use crate::budget::{Held, Share};
+use crate::plan::{ColumnCounts, Format, OutputSpec, Part, PlannedColumn};
+
+/// What a sink writes, and where it tells about it.
+pub struct SinkSpec<'a> {
+    /// The plan's columns.
+    pub columns: &'a [PlannedColumn],
+    /// The plan's output settings.
+    pub output: &'a OutputSpec,
+    /// Whether a chunk without rows writes a part that holds the schema only. A chunk of many
+    /// doesn't; the only chunk of an export does, unless `skip_empty` is set.
+    pub part_when_empty: bool,
+    /// The encoder's share of the memory budget.
+    pub share: Share,
+    /// The key of the part with this index, counted from 0 in each chunk.
+    pub part_key: Box<dyn FnMut(u32) -> String + Send + 'a>,
+    /// Called with each part once it is visible; an error ends the attempt.
+    pub on_part: Box<dyn FnMut(&Part) -> Result<()> + Send + 'a>,
+}
+
+/// What a sink wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The parts, in order.
+    pub parts: Vec<Part>,
+    /// Rows in them.
+    pub rows: u64,
+    /// NULLs by output name; every output column is there.
+    pub columns: BTreeMap<String, ColumnCounts>,
+}
+
+/// Writes the parts of one attempt at one chunk.
+pub struct ChunkSink<'a> {
+    spec: SinkSpec<'a>,
+    destination: &'a mut dyn Destination,
+    adapter: Adapter,
+    encoder: Encoder,
+    parts: Vec<Part>,
+    memory: Held,
+    finished: bool,
+}
+
+enum Encoder {
+    Parquet { format: ParquetFormat, blocks: Blocks, part: Option<ParquetPart> },
+    Csv { format: CsvFormat, part: Option<CsvPart> },
+}
+
+impl<'a> ChunkSink<'a> {
+    /// A sink for one attempt. Nothing is created before there are rows.
+    pub fn new(spec: SinkSpec<'a>, destination: &'a mut dyn Destination) -> Result<Self> {
+        let adapter = Adapter::new(spec.columns, spec.output)?;
+        let (schema, compression, most) = (adapter.schema(), spec.output.compression, spec.output.max_file_size_bytes);
+        let encoder = match &spec.output.format {
+            Format::Parquet(parquet) => {
+                let format = ParquetFormat::new(schema, parquet, compression, most)?;
+                Encoder::Parquet { blocks: Blocks::new(format.limits()), format, part: None }
+            }
+            Format::Csv(csv) => Encoder::Csv { format: CsvFormat::new(schema, csv, compression, most)?, part: None },
+        };
+        let memory = spec.share.record(0);
+        Ok(Self { spec, destination, adapter, encoder, parts: Vec::new(), memory, finished: false })
+    }
+
+    /// The schema of the parts.
+    pub fn schema(&self) -> &SchemaRef {
+        self.adapter.schema()
+    }
+
+    /// The parts finished so far.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// Encodes a batch of the source's schema. After an error the sink can only be dropped.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let batch = self.adapter.adapt(batch)?;
+        match &mut self.encoder {
+            Encoder::Parquet { blocks, .. } => {
+                blocks.push(&batch);
+                self.encode_blocks()
+            }
+            Encoder::Csv { .. } => self.encode_text(&batch),
+        }
+    }
+
+    /// Encodes what is left and ends the last part.
+    pub fn finish(mut self) -> Result<Written> {
+        if let Encoder::Parquet { blocks, .. } = &mut self.encoder {
+            blocks.end();
+            self.encode_blocks()?;
+        }
+        if self.parts.is_empty() && self.spec.part_when_empty && !self.has_open_part() {
+            self.open_part()?;
+        }
+        self.end_part()?;
+        self.finished = true;
+        Ok(Written {
+            rows: self.parts.iter().map(|part| part.rows).sum(),
+            parts: std::mem::take(&mut self.parts),
+            columns: self.adapter.counts(),
+        })
+    }
+
+    fn encode_blocks(&mut self) -> Result<()> {
+        let most = self.spec.output.max_file_size_bytes;
+        loop {
+            let Encoder::Parquet { format, blocks, part } = &mut self.encoder else {
+                return Ok(());
+            };
+            let Some(block) = blocks.next() else {
+                return Ok(());
+            };
+            let full = match part {
+                Some(part) => part.settle(format, most)?,
+                None => false,
+            };
+            let waiting = u64::try_from(blocks.pending_bytes() + block.bytes).unwrap_or(u64::MAX);
+            self.memory.set(waiting + part.as_ref().map_or(0, ParquetPart::memory_bytes));
+            if full {
+                self.end_part()?;
+            }
+            if !self.has_open_part() {
+                self.open_part()?;
+            }
+            if let Encoder::Parquet { format, part: Some(part), .. } = &mut self.encoder {
+                part.start(format, block)?;
+            }
+        }
+    }
+
+    fn encode_text(&mut self, batch: &RecordBatch) -> Result<()> {
+        let mut start = 0;
+        while start < batch.num_rows() {
+            if !self.has_open_part() {
+                self.open_part()?;
+            }
+            let Encoder::Csv { format, part: Some(part) } = &mut self.encoder else {
+                return Err(Error::internal("a part was opened and is not there"));
+            };
+            let rest = part.write(format, batch, start)?;
+            self.memory.set(part.memory_bytes());
+            match rest {
+                Some(next) => {
+                    self.end_part()?;
+                    start = next;
+                }
+                None => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    fn has_open_part(&self) -> bool {
+        match &self.encoder {
+            Encoder::Parquet { part, .. } => part.is_some(),
+            Encoder::Csv { part, .. } => part.is_some(),
+        }
+    }
+
+    fn open_part(&mut self) -> Result<()> {
+        let index = u32::try_from(self.parts.len()).map_err(|_| Error::internal("too many parts in one chunk"))?;
+        let key = (self.spec.part_key)(index);
+        match &mut self.encoder {
+            Encoder::Parquet { format, part, .. } => {
+                let file = PartFile::create(self.destination, &key, "application/vnd.apache.parquet")?;
+                *part = Some(ParquetPart::new(format, file)?);
+            }
+            Encoder::Csv { format, part } => {
+                let file = PartFile::create(self.destination, &key, format.content_type())?;
+                *part = Some(CsvPart::new(format, file)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn end_part(&mut self) -> Result<()> {
+        let (rows, finished) = match &mut self.encoder {
+            Encoder::Parquet { part, .. } => match part.take() {
+                Some(part) => (part.rows(), part.finish()?),
+                None => return Ok(()),
+            },
+            Encoder::Csv { format, part } => match part.take() {
+                Some(part) => (part.rows(), part.finish(format)?),
+                None => return Ok(()),
+            },
+        };
+        let part = Part {
+            key: finished.object.key,
+            size_bytes: finished.size_bytes,
+            rows,
+            crc32c: format!("{:08x}", finished.crc32c),
+            etag: finished.object.etag,
+        };
+        self.parts.push(part.clone());
+        (self.spec.on_part)(&part)
+    }
+}
+
+impl Drop for ChunkSink<'_> {
+    fn drop(&mut self) {
+        if self.finished {
+            return;
+        }
+        for part in &self.parts {
+            if let Err(error) = self.destination.delete(&part.key) {
+                log::warn!("part {} of an abandoned attempt could not be removed: {error}", part.key);
+            }
+        }
+    }
+}
