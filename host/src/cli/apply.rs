@@ -1,0 +1,162 @@
+//! `rivet apply`, `commit`, `status`, `clean`: a sealed plan, from any machine.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rivet_sdk::{Destination, Error, Result};
+use serde_json::json;
+
+use super::arguments::{ApplyArguments, Global, PlanFile, StatusArguments};
+use super::exit::{Failed, Outcome};
+use super::progress::Display;
+use super::{print, summary};
+use crate::budget::Budget;
+use crate::commit::{self, RunKey};
+use crate::config::{self, Config};
+use crate::plan::{PLAN_VERSION, Plan};
+use crate::run::{self, Ends, Stop};
+use crate::source::{DestinationEnd, Lent, Plugins, SourceEnd};
+
+pub fn apply(arguments: &ApplyArguments, global: &Global, stop: Stop) -> Outcome {
+    let plan = read(&arguments.file.plan)?;
+    let ends = Sealed::open(&arguments.file, global, &plan, arguments.memory_limit_mb)?.ends()?;
+    let mut display = Display::new(arguments.progress, global, true);
+    let result = match &arguments.chunk {
+        None => run::apply(plan, ends, &stop, &mut display).map(|finished| {
+            drop(display);
+            if !global.quiet {
+                summary::print(&finished);
+            }
+            summary::to_json(&finished)
+        }),
+        Some(index) => {
+            let index = chunk_index(index)?;
+            run::apply_chunk(plan, index, ends, &stop, &mut display).map(|rows| {
+                drop(display);
+                print::note(&format!("chunk {index}: {rows} rows"));
+                json!({ "chunk": index, "rows": rows })
+            })
+        }
+    };
+    match (result, stop.reason()) {
+        (Ok(summary), _) => {
+            if arguments.json {
+                print::json(&summary)?;
+            }
+            Ok(())
+        }
+        (Err(error), Some(reason)) => Err(Failed::Stopped(reason, vec![error])),
+        (Err(error), None) => Err(error.into()),
+    }
+}
+
+fn chunk_index(text: &str) -> Result<u32> {
+    let (text, origin) = match text {
+        "env" => (std::env::var("JOB_COMPLETION_INDEX").unwrap_or_default(), "$JOB_COMPLETION_INDEX"),
+        given => (given.to_owned(), "--chunk"),
+    };
+    text.parse().map_err(|_| Error::config(format!("{origin} is not a chunk's index: `{text}`")).with_hint("give --chunk INDEX"))
+}
+
+pub fn commit(arguments: &PlanFile, global: &Global, _: Stop) -> Outcome {
+    let plan = read(&arguments.plan)?;
+    let mut destination = Sealed::open(arguments, global, &plan, 512)?.destination()?;
+    let manifest = commit::commit(&mut *destination, &plan)?;
+    print::note(&format!("{}: committed run {} with {} rows in {} parts", plan.export, plan.run_id, manifest.rows, manifest.parts.len()));
+    Ok(())
+}
+
+pub fn status(arguments: &StatusArguments, global: &Global, _: Stop) -> Outcome {
+    let plan = read(&arguments.file.plan)?;
+    let mut destination = Sealed::open(&arguments.file, global, &plan, 512)?.destination()?;
+    let decision = commit::decision(&mut *destination, &RunKey::of(&plan)?)?;
+    let done = commit::resume_point(&mut *destination, &plan)?;
+    let missing: Vec<u32> = plan.chunks.iter().map(|chunk| chunk.index).filter(|index| !done.contains(index)).collect();
+    if arguments.json {
+        print::json(&json!({
+            "export": plan.export, "run_id": plan.run_id, "state": decision.word(),
+            "chunks": plan.chunks.len(), "done": done, "missing": missing,
+        }))?;
+        return Ok(());
+    }
+    print::line(&format!("{} run {}: {}, {} of {} chunks done", plan.export, plan.run_id, decision.word(), done.len(), plan.chunks.len()))?;
+    if !missing.is_empty() {
+        let list: Vec<String> = missing.iter().map(u32::to_string).collect();
+        print::line(&format!("missing: {}", list.join(" ")))?;
+    }
+    Ok(())
+}
+
+pub fn clean(arguments: &PlanFile, global: &Global, _: Stop) -> Outcome {
+    let plan = read(&arguments.plan)?;
+    let mut destination = Sealed::open(arguments, global, &plan, 512)?.destination()?;
+    let cleaned = commit::clean(&mut *destination, &plan.export, &plan.destination.data_prefix, false)?;
+    print::note(&format!("{}: removed {} parts of dead attempts", plan.export, cleaned.parts.len()));
+    for key in cleaned.parts {
+        print::line(&key)?;
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Plan> {
+    let text = std::fs::read(path).map_err(|error| Error::config(format!("{}: {error}", path.display())).with_hint("`rivet plan -o FILE` writes a plan"))?;
+    let unreadable = |error: serde_json::Error| {
+        Error::config(format!("{} is not a plan: {error}", path.display())).with_hint("`rivet plan -o FILE` writes one")
+    };
+    let value: serde_json::Value = serde_json::from_slice(&text).map_err(unreadable)?;
+    let version = value.get("plan_version").and_then(serde_json::Value::as_u64);
+    if version.is_some_and(|version| version > u64::from(PLAN_VERSION)) {
+        return Err(Error::config(format!("{} was written by a newer rivet", path.display())).with_hint("use that rivet, or make the plan again"));
+    }
+    serde_json::from_value(value).map_err(unreadable)
+}
+
+/// A plan's ends, resolved on this machine.
+struct Sealed<'a> {
+    plan: &'a Plan,
+    plugins: Plugins,
+    variables: config::Variables,
+    budget: Arc<Budget>,
+    /// Where the options come from if not from the plan.
+    config: Option<Config>,
+}
+
+impl<'a> Sealed<'a> {
+    fn open(file: &PlanFile, global: &Global, plan: &'a Plan, memory_limit_mb: u64) -> Result<Self, Failed> {
+        let params: std::collections::BTreeMap<_, _> = file.param.iter().cloned().collect();
+        let config = match &file.config {
+            Some(path) => Some(config::load(path, params.clone()).map_err(Failed::Faults)?),
+            None => None,
+        };
+        let beside = file.config.as_deref().unwrap_or(&file.plan);
+        let dirs = config.as_ref().map(|config| config.plugin_dirs.clone()).unwrap_or_default();
+        Ok(Self {
+            plan,
+            plugins: Plugins::new(&global.plugin_dir, &dirs, global.untrusted_plugins),
+            variables: config::variables(beside, params),
+            budget: Budget::new(memory_limit_mb << 20),
+            config,
+        })
+    }
+
+    fn ends(&self) -> Result<Ends> {
+        let source = &self.plan.source;
+        let options = self.config.as_ref().map_or(&source.options, |config| &config.source.block.options);
+        Ok(Ends {
+            source: SourceEnd::new(&self.plugins, &source.plugin, options, &self.variables)?,
+            destination: self.destination_end()?,
+            budget: Arc::clone(&self.budget),
+        })
+    }
+
+    fn destination_end(&self) -> Result<DestinationEnd> {
+        let destination = &self.plan.destination;
+        let configured = self.config.as_ref().and_then(|config| config.exports.iter().find(|export| export.name == self.plan.export));
+        let options = configured.map_or(&destination.options, |export| &export.destination.block.options);
+        DestinationEnd::new(&self.plugins, &destination.plugin, options, &self.variables)
+    }
+
+    fn destination(&self) -> Result<Box<dyn Destination>> {
+        self.destination_end()?.open(&Lent { budget: Arc::clone(&self.budget), cancelled: Arc::default() })
+    }
+}

@@ -1,0 +1,210 @@
+//! Every command and flag, defined once: help, man page and completions come from here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Exports database tables to Parquet and CSV, through plugins.
+#[derive(Debug, Parser)]
+#[command(name = "rivet", version, max_term_width = 100)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Look for plugins here first (repeatable)
+    #[arg(long, global = true, value_name = "DIR")]
+    pub plugin_dir: Vec<PathBuf>,
+    /// Check every value that a plugin delivers, not only its structure
+    #[arg(long, global = true)]
+    pub untrusted_plugins: bool,
+    /// Write errors as JSON, one object a line
+    #[arg(long, global = true)]
+    pub json_errors: bool,
+    /// How log lines are written
+    #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub log_format: LogFormat,
+    /// When to use colour
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub color: Color,
+    /// Say more (repeatable)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Plan, read and commit exports
+    Run(RunArguments),
+    /// Show or seal what a run would do
+    Plan(PlanArguments),
+    /// Run a sealed plan, or one chunk of it, from any machine
+    Apply(ApplyArguments),
+    /// Commit a plan whose chunks were applied one by one
+    Commit(PlanFile),
+    /// Show which chunks of a plan are done
+    Status(StatusArguments),
+    /// Remove what dead attempts left of a plan's run
+    Clean(PlanFile),
+    /// Compare the last run's manifest with what is at the destination
+    Validate(ValidateArguments),
+}
+
+/// Which configuration, and what of it.
+#[derive(Debug, Clone, Args)]
+pub struct Selection {
+    /// The configuration
+    #[arg(short, long, value_name = "FILE", default_value = "rivet.yaml")]
+    pub config: PathBuf,
+    /// Only this export (repeatable)
+    #[arg(short, long, value_name = "NAME")]
+    pub export: Vec<String>,
+    /// A value for ${KEY} in the configuration (repeatable)
+    #[arg(short, long, value_name = "KEY=VALUE", value_parser = parse_param)]
+    pub param: Vec<(String, String)>,
+}
+
+fn parse_param(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Continue the unfinished run instead of abandoning it
+    #[arg(long)]
+    pub resume: bool,
+    /// After the commit, read every part back and compare its checksum
+    #[arg(long)]
+    pub validate: bool,
+    /// Run all exports at once; each has its own `parallel` workers and connections
+    #[arg(long)]
+    pub parallel_exports: bool,
+    /// As --parallel-exports
+    #[arg(long, hide = true)]
+    pub parallel_export_processes: bool,
+    /// Wait this many seconds for another run of the same export
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub lock_wait: u64,
+    /// Write the summary as JSON to this file
+    #[arg(long, value_name = "FILE")]
+    pub summary_output: Option<PathBuf>,
+    /// Write the summary as JSON to stdout
+    #[arg(long)]
+    pub json: bool,
+    /// How progress is shown; auto: a bar on a terminal, a line now and then elsewhere
+    #[arg(long, value_enum, default_value = "auto", value_name = "HOW")]
+    pub progress: Progress,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Progress {
+    Auto,
+    Bar,
+    Json,
+    None,
+}
+
+#[derive(Debug, Args)]
+pub struct PlanArguments {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Seal the plan of one export into this file, for `rivet apply`
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// How the plan is shown
+    #[arg(long, value_enum, default_value = "pretty")]
+    pub format: PlanFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PlanFormat {
+    Pretty,
+    Json,
+}
+
+/// A sealed plan.
+#[derive(Debug, Clone, Args)]
+pub struct PlanFile {
+    /// The plan, as `rivet plan -o` wrote it
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Take the ends' options from this configuration instead of the plan
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// A value for ${KEY} (repeatable)
+    #[arg(short, long, value_name = "KEY=VALUE", value_parser = parse_param)]
+    pub param: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+pub struct ApplyArguments {
+    #[command(flatten)]
+    pub file: PlanFile,
+    /// Run only this chunk; without a value, the one that $JOB_COMPLETION_INDEX names
+    #[arg(long, value_name = "INDEX", num_args = 0..=1, default_missing_value = "env")]
+    pub chunk: Option<String>,
+    /// Memory to use, in MB
+    #[arg(long, value_name = "MB", default_value_t = 512)]
+    pub memory_limit_mb: u64,
+    /// Write the summary as JSON to stdout
+    #[arg(long)]
+    pub json: bool,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value = "auto", value_name = "HOW")]
+    pub progress: Progress,
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArguments {
+    #[command(flatten)]
+    pub file: PlanFile,
+    /// Write JSON to stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ValidateArguments {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// A run's id, or its beginning; the latest run if absent
+    #[arg(long, value_name = "ID")]
+    pub run_id: Option<String>,
+    /// list: sizes; sample: some parts are read; full: every part is read
+    #[arg(long, value_enum, default_value = "list")]
+    pub depth: ValidateDepth,
+    /// Write JSON to stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ValidateDepth {
+    List,
+    Sample,
+    Full,
+}

@@ -1,0 +1,136 @@
+//! What a command ends with: its exit code, and the error's text.
+
+use std::process::ExitCode;
+
+use rivet_sdk::{Error, ErrorKind};
+use serde_json::json;
+
+use super::arguments::Global;
+use super::print;
+use crate::config::Diagnostics;
+use crate::redact;
+use crate::run::StopReason;
+
+/// How a command ended.
+pub type Outcome = Result<(), Failed>;
+
+/// Why a command failed.
+#[derive(Debug)]
+pub enum Failed {
+    /// Faults in the configuration.
+    Faults(Diagnostics),
+    /// One error a failed export.
+    Errors(Vec<Error>),
+    /// A signal stopped it.
+    Stopped(StopReason, Vec<Error>),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Errors(vec![error])
+    }
+}
+
+/// The exit codes, as the documentation lists them.
+pub mod code {
+    /// An export failed.
+    pub const FAILED: u8 = 1;
+    /// Usage or configuration.
+    pub const USAGE: u8 = 2;
+    /// What landed is not what was read.
+    pub const INTEGRITY: u8 = 3;
+    /// The source's schema is not the plan's.
+    pub const DRIFT: u8 = 4;
+    /// Another run holds the export.
+    pub const BUSY: u8 = 5;
+    /// Temporary; try again.
+    pub const TEMPORARY: u8 = 75;
+}
+
+/// The exit code of one error.
+pub fn code_of(error: &Error) -> u8 {
+    match (error.kind(), error.code()) {
+        (_, Some("schema_drift")) => code::DRIFT,
+        (_, Some("busy")) => code::BUSY,
+        (ErrorKind::Config, _) => code::USAGE,
+        (ErrorKind::Integrity, _) => code::INTEGRITY,
+        _ if error.is_transient() => code::TEMPORARY,
+        _ => code::FAILED,
+    }
+}
+
+/// Prints what went wrong and gives the process's exit code.
+pub fn report(outcome: Outcome, global: &Global) -> ExitCode {
+    let Err(failed) = outcome else { return ExitCode::SUCCESS };
+    match failed {
+        Failed::Faults(faults) => {
+            for fault in faults.iter() {
+                print_fault(&faults, fault, global);
+            }
+            ExitCode::from(code::USAGE)
+        }
+        Failed::Errors(errors) => {
+            for error in &errors {
+                print_error(error, global);
+            }
+            ExitCode::from(worst(&errors))
+        }
+        Failed::Stopped(reason, errors) => {
+            for error in &errors {
+                print_error(error, global);
+            }
+            ExitCode::from(reason.exit_code())
+        }
+    }
+}
+
+/// Over several exports, the code that needs a person comes first.
+fn worst(errors: &[Error]) -> u8 {
+    let codes: Vec<u8> = errors.iter().map(code_of).collect();
+    let order = [code::INTEGRITY, code::DRIFT, code::USAGE, code::FAILED, code::TEMPORARY, code::BUSY];
+    order.into_iter().find(|code| codes.contains(code)).unwrap_or(code::FAILED)
+}
+
+fn print_error(error: &Error, global: &Global) {
+    let error = redact::clean_error(error.clone());
+    if global.json_errors {
+        let context: serde_json::Map<_, _> = error.context().iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
+        print::note(
+            &json!({
+                "error": error.message(),
+                "kind": error.kind().to_string(),
+                "code": error.code(),
+                "causes": error.chain(),
+                "context": context,
+                "hint": error.hint(),
+                "exit": code_of(&error),
+            })
+            .to_string(),
+        );
+        return;
+    }
+    print::note(&format!("error: {error}"));
+    if let Some(hint) = error.hint() {
+        print::note(&format!("hint: {hint}"));
+    }
+}
+
+fn print_fault(faults: &Diagnostics, fault: &crate::config::Diagnostic, global: &Global) {
+    if global.json_errors {
+        print::note(
+            &json!({
+                "error": fault.message,
+                "kind": "config",
+                "file": faults.file.display().to_string(),
+                "line": fault.at.line,
+                "column": fault.at.column,
+                "key": fault.key,
+                "hint": fault.hint,
+                "exit": code::USAGE,
+            })
+            .to_string(),
+        );
+        return;
+    }
+    print::note(&format!("error: {}", faults.render(fault)));
+}

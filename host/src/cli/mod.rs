@@ -1,0 +1,59 @@
+//! The command line: one file a command, [`arguments`] for all their flags.
+//!
+//! Data goes to stdout, everything else to stderr. Every text passes [`crate::redact`].
+
+mod apply;
+mod arguments;
+mod exit;
+mod logger;
+mod peak;
+mod plan;
+mod print;
+mod progress;
+mod run;
+mod summary;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use rivet_sdk::Result;
+
+use self::arguments::{Arguments, Command, Global};
+use self::exit::{Failed, Outcome};
+use crate::run::Stop;
+use crate::session::{Refused, Session};
+
+/// Runs the process's command line.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let global = arguments.global;
+    logger::install(&global);
+    let outcome = match Stop::on_signals() {
+        Ok(stop) => dispatch(arguments.command, &global, stop),
+        Err(error) => Err(Failed::from(error)),
+    };
+    exit::report(outcome, &global)
+}
+
+fn dispatch(command: Command, global: &Global, stop: Stop) -> Outcome {
+    match command {
+        Command::Run(arguments) => run::run(&arguments, global, stop),
+        Command::Plan(arguments) => plan::plan(&arguments, global, stop),
+        Command::Apply(arguments) => apply::apply(&arguments, global, stop),
+        Command::Commit(arguments) => apply::commit(&arguments, global, stop),
+        Command::Status(arguments) => apply::status(&arguments, global, stop),
+        Command::Clean(arguments) => apply::clean(&arguments, global, stop),
+        Command::Validate(arguments) => validate::validate(&arguments, global, stop),
+    }
+}
+
+/// The session of a command that takes `-c`, `-e` and `-p`.
+fn open_session(selection: &arguments::Selection, global: &Global, stop: Stop) -> Result<Session, Failed> {
+    let params = selection.param.iter().cloned().collect();
+    let session = Session::open(&selection.config, params, &global.plugin_dir, global.untrusted_plugins, stop);
+    session.map_err(|refused| match refused {
+        Refused::Faults(faults) => Failed::Faults(faults),
+        Refused::Error(error) => Failed::from(error),
+    })
+}

@@ -1,0 +1,83 @@
+//! `rivet run`: plan, every chunk, commit.
+
+use rivet_sdk::{Error, Result};
+
+use super::arguments::{Global, RunArguments};
+use super::exit::{Failed, Outcome};
+use super::progress::Display;
+use super::{open_session, print, summary};
+use crate::commit::{self, Depth, RunKey};
+use crate::config::ExportConfig;
+use crate::run::{Finished, RunOptions, Stop, run_export};
+use crate::session::Session;
+
+pub fn run(arguments: &RunArguments, global: &Global, stop: Stop) -> Outcome {
+    let session = open_session(&arguments.selection, global, stop.clone())?;
+    let exports = session.exports(&arguments.selection.export)?;
+    let together = arguments.parallel_exports
+        || arguments.parallel_export_processes
+        || session.config.parallel_exports
+        || session.config.parallel_export_processes;
+    let alone = !together || exports.len() == 1;
+    let one = |export: &ExportConfig| run_one(&session, export, arguments, global, alone);
+    let results: Vec<Result<Finished>> = if alone {
+        exports.iter().take_while(|_| !stop.is_wanted()).map(|export| one(export)).collect()
+    } else {
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = exports.iter().map(|export| scope.spawn(|| one(export))).collect();
+            let join = |thread: std::thread::ScopedJoinHandle<'_, Result<Finished>>| {
+                thread.join().unwrap_or_else(|_| Err(Error::internal("an export's thread panicked")))
+            };
+            threads.into_iter().map(join).collect()
+        })
+    };
+    finish(&results, arguments)?;
+    let errors: Vec<Error> = results.into_iter().filter_map(Result::err).collect();
+    match stop.reason() {
+        Some(reason) => Err(Failed::Stopped(reason, errors)),
+        None if errors.is_empty() => Ok(()),
+        None => Err(Failed::Errors(errors)),
+    }
+}
+
+fn run_one(session: &Session, export: &ExportConfig, arguments: &RunArguments, global: &Global, alone: bool) -> Result<Finished> {
+    let mut display = Display::new(arguments.progress, global, alone);
+    let finished = run_export(session, export, RunOptions { resume: arguments.resume }, &mut display)?;
+    drop(display);
+    if arguments.validate && finished.manifest.is_some() {
+        let (_, mut destination) = session.open_destination(export)?;
+        commit::validate(&mut *destination, &RunKey::of(&finished.plan)?, Depth::Full)?.result()?;
+    }
+    if !global.quiet {
+        summary::print(&finished);
+    }
+    Ok(finished)
+}
+
+/// Summaries as JSON. Where an export itself goes to stdout, its summary does not.
+fn finish(results: &[Result<Finished>], arguments: &RunArguments) -> Result<()> {
+    let summaries: Vec<serde_json::Value> = results
+        .iter()
+        .map(|result| match result {
+            Ok(finished) => summary::to_json(finished),
+            Err(error) => serde_json::json!({
+                "status": "failed", "error": error.to_string(), "kind": error.kind().to_string(), "hint": error.hint(),
+                "exit": super::exit::code_of(error),
+            }),
+        })
+        .collect();
+    let document = serde_json::json!({ "exports": summaries });
+    if let Some(path) = &arguments.summary_output {
+        let text = crate::redact::clean(&document.to_string()).into_owned();
+        std::fs::write(path, text).map_err(|error| Error::new(rivet_sdk::ErrorKind::Other, format!("{}: {error}", path.display())))?;
+    }
+    if arguments.json {
+        let to_stdout = results.iter().flatten().any(|finished| finished.plan.destination.plugin == "stdout");
+        if to_stdout {
+            print::note(&document.to_string());
+        } else {
+            print::json(&document)?;
+        }
+    }
+    Ok(())
+}

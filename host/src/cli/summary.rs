@@ -1,0 +1,84 @@
+//! What a run ends with: one summary an export, for people and as JSON.
+
+use serde_json::{Value, json};
+
+use super::print::{bytes, duration, thousands};
+use super::{peak, print};
+use crate::plan::Consistency;
+use crate::run::Finished;
+
+/// The summary as JSON.
+pub fn to_json(finished: &Finished) -> Value {
+    let manifest = finished.manifest.as_ref();
+    json!({
+        "export": finished.plan.export,
+        "run_id": finished.plan.run_id,
+        "status": if finished.already_committed { "already committed" } else { "succeeded" },
+        "rows": finished.rows,
+        "parts": manifest.map(|manifest| manifest.parts.len()),
+        "bytes": manifest.map(|manifest| manifest.bytes),
+        "seconds": finished.elapsed.as_secs_f64(),
+        "peak_memory_bytes": peak::resident_bytes(),
+        "longest_statement_ms": manifest.map(|manifest| manifest.longest_statement_ms),
+        "retries": finished.retries,
+        "chunks": finished.plan.chunks.len(),
+        "strategy": finished.plan.strategy,
+        "consistency": manifest.map(|manifest| manifest.consistency),
+        "read_points": manifest.map(|manifest| &manifest.read_points),
+        "columns": manifest.map(|manifest| &manifest.columns),
+        "warnings": warnings(finished),
+        "location": finished.location,
+        "data_prefix": finished.plan.destination.data_prefix,
+    })
+}
+
+/// The summary for people.
+pub fn print(finished: &Finished) {
+    let plan = &finished.plan;
+    if finished.already_committed {
+        print::note(&format!("{}: run {} was committed before; nothing to do", plan.export, plan.run_id));
+        return;
+    }
+    let Some(manifest) = &finished.manifest else {
+        print::note(&format!("{}: {} rows in {}", plan.export, thousands(finished.rows), duration(finished.elapsed)));
+        return;
+    };
+    let consistency = match manifest.consistency {
+        Consistency::Snapshot => "one snapshot",
+        Consistency::PerChunk => "each chunk consistent in itself",
+    };
+    print::note(&format!("{}: done", plan.export));
+    let mut row = |name: &str, text: String| print::note(&format!("  {name:<12} {text}"));
+    row("rows", thousands(finished.rows));
+    row("parts", format!("{} ({})", manifest.parts.len(), bytes(manifest.bytes)));
+    row("where", format!("{}/{}", finished.location.trim_end_matches('/'), plan.destination.data_prefix));
+    row("time", duration(finished.elapsed));
+    if let Some(peak) = peak::resident_bytes() {
+        row("peak memory", bytes(peak));
+    }
+    row("statements", format!("longest {:.1} s, {} retries", seconds(manifest.longest_statement_ms), finished.retries));
+    row("chunks", format!("{} by {} ({})", plan.chunks.len(), plan.strategy.name, plan.strategy.reason));
+    row("consistency", consistency.to_owned());
+    row("run", plan.run_id.clone());
+    for (column, counts) in &manifest.columns {
+        if counts.unrepresentable > 0 {
+            row("warning", format!("`{column}`: {} values became NULL (on_unrepresentable: null)", thousands(counts.unrepresentable)));
+        }
+        if counts.rounded > 0 {
+            row("warning", format!("`{column}`: {} values lost digits below the type's resolution", thousands(counts.rounded)));
+        }
+    }
+    for warning in warnings(finished) {
+        row("warning", warning);
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "one decimal is shown")]
+fn seconds(millis: u64) -> f64 {
+    millis as f64 / 1000.0
+}
+
+fn warnings(finished: &Finished) -> Vec<String> {
+    let reported = finished.manifest.iter().flat_map(|manifest| manifest.warnings.iter().cloned());
+    finished.warnings.iter().cloned().chain(reported).collect()
+}

@@ -1,0 +1,49 @@
+//! `rivet validate`: the manifest against what is at the destination.
+
+use rivet_sdk::Error;
+use serde_json::json;
+
+use super::arguments::{Global, ValidateArguments, ValidateDepth};
+use super::exit::{Failed, Outcome};
+use super::{open_session, print};
+use crate::commit::{self, Depth};
+use crate::run::Stop;
+
+pub fn validate(arguments: &ValidateArguments, global: &Global, stop: Stop) -> Outcome {
+    let session = open_session(&arguments.selection, global, stop)?;
+    let depth = match arguments.depth {
+        ValidateDepth::List => Depth::List,
+        ValidateDepth::Sample => Depth::Sample,
+        ValidateDepth::Full => Depth::Full,
+    };
+    let mut errors: Vec<Error> = Vec::new();
+    let mut documents = Vec::new();
+    for export in session.exports(&arguments.selection.export)? {
+        let (_, mut destination) = session.open_destination(export)?;
+        let run = commit::find_run(&mut *destination, &export.name, arguments.run_id.as_deref())?;
+        let validation = commit::validate(&mut *destination, &run, depth)?;
+        let problems: Vec<_> = validation
+            .problems
+            .iter()
+            .map(|problem| json!({ "part": problem.key, "expected": problem.expected, "found": problem.found }))
+            .collect();
+        documents.push(json!({
+            "export": export.name, "run_id": run.run_id(), "parts": validation.parts, "read": validation.read,
+            "problems": problems, "strays": validation.strays,
+        }));
+        if !arguments.json {
+            print::line(&format!("{} run {}: {} parts, {} read, {} problems", export.name, run.run_id(), validation.parts, validation.read, problems.len()))?;
+            for stray in &validation.strays {
+                print::line(&format!("  stray: {stray}"))?;
+            }
+            for problem in &validation.problems {
+                print::line(&format!("  {}: expected {}, found {}", problem.key, problem.expected, problem.found))?;
+            }
+        }
+        errors.extend(validation.result().err().map(|error| error.with_context("export", export.name.clone())));
+    }
+    if arguments.json {
+        print::json(&json!({ "exports": documents }))?;
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Failed::Errors(errors)) }
+}

@@ -1,0 +1,216 @@
+//! Makes a plan: asks the source what is there, and decides everything that is left open.
+
+use rivet_sdk::{Description, Error, ErrorKind, ExportRequest, Relation, Result, Source, TypeMapping};
+use sha2::{Digest, Sha256};
+
+use super::chunks::{self, Wanted};
+use super::types::*;
+use crate::config::{ExportConfig, Tokens, expand};
+
+/// What a plan is made from, beside the source itself.
+pub struct Inputs<'a> {
+    /// The export.
+    pub export: &'a ExportConfig,
+    /// The source plugin's name.
+    pub source_plugin: &'a str,
+    /// Its options as configured, references unexpanded.
+    pub source_options: &'a serde_json::Value,
+    /// What the source plugin declares.
+    pub capabilities: &'a [String],
+    /// The run's id.
+    pub run_id: String,
+    /// Now.
+    pub now: jiff::Timestamp,
+}
+
+/// What the planner learned, for `check` and summaries; the plan itself is complete without it.
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    /// What the source says of the relation.
+    pub description: Description,
+    /// Things the user should know.
+    pub warnings: Vec<String>,
+}
+
+/// Makes the plan of one run.
+pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
+    let export = inputs.export;
+    let named = |error: Error| error.with_context("export", export.name.clone());
+    let identity = source.identity().map_err(named)?;
+    let description = source.describe(&export.relation).map_err(named)?;
+    let relation = description.relation.clone();
+    let columns = columns(source, export, &relation).map_err(named)?;
+    let mut warnings = Vec::new();
+    if let Some(pooler) = &identity.pooler {
+        warnings.push(format!("a pooler ({pooler}) stands before the database: every chunk is one transaction of its own"));
+    }
+
+    let policy = export.consistency;
+    let (chunks, strategy) = chunks::cut(
+        source,
+        &Wanted { export, relation: &relation, description: &description, capabilities: inputs.capabilities, columns: &columns },
+        &mut warnings,
+    )
+    .map_err(named)?;
+
+    let date = inputs.now.strftime("%Y-%m-%d").to_string();
+    let tokens = Tokens {
+        date,
+        export: export.name.clone(),
+        table: relation.table().map(|table| table.name.clone()),
+        run_id: inputs.run_id.clone(),
+        partition: None,
+    };
+    let plan = Plan {
+        plan_version: PLAN_VERSION,
+        run_id: inputs.run_id.clone(),
+        export: export.name.clone(),
+        created_at: inputs.now.to_string(),
+        config_fingerprint: fingerprint(inputs)?,
+        source: SourceSpec {
+            plugin: inputs.source_plugin.to_owned(),
+            options: inputs.source_options.clone(),
+            identity: identity.id.clone(),
+            product: format!("{} {}", identity.product, identity.version),
+        },
+        relation,
+        columns,
+        conditions: Vec::new(),
+        order_by: Vec::new(),
+        chunks,
+        strategy,
+        consistency: policy,
+        on_unrepresentable: export.on_unrepresentable,
+        output: OutputSpec {
+            format: export.output.format.clone(),
+            compression: export.output.compression,
+            max_file_size_bytes: export.output.max_file_size_bytes,
+            skip_empty: export.output.skip_empty,
+            exported_at_us: export.output.exported_at.then(|| inputs.now.as_microsecond()),
+            row_hash: export.output.row_hash,
+        },
+        destination: DestinationSpec {
+            plugin: export.destination.plugin.clone(),
+            options: export.destination.block.options.clone(),
+            data_prefix: expand(&export.destination.template, &tokens)?,
+            write_mode: export.write_mode,
+            verify: export.verify,
+        },
+        execution: Execution {
+            parallel: export.parallel,
+            batch_rows: export.tuning.batch_rows,
+            batch_bytes: export.tuning.batch_bytes,
+            session: export.tuning.session,
+            max_attempts: export.max_attempts,
+            retry_backoff_ms: export.tuning.retry_backoff_ms,
+            throttle_ms: export.tuning.throttle_ms,
+            chunk_deadline_ms: chunk_deadline(export),
+            max_value_bytes: export.tuning.max_value_bytes,
+        },
+    };
+    check_names(&plan)?;
+    Ok(Planned { plan, description, warnings })
+}
+
+/// A chunk that takes many times its statement timeout hangs: the server would have cut it.
+fn chunk_deadline(export: &ExportConfig) -> Option<u64> {
+    export.tuning.session.statement_timeout_ms.map(|timeout| timeout.saturating_mul(4).max(600_000))
+}
+
+/// The hash of everything in the configuration that decides which rows land where, and how.
+/// A run is resumed only under the same one.
+pub fn fingerprint(inputs: &Inputs<'_>) -> Result<String> {
+    let export = inputs.export;
+    let text = format!(
+        "{}\n{}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{}\n{}\n{:?}\n{:?}",
+        inputs.source_plugin,
+        inputs.source_options,
+        export.relation,
+        export.columns.iter().map(|column| (&column.name, column.value)).collect::<Vec<_>>(),
+        export.exclude.iter().map(|column| &column.name).collect::<Vec<_>>(),
+        export.rename.iter().map(|column| (&column.name, &column.value)).collect::<Vec<_>>(),
+        export.output,
+        export.chunking,
+        export.destination.block.options,
+        export.destination.template,
+        export.write_mode,
+        export.on_unrepresentable,
+    );
+    Ok(Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// The request that describes the export's rows before it is cut.
+pub fn whole_request(export: &ExportConfig, relation: &Relation) -> ExportRequest {
+    ExportRequest {
+        columns: export
+            .columns
+            .iter()
+            .map(|column| rivet_sdk::ColumnRequest { name: column.name.clone(), wanted: Some(column.value) })
+            .collect(),
+        exclude: export.exclude.iter().map(|column| column.name.clone()).collect(),
+        batch: rivet_sdk::BatchLimits { rows: export.tuning.batch_rows, bytes: export.tuning.batch_bytes },
+        session: export.tuning.session,
+        on_unrepresentable: export.on_unrepresentable,
+        max_value_bytes: export.tuning.max_value_bytes,
+        ..ExportRequest::whole(relation.clone())
+    }
+}
+
+fn columns(source: &mut dyn Source, export: &ExportConfig, relation: &Relation) -> Result<Vec<PlannedColumn>> {
+    let request = whole_request(export, relation);
+    let all = source.type_mappings(&ExportRequest { exclude: Vec::new(), ..request.clone() })?;
+    let names: Vec<&str> = all.iter().map(|mapping| mapping.name.as_str()).collect();
+    let unknown = |key: &str, name: &str| {
+        let error = Error::new(ErrorKind::Config, format!("`{key}` names a column `{name}` that {relation} does not have"));
+        match crate::config::nearest(name, names.iter().copied()) {
+            Some(hint) => error.with_hint(hint),
+            None => error.with_hint(format!("its columns: {}", names.join(", "))),
+        }
+    };
+    for column in &export.exclude {
+        if !names.contains(&column.name.as_str()) {
+            return Err(unknown("exclude", &column.name));
+        }
+    }
+    for column in &export.rename {
+        if !names.contains(&column.name.as_str()) {
+            return Err(unknown("rename", &column.name));
+        }
+    }
+    let excluded = |mapping: &TypeMapping| export.exclude.iter().any(|column| column.name == mapping.name);
+    let columns: Vec<PlannedColumn> = all
+        .into_iter()
+        .filter(|mapping| !excluded(mapping))
+        .map(|mapping| {
+            let renamed = export.rename.iter().find(|column| column.name == mapping.name);
+            let wanted = export.columns.iter().find(|column| column.name == mapping.name).map(|column| column.value);
+            PlannedColumn {
+                output_name: renamed.map_or_else(|| mapping.name.clone(), |column| column.value.clone()),
+                mapping,
+                wanted,
+            }
+        })
+        .collect();
+    if columns.is_empty() {
+        return Err(Error::config("no columns are left to export").with_hint("shorten `exclude`"));
+    }
+    Ok(columns)
+}
+
+/// Two output columns of one name would make a file that readers refuse or misread.
+fn check_names(plan: &Plan) -> Result<()> {
+    let mut seen = std::collections::BTreeSet::new();
+    for column in &plan.columns {
+        if !seen.insert(column.output_name.as_str()) {
+            return Err(Error::config(format!("two output columns are called `{}`", column.output_name))
+                .with_hint("give one of them another name with `rename`, or AS in the query"));
+        }
+    }
+    for (wanted, name) in [(plan.output.exported_at_us.is_some(), crate::sink::EXPORTED_AT), (plan.output.row_hash, crate::sink::ROW_HASH)] {
+        if wanted && seen.contains(name) {
+            return Err(Error::config(format!("the source already has a column `{name}`")).with_hint("`rename` it, or switch the meta column off"));
+        }
+    }
+    Ok(())
+}

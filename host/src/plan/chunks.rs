@@ -1,0 +1,184 @@
+//! Decides how an export is cut into chunks, and says why in one line.
+
+use rivet_sdk::{
+    Description, Error, ErrorKind, NativeSplit, Relation, Result, Source, Split, SplitBy, SplitInto, SplitRequest, capability,
+};
+
+use super::build::whole_request;
+use super::types::{Chunk, ConsistencyPolicy, PlannedColumn, Strategy};
+use crate::config::{ChunkBy, ChunkSize, ExportConfig};
+
+/// About how large a chunk is where the user says nothing: large enough that its statement's
+/// start costs nothing, small enough to bound a statement and to balance workers.
+const AUTO_CHUNK_BYTES: u64 = 256 << 20;
+
+/// What the choice depends on.
+pub(super) struct Wanted<'a> {
+    pub export: &'a ExportConfig,
+    pub relation: &'a Relation,
+    pub description: &'a Description,
+    pub capabilities: &'a [String],
+    pub columns: &'a [PlannedColumn],
+}
+
+impl Wanted<'_> {
+    fn can(&self, capability: &str) -> bool {
+        self.capabilities.iter().any(|declared| declared == capability)
+    }
+
+    /// Native ranges move when rows move: they need one read point for all chunks.
+    fn has_snapshot(&self) -> bool {
+        self.can(capability::SNAPSHOT) && self.export.consistency != ConsistencyPolicy::PerChunk
+    }
+
+    fn size(&self) -> SplitInto {
+        match self.export.chunking.size {
+            ChunkSize::Rows(rows) => SplitInto::Rows(rows),
+            ChunkSize::Count(count) => SplitInto::Count(count.into()),
+            ChunkSize::Bytes(bytes) => self.slices_of(bytes),
+            ChunkSize::Auto => match self.slices_of(AUTO_CHUNK_BYTES) {
+                // Every worker gets a few chunks, so that none waits long for the last one.
+                SplitInto::Count(count) if self.export.parallel > 1 => {
+                    SplitInto::Count(count.max(u64::from(self.export.parallel) * 4))
+                }
+                other => other,
+            },
+        }
+    }
+
+    fn slices_of(&self, bytes: u64) -> SplitInto {
+        match (self.description.bytes, self.description.rows) {
+            (Some(total), _) => SplitInto::Count(total.div_ceil(bytes.max(1)).max(1)),
+            (None, Some(_)) => SplitInto::Rows((bytes / 256).max(1)),
+            (None, None) => SplitInto::Count(1),
+        }
+    }
+}
+
+struct Choice {
+    by: SplitBy,
+    name: &'static str,
+    key: Vec<String>,
+    reason: String,
+}
+
+/// Cuts the relation. At least one chunk; disjoint, and together every row.
+pub(super) fn cut(source: &mut dyn Source, wanted: &Wanted<'_>, warnings: &mut Vec<String>) -> Result<(Vec<Chunk>, Strategy)> {
+    let choice = match choose(wanted)? {
+        Ok(choice) => choice,
+        Err(reason) => return Ok((whole(wanted), Strategy { name: "none".into(), key: Vec::new(), reason, method: String::new() })),
+    };
+    let request = SplitRequest { of: whole_request(wanted.export, wanted.relation), by: choice.by, into: wanted.size() };
+    let Split { slices, method } = source.split(&request)?;
+    if slices.is_empty() {
+        return Err(Error::protocol("the source cut the relation into no slices at all"));
+    }
+    if wanted.export.parallel > 1 && slices.len() == 1 {
+        warnings.push(format!("one chunk keeps one worker busy: `parallel: {}` has no effect here", wanted.export.parallel));
+    }
+    let chunks = slices
+        .into_iter()
+        .zip(0..)
+        .map(|(slice, index)| Chunk { index, condition: slice.condition, estimated_rows: slice.rows })
+        .collect();
+    Ok((chunks, Strategy { name: choice.name.into(), key: choice.key, reason: choice.reason, method }))
+}
+
+fn whole(wanted: &Wanted<'_>) -> Vec<Chunk> {
+    vec![Chunk { index: 0, condition: None, estimated_rows: wanted.description.rows }]
+}
+
+/// The way to cut, or why the export stays whole.
+fn choose(wanted: &Wanted<'_>) -> Result<Result<Choice, String>> {
+    if wanted.export.destination.plugin == "stdout" {
+        return Ok(Err("standard output takes one chunk".into()));
+    }
+    match wanted.export.chunking.by {
+        ChunkBy::None => Ok(Err("`chunk_by: none`".into())),
+        ChunkBy::Range => range(wanted, "`chunk_by: range`").map(Ok),
+        ChunkBy::Native => native(wanted, "`chunk_by: native`").map(Ok),
+        ChunkBy::Auto => automatic(wanted),
+    }
+}
+
+fn automatic(wanted: &Wanted<'_>) -> Result<Result<Choice, String>> {
+    if wanted.export.chunking.column.is_some() {
+        return range(wanted, "`chunk_column`").map(Ok);
+    }
+    if !wanted.can(capability::SPLIT_RANGE) && !wanted.can(capability::SPLIT_NATIVE) {
+        return Ok(Err("this source cannot be cut".into()));
+    }
+    if let Some(choice) = ranged_key(wanted) {
+        return Ok(Ok(choice));
+    }
+    if wanted.relation.table().is_none() {
+        return Ok(Err("a query has no key; name one with `chunk_column`".into()));
+    }
+    let no_key = "no key with a type that ranges can use";
+    if !wanted.can(capability::SPLIT_NATIVE) {
+        return Ok(Err(no_key.into()));
+    }
+    Ok(match (&wanted.description.native, wanted.has_snapshot()) {
+        (NativeSplit::Impossible(why), _) => Err(format!("{no_key}, and no physical ranges: {why}")),
+        (NativeSplit::Possible, false) => Err(format!("{no_key}, and physical ranges need a shared snapshot")),
+        (NativeSplit::Possible, true) => Ok(native_choice(no_key.into())),
+    })
+}
+
+/// The first column of the primary key, else of another index.
+fn ranged_key(wanted: &Wanted<'_>) -> Option<Choice> {
+    if !wanted.can(capability::SPLIT_RANGE) {
+        return None;
+    }
+    let mut keys: Vec<_> = wanted.description.keys.iter().collect();
+    keys.sort_by_key(|key| (!key.primary, !key.unique, key.columns.len()));
+    let usable = keys.into_iter().filter_map(|key| Some((key, key.columns.first()?)));
+    let (key, column) = usable.into_iter().find(|(_, column)| column.rangeable)?;
+    let what = match (key.primary, key.columns.len()) {
+        (true, 1) => "the primary key".to_owned(),
+        (true, _) => format!("the first column of the primary key `{}`", key.name),
+        (false, _) => format!("the first column of the index `{}`", key.name),
+    };
+    Some(Choice {
+        by: SplitBy::Range { column: column.name.clone() },
+        name: "range",
+        key: vec![column.name.clone()],
+        reason: format!("`{}` is {what}", column.name),
+    })
+}
+
+fn range(wanted: &Wanted<'_>, because: &str) -> Result<Choice> {
+    if !wanted.can(capability::SPLIT_RANGE) {
+        return Err(Error::new(ErrorKind::Unsupported, format!("{because}: this source cannot be cut by ranges")).with_hint("use `chunk_by: none`"));
+    }
+    let Some(column) = &wanted.export.chunking.column else {
+        return ranged_key(wanted).ok_or_else(|| {
+            Error::config(format!("{because}: {} has no key with a type that ranges can use", wanted.relation))
+                .with_hint("name a column with `chunk_column`, or use `chunk_by: auto`")
+        });
+    };
+    // An excluded column may still be the key; the source knows all its columns and refuses
+    // unknown ones. What it does not know as a key is worth a word.
+    let indexed = wanted.description.keys.iter().any(|key| key.columns.first().is_some_and(|first| &first.name == column));
+    let known = wanted.columns.iter().any(|planned| &planned.mapping.name == column);
+    let reason = if indexed || !known { because.to_owned() } else { format!("{because}; no index starts with it, so every chunk reads the whole table") };
+    Ok(Choice { by: SplitBy::Range { column: column.clone() }, name: "range", key: vec![column.clone()], reason })
+}
+
+fn native(wanted: &Wanted<'_>, because: &str) -> Result<Choice> {
+    if !wanted.can(capability::SPLIT_NATIVE) {
+        return Err(Error::new(ErrorKind::Unsupported, format!("{because}: this source has no physical ranges")).with_hint("use `chunk_by: auto`"));
+    }
+    if let NativeSplit::Impossible(why) = &wanted.description.native {
+        return Err(Error::config(format!("{because}: {} has no physical ranges: {why}", wanted.relation)).with_hint("use `chunk_by: auto`"));
+    }
+    if !wanted.has_snapshot() {
+        return Err(Error::config(format!("{because}: rows move between physical ranges, so all chunks must share a snapshot"))
+            .with_hint("drop `consistency: per_chunk`, or use `chunk_by: range`"));
+    }
+    Ok(native_choice(because.to_owned()))
+}
+
+fn native_choice(reason: String) -> Choice {
+    Choice { by: SplitBy::Native, name: "native", key: Vec::new(), reason }
+}

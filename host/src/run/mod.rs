@@ -1,0 +1,15 @@
+//! Runs chunks: a pool of workers, each with its own instances, attempts, retries, deadlines.
+//!
+//! There is one way a chunk becomes committed parts: [`attempt`] reads and encodes it and
+//! publishes its report, [`crate::commit`] makes the run of all reports. `rivet run`,
+//! `rivet apply` and `rivet apply --chunk` differ only in which chunks they put in.
+
+mod attempt;
+mod export;
+mod pool;
+mod stop;
+mod worker;
+
+pub use export::{Ends, Finished, RunOptions, Watch, apply, apply_chunk, plan_export, run_export};
+pub use pool::{ChunkEvent, Job, run_chunks};
+pub use stop::{Stop, StopReason};

@@ -1,0 +1,278 @@
+//! The pool: hands chunks to workers, retries what may be retried, cuts off what hangs.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use arrow_schema::SchemaRef;
+use rivet_sdk::{Error, ErrorKind, Result, Retry, Snapshot};
+
+use super::Stop;
+use super::worker::Worker;
+use crate::batch::Counters;
+use crate::budget::Budget;
+use crate::plan::{Chunk, Plan, Report};
+use crate::redact;
+use crate::source::{DestinationEnd, SourceEnd};
+
+/// How often the pool looks at the clock and at the wish to stop.
+const TICK: Duration = Duration::from_millis(50);
+/// How long workers may take to end once a run stops.
+const GRACE: Duration = Duration::from_secs(10);
+/// The throttle is stated per this many rows.
+const THROTTLE_ROWS: u64 = 10_000;
+
+/// Everything the workers of one run share.
+pub struct Job {
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// Its id.
+    pub plan_id: String,
+    /// The schema every chunk must deliver.
+    pub schema: SchemaRef,
+    /// Where rows come from.
+    pub source: SourceEnd,
+    /// Where parts go.
+    pub destination: DestinationEnd,
+    /// The process's memory.
+    pub lent_budget: Arc<Budget>,
+    /// What has come through so far.
+    pub counters: Arc<Counters>,
+    /// The read point all workers join, if there is one.
+    pub snapshot: Option<Snapshot>,
+    /// Standard output: no reports, nothing to commit.
+    pub unrecorded: bool,
+}
+
+/// What happened to a chunk, for progress displays.
+#[derive(Debug)]
+pub enum ChunkEvent<'a> {
+    /// Its report is published.
+    Done(&'a Report),
+    /// Another process had published its report before.
+    DoneElsewhere(u32),
+    /// It failed and is tried again after the delay.
+    Retried {
+        /// The chunk.
+        chunk: u32,
+        /// What went wrong.
+        error: &'a Error,
+        /// The pause before the next attempt.
+        delay: Duration,
+    },
+}
+
+pub(super) struct Message {
+    pub worker: u64,
+    pub chunk: Chunk,
+    pub result: Result<Option<Report>>,
+}
+
+/// Runs `chunks` of the job's plan to their reports. The first error that no retry mends stops
+/// the rest; what has a report keeps it.
+pub fn run_chunks(
+    job: Job,
+    chunks: impl IntoIterator<Item = Chunk>,
+    stop: &Stop,
+    on_event: &mut dyn FnMut(&ChunkEvent<'_>),
+) -> Result<Vec<Report>> {
+    let (messages, received) = channel();
+    let queue: VecDeque<Chunk> = chunks.into_iter().collect();
+    let mut pool = Pool {
+        job: Arc::new(job),
+        messages,
+        open: queue.len(),
+        queue,
+        waiting: Vec::new(),
+        failures: BTreeMap::new(),
+        workers: BTreeMap::new(),
+        next_worker: 0,
+        throttle_until: Instant::now(),
+        reports: Vec::new(),
+    };
+    while pool.open > 0 {
+        if stop.is_wanted() {
+            pool.stop(&received);
+            return Err(Error::cancelled("interrupted").with_hint("`rivet run --resume` continues this run"));
+        }
+        pool.hand_out()?;
+        let outcome = match received.recv_timeout(TICK) {
+            Ok(message) => pool.settle(message, on_event),
+            Err(RecvTimeoutError::Timeout) => pool.cut_off_hanging(on_event),
+            Err(RecvTimeoutError::Disconnected) => Err(Error::internal("all workers are gone")),
+        };
+        if let Err(error) = outcome {
+            pool.stop(&received);
+            return Err(error);
+        }
+    }
+    Ok(pool.reports)
+}
+
+struct Pool {
+    job: Arc<Job>,
+    messages: Sender<Message>,
+    /// Chunks without a report.
+    open: usize,
+    queue: VecDeque<Chunk>,
+    /// Chunks whose retry is not due yet.
+    waiting: Vec<(Instant, Chunk)>,
+    /// Failed attempts, by chunk.
+    failures: BTreeMap<u32, u32>,
+    workers: BTreeMap<u64, Worker>,
+    next_worker: u64,
+    throttle_until: Instant,
+    reports: Vec<Report>,
+}
+
+impl Pool {
+    fn hand_out(&mut self) -> Result<()> {
+        let now = Instant::now();
+        let (due, waiting) = std::mem::take(&mut self.waiting).into_iter().partition(|(at, _)| *at <= now);
+        self.waiting = waiting;
+        self.queue.extend(Vec::into_iter(due).map(|(_, chunk)| chunk));
+        while now >= self.throttle_until {
+            let Some(chunk) = self.queue.pop_front() else { return Ok(()) };
+            let idle = self.workers.iter_mut().find(|(_, worker)| worker.busy.is_none()).map(|(id, _)| *id);
+            let id = match idle {
+                Some(id) => id,
+                None if self.workers.len() < self.limit() => self.start_worker()?,
+                None => {
+                    self.queue.push_front(chunk);
+                    return Ok(());
+                }
+            };
+            if let Some(worker) = self.workers.get_mut(&id) {
+                worker.give(chunk)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn limit(&self) -> usize {
+        usize::try_from(self.job.plan.execution.parallel.max(1)).unwrap_or(usize::MAX)
+    }
+
+    fn start_worker(&mut self) -> Result<u64> {
+        let id = self.next_worker;
+        self.next_worker += 1;
+        self.workers.insert(id, Worker::start(id, Arc::clone(&self.job), self.messages.clone())?);
+        Ok(id)
+    }
+
+    fn settle(&mut self, message: Message, on_event: &mut dyn FnMut(&ChunkEvent<'_>)) -> Result<()> {
+        // A worker that was cut off may still answer; its chunk is somebody else's now.
+        let Some(worker) = self.workers.get_mut(&message.worker) else { return Ok(()) };
+        worker.busy = None;
+        match message.result {
+            Ok(Some(report)) => {
+                self.open -= 1;
+                self.throttle(report.rows);
+                on_event(&ChunkEvent::Done(&report));
+                self.reports.push(report);
+                Ok(())
+            }
+            Ok(None) => {
+                self.open -= 1;
+                on_event(&ChunkEvent::DoneElsewhere(message.chunk.index));
+                Ok(())
+            }
+            Err(error) => self.retry(message.chunk, error, on_event),
+        }
+    }
+
+    /// Sleeping between statements, never inside one: a server's statement timeout counts the
+    /// time it is blocked on us.
+    fn throttle(&mut self, rows: u64) {
+        let pause = self.job.plan.execution.throttle_ms.saturating_mul(rows) / THROTTLE_ROWS;
+        let now = Instant::now();
+        self.throttle_until = self.throttle_until.max(now) + Duration::from_millis(pause);
+    }
+
+    fn retry(&mut self, chunk: Chunk, error: Error, on_event: &mut dyn FnMut(&ChunkEvent<'_>)) -> Result<()> {
+        let error = redact::clean_error(error)
+            .with_context("chunk", chunk.index.to_string())
+            .with_context("export", self.job.plan.export.clone());
+        let Retry::Transient(asked) = error.retry() else { return Err(error) };
+        let failures = self.failures.entry(chunk.index).or_default();
+        *failures += 1;
+        let most = self.job.plan.execution.max_attempts;
+        if *failures >= most {
+            return Err(exhausted(error, most));
+        }
+        let delay = asked.unwrap_or_else(|| backoff(self.job.plan.execution.retry_backoff_ms, *failures));
+        on_event(&ChunkEvent::Retried { chunk: chunk.index, error: &error, delay });
+        self.waiting.push((Instant::now() + delay, chunk));
+        Ok(())
+    }
+
+    fn cut_off_hanging(&mut self, on_event: &mut dyn FnMut(&ChunkEvent<'_>)) -> Result<()> {
+        let Some(deadline_ms) = self.job.plan.execution.chunk_deadline_ms else { return Ok(()) };
+        let deadline = Duration::from_millis(deadline_ms);
+        let hanging: Vec<u64> = self
+            .workers
+            .iter()
+            .filter(|(_, worker)| worker.busy.as_ref().is_some_and(|(_, since)| since.elapsed() > deadline))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in hanging {
+            let Some(worker) = self.workers.remove(&id) else { continue };
+            worker.stop();
+            let Some((chunk, _)) = worker.busy else { continue };
+            let plugin = &self.job.plan.source.plugin;
+            let error = Error::new(ErrorKind::Timeout, format!("the chunk took longer than {} s", deadline.as_secs()))
+                .with_retry(Retry::Transient(None))
+                .with_context("plugin", plugin.clone())
+                .with_hint("smaller chunks (`chunk_size`) or a higher `statement_timeout_s` give it more room");
+            self.retry(chunk, error, on_event)?;
+        }
+        Ok(())
+    }
+
+    /// Stops every worker and waits a while, so that statements are cancelled on the server
+    /// and uploads aborted before the process ends.
+    fn stop(&mut self, received: &std::sync::mpsc::Receiver<Message>) {
+        for worker in self.workers.values() {
+            worker.stop();
+        }
+        let give_up = Instant::now() + GRACE;
+        while self.workers.values().any(|worker| worker.busy.is_some()) && Instant::now() < give_up {
+            if let Ok(message) = received.recv_timeout(TICK)
+                && let Some(worker) = self.workers.get_mut(&message.worker)
+            {
+                worker.busy = None;
+            }
+        }
+    }
+}
+
+fn exhausted(error: Error, attempts: u32) -> Error {
+    let error = error.with_context("attempts", attempts.to_string());
+    // What was transient stays so: the process ends with "temporary, try again".
+    match error.hint() {
+        Some(_) => error,
+        None => error.with_hint("`rivet run --resume` continues this run once the cause is gone"),
+    }
+}
+
+/// Doubles from `first_ms`, up to a minute, with up to half of it cut off at random so that
+/// workers do not come back all at once.
+fn backoff(first_ms: u64, failures: u32) -> Duration {
+    let full = first_ms.saturating_mul(1 << (failures - 1).min(16)).min(60_000);
+    let noise = std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), failures);
+    Duration::from_millis(full - noise % (full / 2 + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_doubles_within_its_jitter_and_a_minute() {
+        for (failures, full) in [(1, 100), (2, 200), (5, 1_600), (30, 60_000)] {
+            let delay = u64::try_from(backoff(100, failures).as_millis()).unwrap();
+            assert!((full / 2..=full).contains(&delay), "{failures}: {delay}");
+        }
+    }
+}

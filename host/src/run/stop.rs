@@ -1,0 +1,70 @@
+//! The wish to stop, from a signal or from a failure, seen by every worker.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+
+use rivet_sdk::{Error, Result};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+/// A flag that every thread of a run looks at.
+#[derive(Debug, Clone, Default)]
+pub struct Stop {
+    wanted: Arc<AtomicBool>,
+    signal: Arc<AtomicI32>,
+}
+
+/// Why a run was stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopReason {
+    /// Ctrl-C: SIGINT.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+}
+
+impl StopReason {
+    /// The exit code that says so: 128 and the signal's number.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Interrupt => 130,
+            Self::Terminate => 143,
+        }
+    }
+}
+
+impl Stop {
+    /// Stops on SIGINT and SIGTERM. A second signal ends the process at once.
+    pub fn on_signals() -> Result<Self> {
+        let stop = Self::default();
+        let refused = |error: std::io::Error| Error::internal(format!("signal handlers: {error}"));
+        for signal in [SIGINT, SIGTERM] {
+            // Order matters: the second delivery finds the flag set by the first.
+            signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop.wanted)).map_err(refused)?;
+            signal_hook::flag::register(signal, Arc::clone(&stop.wanted)).map_err(refused)?;
+        }
+        let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]).map_err(refused)?;
+        let seen = Arc::clone(&stop.signal);
+        std::thread::spawn(move || {
+            if let Some(signal) = signals.forever().next() {
+                seen.store(signal, Ordering::SeqCst);
+            }
+        });
+        Ok(stop)
+    }
+
+    /// Whether to stop.
+    pub fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed)
+    }
+
+    /// The signal that asked for it, if one did.
+    pub fn reason(&self) -> Option<StopReason> {
+        if !self.is_wanted() {
+            return None;
+        }
+        match self.signal.load(Ordering::SeqCst) {
+            SIGTERM => Some(StopReason::Terminate),
+            _ => Some(StopReason::Interrupt),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! One invocation of rivet over one configuration: its plugins, memory and wish to stop.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use rivet_sdk::{Destination, Error, Result, Source};
+
+use crate::budget::Budget;
+use crate::config::{self, Config, Diagnostics, ExportConfig, SourcePlugin, Variables};
+use crate::run::Stop;
+use crate::source::{DestinationEnd, Lent, Plugins, SourceEnd};
+
+/// What every command over a configuration needs.
+pub struct Session {
+    /// What the user wrote, without faults.
+    pub config: Config,
+    /// `--param` values and the environment.
+    pub variables: Variables,
+    /// The plugins.
+    pub plugins: Plugins,
+    /// The process's memory.
+    pub budget: Arc<Budget>,
+    /// The wish to stop.
+    pub stop: Stop,
+    /// The source plugin's name.
+    pub source_plugin: String,
+}
+
+/// Why there is no session.
+#[derive(Debug)]
+pub enum Refused {
+    /// Faults in the configuration, with their places.
+    Faults(Diagnostics),
+    /// Anything else.
+    Error(Error),
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl Session {
+    /// Reads the configuration and checks everything that can be checked without connecting:
+    /// its own grammar, and the plugins' options against the schemas they publish.
+    pub fn open(
+        file: &Path,
+        params: BTreeMap<String, String>,
+        plugin_dirs: &[PathBuf],
+        untrusted: bool,
+        stop: Stop,
+    ) -> Result<Self, Refused> {
+        let variables = config::variables(file, params.clone());
+        let config = config::load(file, params).map_err(Refused::Faults)?;
+        let plugins = Plugins::new(plugin_dirs, &config.plugin_dirs, untrusted);
+        let source_plugin = match &config.source.plugin {
+            SourcePlugin::Name(name) => name.clone(),
+            SourcePlugin::Scheme(scheme) => plugins.name_for_scheme(scheme)?,
+        };
+        let budget = Budget::new(config.memory_limit_mb << 20);
+        let session = Self { config, variables, plugins, budget, stop, source_plugin };
+        session.check_options(file)?;
+        Ok(session)
+    }
+
+    fn check_options(&self, file: &Path) -> Result<(), Refused> {
+        let manifest = self.plugins.manifest(&self.source_plugin)?;
+        let mut faults = match &manifest.options.source {
+            Some(schema) => self.config.source.block.validate(schema),
+            None => Vec::new(),
+        };
+        for export in &self.config.exports {
+            let schema = match export.destination.plugin.as_str() {
+                "local" => crate::destination::local_options_schema(),
+                "stdout" => serde_json::json!({ "type": "object", "additionalProperties": false }),
+                name => match self.plugins.manifest(name)?.options.destination {
+                    Some(schema) => schema,
+                    None => continue,
+                },
+            };
+            faults.extend(export.destination.block.validate(&schema));
+        }
+        if faults.is_empty() { Ok(()) } else { Err(Refused::Faults(Diagnostics::new(file, faults))) }
+    }
+
+    /// The exports to work on: all, or the ones named.
+    pub fn exports(&self, names: &[String]) -> Result<Vec<&ExportConfig>> {
+        let known: Vec<&str> = self.config.exports.iter().map(|export| export.name.as_str()).collect();
+        for name in names {
+            if !known.contains(&name.as_str()) {
+                let hint = config::nearest(name, known.iter().copied());
+                return Err(Error::config(format!("no export is called `{name}`"))
+                    .with_hint(hint.unwrap_or_else(|| format!("the exports are {}", known.join(", ")))));
+            }
+        }
+        let wanted = |export: &&ExportConfig| names.is_empty() || names.contains(&export.name);
+        Ok(self.config.exports.iter().filter(wanted).collect())
+    }
+
+    /// The source's end.
+    pub fn source_end(&self) -> Result<SourceEnd> {
+        SourceEnd::new(&self.plugins, &self.source_plugin, &self.config.source.block.options, &self.variables)
+    }
+
+    /// An export's destination's end.
+    pub fn destination_end(&self, export: &ExportConfig) -> Result<DestinationEnd> {
+        let destination = &export.destination;
+        DestinationEnd::new(&self.plugins, &destination.plugin, &destination.block.options, &self.variables)
+    }
+
+    /// What an instance on the main thread gets.
+    pub fn lent(&self) -> Lent {
+        Lent { budget: Arc::clone(&self.budget), cancelled: Arc::new(AtomicBool::new(false)) }
+    }
+
+    /// Opens a source on the calling thread.
+    pub fn open_source(&self) -> Result<(SourceEnd, Box<dyn Source>)> {
+        let end = self.source_end()?;
+        let source = end.open(&self.lent())?;
+        Ok((end, source))
+    }
+
+    /// Opens an export's destination on the calling thread.
+    pub fn open_destination(&self, export: &ExportConfig) -> Result<(DestinationEnd, Box<dyn Destination>)> {
+        let end = self.destination_end(export)?;
+        let destination = end.open(&self.lent())?;
+        Ok((end, destination))
+    }
+}

@@ -1,0 +1,117 @@
+//! A configured source or destination, ready to be opened by any worker on its own thread.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use rivet_loader::{Plugin, PluginManifest};
+use rivet_sdk::{Context, Destination, Error, Result, Source};
+use serde_json::Value;
+
+use super::Plugins;
+use crate::budget::{Budget, InstanceServices};
+use crate::config::{self, Variables};
+use crate::destination::{LocalDestination, StdoutDestination};
+use crate::redact;
+
+/// What an instance gets from the host.
+#[derive(Debug, Clone)]
+pub struct Lent {
+    /// The process's memory.
+    pub budget: Arc<Budget>,
+    /// Set once the instance's work is no longer wanted.
+    pub cancelled: Arc<AtomicBool>,
+}
+
+impl Lent {
+    fn context(&self) -> Context {
+        Context::new(Arc::new(InstanceServices::new(self.budget.share(), Arc::clone(&self.cancelled))))
+    }
+}
+
+/// Where rows come from.
+#[derive(Debug, Clone)]
+pub struct SourceEnd {
+    plugin: Plugin,
+    options: Arc<config::Resolved>,
+}
+
+impl SourceEnd {
+    /// Loads the plugin and fills its options in. `options` stand as in a plan: references
+    /// unexpanded.
+    pub fn new(plugins: &Plugins, plugin: &str, options: &Value, variables: &Variables) -> Result<Self> {
+        let plugin = plugins.load(plugin)?;
+        let schema = plugin.manifest().options.source.clone();
+        let schema = schema.ok_or_else(|| {
+            Error::config(format!("the plugin `{}` opens no sources", plugin.manifest().name))
+                .with_hint("`rivet plugin list` shows what each plugin offers")
+        })?;
+        let options = resolve(options, &schema, variables)?;
+        Ok(Self { plugin, options: Arc::new(options) })
+    }
+
+    /// What the plugin says of itself.
+    pub fn manifest(&self) -> &PluginManifest {
+        self.plugin.manifest()
+    }
+
+    /// Opens an instance. Call it on the thread that will use it.
+    pub fn open(&self, lent: &Lent) -> Result<Box<dyn Source>> {
+        let opened = self.plugin.open_source(&self.options.options, &lent.context());
+        opened.map_err(redact::clean_error)
+    }
+}
+
+/// Where files go.
+#[derive(Debug, Clone)]
+pub enum DestinationEnd {
+    /// The host's own: files.
+    Local(Value),
+    /// The host's own: one file to standard output.
+    Stdout,
+    /// A plugin's.
+    Plugin(Plugin, Arc<config::Resolved>),
+}
+
+impl DestinationEnd {
+    /// As [`SourceEnd::new`], for a destination.
+    pub fn new(plugins: &Plugins, plugin: &str, options: &Value, variables: &Variables) -> Result<Self> {
+        match plugin {
+            "local" => Ok(Self::Local(config::resolve_secrets(options, |_| false, variables)?.options)),
+            "stdout" => Ok(Self::Stdout),
+            name => {
+                let plugin = plugins.load(name)?;
+                let schema = plugin.manifest().options.destination.clone();
+                let schema = schema.ok_or_else(|| {
+                    Error::config(format!("the plugin `{name}` opens no destinations"))
+                        .with_hint("`rivet plugin list` shows what each plugin offers")
+                })?;
+                let options = resolve(options, &schema, variables)?;
+                Ok(Self::Plugin(plugin, Arc::new(options)))
+            }
+        }
+    }
+
+    /// Whether it is standard output: one chunk, no reports.
+    pub fn is_stdout(&self) -> bool {
+        matches!(self, Self::Stdout)
+    }
+
+    /// Opens an instance. Call it on the thread that will use it.
+    pub fn open(&self, lent: &Lent) -> Result<Box<dyn Destination>> {
+        match self {
+            Self::Local(options) => Ok(Box::new(LocalDestination::open(options)?)),
+            Self::Stdout => Ok(Box::new(StdoutDestination::new())),
+            Self::Plugin(plugin, options) => {
+                plugin.open_destination(&options.options, &lent.context()).map_err(redact::clean_error)
+            }
+        }
+    }
+}
+
+fn resolve(options: &Value, schema: &Value, variables: &Variables) -> Result<config::Resolved> {
+    let exact = |path: &str| config::plugin_options::is_exact_key(schema, path);
+    let mut resolved = config::resolve_secrets(options, exact, variables)?;
+    config::plugin_options::coerce(schema, &mut resolved.options);
+    redact::remember(resolved.secrets.iter().cloned());
+    Ok(resolved)
+}

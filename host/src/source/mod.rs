@@ -1,0 +1,8 @@
+//! The ends of an export: which plugin, with which options, and how a worker opens its own
+//! instance of it.
+
+mod ends;
+mod plugins;
+
+pub use ends::{DestinationEnd, Lent, SourceEnd};
+pub use plugins::Plugins;
