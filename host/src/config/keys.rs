@@ -464,6 +464,6 @@ mod tests {
                 assert!(block.keys.iter().skip(index + 1).all(|other| other.name != key.name), "{}", key.name);
             }
         }
-        assert_eq!(blocks().len(), 13);
+        assert_eq!(blocks().len(), 14);
     }
 }

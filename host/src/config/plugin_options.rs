@@ -3,6 +3,8 @@
 //! Checked is what people get wrong: unknown keys, types, words, required keys. The plugin
 //! reads its options itself afterwards and has the last word.
 
+use std::collections::VecDeque;
+
 use serde_json::Value as Json;
 
 use super::diagnostic::{Diagnostic, join, nearest};
@@ -57,13 +59,15 @@ fn coerce_at(root: &Json, schema: &Json, options: &mut Json) {
 }
 
 const DEPTH_LIMIT: usize = 32;
+const ALTERNATIVES_LIMIT: usize = 500;
 
 /// The schemas that `schema` stands for: itself without its references and alternatives.
 fn alternatives<'a>(root: &'a Json, schema: &'a Json) -> Vec<&'a Json> {
-    let mut open = vec![schema];
+    let mut open = VecDeque::from([schema]);
     let mut found = Vec::new();
-    for _ in 0..DEPTH_LIMIT {
-        let Some(next) = open.pop() else { break };
+    // Enough for any enumeration, and an end for a schema that refers to itself.
+    for _ in 0..ALTERNATIVES_LIMIT {
+        let Some(next) = open.pop_front() else { break };
         if let Some(pointer) = next.get("$ref").and_then(Json::as_str) {
             open.extend(pointer.strip_prefix('#').and_then(|pointer| root.pointer(pointer)));
             continue;

@@ -359,7 +359,7 @@ mod tests {
         assert_eq!(faults("{a: 1}: b").len(), 1);
         assert!(faults("a: [1").first().unwrap().contains("not valid YAML"));
         assert!(faults("a: 1\n---\nb: 2").first().unwrap().contains("second YAML document"));
-        assert!(faults(&"[".repeat(500)).first().unwrap().contains("levels deep"));
+        assert!(faults(&format!("{}{}", "[".repeat(100), "]".repeat(100))).first().unwrap().contains("levels deep"));
         let laughs = (1..12).fold("a0: &a0 [x]\n".to_owned(), |text, n| {
             let alias = format!("*a{}, ", n - 1).repeat(10);
             format!("{text}a{n}: &a{n} [{alias}]\n")
