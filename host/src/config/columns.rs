@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use rivet_sdk::WantedType;
 
-use super::check::{Fields, Named};
 use super::diagnostic::{Diagnostic, join, nearest};
+use super::fields::{Fields, Named};
 
 /// Reads `columns`; checks `exclude` and `rename` beside it.
 pub fn read(export: &Fields, faults: &mut Vec<Diagnostic>) -> Vec<Named<WantedType>> {

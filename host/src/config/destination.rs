@@ -1,7 +1,7 @@
 //! `destination`: which plugin, its options, and the path cut at its first token.
 
-use super::check::Fields;
 use super::diagnostic::Diagnostic;
+use super::fields::Fields;
 use super::plugin_block::PluginBlock;
 use super::template;
 use super::tree::{Entry, Node, Value};

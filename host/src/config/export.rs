@@ -2,10 +2,10 @@
 
 use rivet_sdk::{OnUnrepresentable, Relation, WantedType};
 
-use super::check::{Fields, Named};
 use super::columns;
 use super::destination::{self, DestinationConfig};
 use super::diagnostic::{Diagnostic, Position};
+use super::fields::{Fields, Named};
 use super::output::{self, OutputConfig};
 use super::relation;
 use super::template::is_file_name;

@@ -1,7 +1,7 @@
 //! What the user wrote: parsed, checked, every fault with its line, column and remedy.
 //!
 //! [`load`] turns YAML into a spanned tree ([`tree`]), checks it against the one table of keys
-//! ([`keys`]), and reads the typed [`Config`] from what is left. The JSON Schema ([`schema`])
+//! ([`grammar`]), and reads the typed [`Config`] from what is left. The JSON Schema ([`schema`])
 //! and the reference page ([`reference`]) are made from the same table.
 //!
 //! A relative `query_file`, `*_file`, `state.path` or folder of plugins starts at the
@@ -12,6 +12,8 @@ mod columns;
 mod destination;
 mod diagnostic;
 mod export;
+mod fields;
+mod grammar;
 pub mod keys;
 mod output;
 mod plugin_block;
@@ -33,10 +35,10 @@ mod variables;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-pub use check::Named;
 pub use destination::DestinationConfig;
 pub use diagnostic::{Diagnostic, Diagnostics, Fault, Position};
 pub use export::{ChunkBy, ChunkSize, Chunking, ConsistencyPolicy, ExportConfig};
+pub use fields::Named;
 pub use output::OutputConfig;
 pub use plugin_block::PluginBlock;
 pub use secrets::{Resolved, inline_secret, resolve_secrets};
@@ -96,7 +98,7 @@ pub fn parse(text: &str, file: &Path, variables: &Variables) -> Result<Config, D
 fn read(text: &str, file: &Path, variables: &Variables, faults: &mut Vec<Diagnostic>) -> Option<Config> {
     let node = tree::parse(text, faults)?;
     let mut check = Check::new(variables);
-    let root = check.block(&node, &keys::ROOT, "");
+    let root = check.block(&node, &grammar::ROOT, "");
     faults.append(&mut check.faults);
     let root = root?;
 
@@ -134,7 +136,7 @@ fn read(text: &str, file: &Path, variables: &Variables, faults: &mut Vec<Diagnos
     })
 }
 
-fn check_names(exports: &[check::Fields], faults: &mut Vec<Diagnostic>) {
+fn check_names(exports: &[fields::Fields], faults: &mut Vec<Diagnostic>) {
     let mut first: HashMap<&str, Position> = HashMap::new();
     for export in exports {
         let Some(name) = export.text("name") else { continue };

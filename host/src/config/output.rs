@@ -1,7 +1,7 @@
 //! The file format: compression, Parquet and CSV options, as the plan holds them.
 
-use super::check::Fields;
 use super::diagnostic::Diagnostic;
+use super::fields::Fields;
 use crate::plan::{Codec, Compression, CsvSpec, Format, ParquetSpec, RowGroups, Statistics};
 
 /// How an export's files are written.

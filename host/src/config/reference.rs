@@ -14,7 +14,7 @@ pub fn reference_markdown() -> String {
 const INTRODUCTION: &str = "\
 # Configuration
 
-<!-- Generated from host/src/config/keys.rs: RIVET_BLESS=1 cargo test -p rivet config -->
+<!-- Generated from host/src/config/grammar.rs: RIVET_BLESS=1 cargo test -p rivet config -->
 
 One YAML file describes one source and its exports. `rivet check -c FILE` reads it and names \
 every fault with its line and column; `rivet schema config` prints its JSON Schema, with the \

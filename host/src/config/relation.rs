@@ -2,8 +2,8 @@
 
 use rivet_sdk::Relation;
 
-use super::check::Fields;
 use super::diagnostic::{Diagnostic, Position};
+use super::fields::Fields;
 use super::variables::{Unexpanded, Variables};
 
 /// Reads `table`, `query` or `query_file`, exactly one of which must be there.

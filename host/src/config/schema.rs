@@ -41,7 +41,7 @@ pub fn document(plugins: &[PluginSchema]) -> Value {
         }
         definitions.insert(name(block), schema);
     }
-    let mut root = object(&keys::ROOT);
+    let mut root = object(&super::grammar::ROOT);
     root["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
     root["title"] = "rivet configuration".into();
     root["$defs"] = definitions.into();

@@ -1,7 +1,7 @@
 //! `source`: which plugin, its options, and what is at stake.
 
-use super::check::Fields;
 use super::diagnostic::Diagnostic;
+use super::fields::Fields;
 use super::plugin_block::{PluginBlock, entry};
 use super::tree::{Entry, Node, Value};
 use super::tuning::{self, Environment};

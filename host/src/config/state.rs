@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use rivet_sdk::Secret;
 
-use super::check::Fields;
 use super::diagnostic::Diagnostic;
+use super::fields::Fields;
 use super::variables::Variables;
 
 /// Where state is kept.

@@ -351,6 +351,32 @@ fn the_schema_document_knows_every_key_and_the_plugins_options() {
 }
 
 #[test]
+fn tables_are_named_with_their_schema_and_quotes_where_needed() {
+    let relation = |table: &str| parsed(&with_export("").replace("table: t", table)).exports.remove(0).relation;
+    let items = TableName::qualified("public", "Order-Items");
+    assert_eq!(relation("table: public.\"Order-Items\""), Relation::Table(items));
+    assert_eq!(relation("table: '\"a.b\"'"), Relation::Table(TableName::unqualified("a.b")));
+    let text = with_export("").replace("table: t", "table: a.b.c");
+    assert!(faults(&text).contains("4:5: exports[0].table: `a.b.c` has more parts than schema and table"));
+}
+
+#[test]
+fn null_means_left_out_except_where_it_is_a_word() {
+    assert_eq!(export("columns:\nmax_file_size: ~").output.max_file_size_bytes, None);
+    let text = with_export("csv: {null: NULL}").replace("parquet", "csv");
+    assert!(faults(&text).contains("6:17: exports[0].csv.null: expected text, found nothing"));
+    assert!(faults(&with_export("").replace("name: a", "name:")).contains("name: this key is required, found nothing"));
+}
+
+#[test]
+fn state_is_a_file_beside_the_configuration_or_a_postgresql_database() {
+    let state = |text: &str| parsed(&format!("{}{text}", with_export(""))).state;
+    assert_eq!(state("state: {path: x.db}"), StateConfig::Sqlite(vars().base_dir().join("x.db")));
+    assert!(matches!(state("state: {url_env: DB}"), StateConfig::Postgres(_)));
+    assert!(faults(&format!("{}state: {{url_env: PW}}", with_export(""))).contains("state is kept in PostgreSQL"));
+}
+
+#[test]
 fn a_query_file_starts_at_the_configurations_folder_and_keeps_its_text() {
     let text = with_export("").replace("table: t", "query_file: customers.sql");
     let relation = parsed(&text).exports.remove(0).relation;

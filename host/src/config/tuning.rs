@@ -2,8 +2,8 @@
 
 use rivet_sdk::SessionPolicy;
 
-use super::check::Fields;
 use super::diagnostic::Diagnostic;
+use super::fields::Fields;
 
 /// A set of defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
