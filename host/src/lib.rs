@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod config;
 pub mod plan;
 pub mod batch;
 pub mod budget;

@@ -61,6 +61,59 @@ impl TableName {
     }
 }
 
+impl FromStr for TableName {
+    type Err = String;
+
+    /// Reads `orders`, `public.orders` and, where a name holds a dot, a space or a quote,
+    /// `public."Order.Items"` with `""` for a quote. Names keep their case with or without
+    /// quotes. Brackets and backticks are read like quotes.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = Vec::new();
+        let mut rest = text.trim();
+        loop {
+            let (part, after) = name_part(rest).ok_or_else(|| format!("`{text}` is not a table's name"))?;
+            parts.push(part);
+            match after.strip_prefix('.') {
+                Some(more) => rest = more,
+                None if after.is_empty() => break,
+                None => return Err(format!("`{text}` is not a table's name")),
+            }
+        }
+        let mut parts = parts.into_iter();
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some(name), None, None) => Ok(Self::unqualified(name)),
+            (Some(schema), Some(name), None) => Ok(Self::qualified(schema, name)),
+            _ => Err(format!("`{text}` has more parts than schema and table")),
+        }
+    }
+}
+
+/// The first part of a dotted name, and what follows it.
+fn name_part(text: &str) -> Option<(String, &str)> {
+    let close = match text.chars().next()? {
+        quote @ ('"' | '`') => quote,
+        '[' => ']',
+        _ => {
+            let (part, _) = text.split_once('.').unwrap_or((text, ""));
+            let plain = !part.is_empty() && !part.contains(|c: char| "\"`[];".contains(c) || c.is_control());
+            return plain.then(|| (part.to_owned(), text.get(part.len()..).unwrap_or("")));
+        }
+    };
+    let mut part = String::new();
+    let mut characters = text.char_indices().skip(1).peekable();
+    while let Some((index, character)) = characters.next() {
+        if character != close {
+            part.push(character);
+        } else if characters.next_if(|(_, next)| *next == close).is_some() {
+            part.push(close);
+        } else {
+            let after = text.get(index + close.len_utf8()..)?;
+            return (!part.is_empty()).then_some((part, after));
+        }
+    }
+    None
+}
+
 impl fmt::Display for TableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(schema) = &self.schema {
@@ -360,6 +413,31 @@ impl<'de> Deserialize<'de> for WantedType {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn table_names_are_read_with_and_without_quotes() {
+        let qualified = TableName::qualified;
+        for (text, name) in [
+            ("orders", TableName::unqualified("orders")),
+            ("Public.Orders", qualified("Public", "Orders")),
+            ("\"Order-Items\"", TableName::unqualified("Order-Items")),
+            ("public.\"Order.Items\"", qualified("public", "Order.Items")),
+            ("\"a\"\"b\".c", qualified("a\"b", "c")),
+            ("[dbo].[My Table]", qualified("dbo", "My Table")),
+            ("`shop`.`x``y`", qualified("shop", "x`y")),
+            ("größe.zeilen", qualified("größe", "zeilen")),
+            ("Order-Items", TableName::unqualified("Order-Items")),
+        ] {
+            assert_eq!(text.parse(), Ok(name), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_table_name_is_refused() {
+        for text in ["", ".", "a.", ".a", "a.b.c", "\"a", "\"\"", "\"a\"b", "a; DROP TABLE b", "a\"b"] {
+            assert!(text.parse::<TableName>().is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn wanted_types_read_their_synonyms_and_print_their_name() {

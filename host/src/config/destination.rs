@@ -1,0 +1,67 @@
+//! `destination`: which plugin, its options, and the path cut at its first token.
+
+use super::diagnostic::Diagnostic;
+use super::fields::Fields;
+use super::plugin_block::PluginBlock;
+use super::template;
+use super::tree::{Entry, Node, Value};
+use super::variables::{Variables, escape};
+
+/// Where files go.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DestinationConfig {
+    /// `local`, `stdout`, or a plugin's name.
+    pub plugin: String,
+    /// Its options, references unexpanded; `path` or `prefix` is cut at the folder before the
+    /// first token.
+    pub block: PluginBlock,
+    /// The rest of the path, for [`super::expand`]: empty, or ends with `/`.
+    pub template: String,
+    /// Which option holds the path, if one does.
+    pub path_key: Option<&'static str>,
+}
+
+/// Reads an export's `destination`.
+pub fn read(export: &Fields, variables: &Variables, faults: &mut Vec<Diagnostic>) -> Option<DestinationConfig> {
+    let fields = export.fields("destination")?;
+    let mut entries = fields.rest.clone();
+    let mut template = String::new();
+    let path_key = ["path", "prefix"].into_iter().find(|key| fields.has(key));
+    if fields.has("path") && fields.has("prefix") {
+        faults.push(fields.fault("prefix", "`path` and `prefix` are both given").with_hint("keep one of them"));
+    }
+    if let Some(key) = path_key
+        && let Some(path) = fields.text(key)
+    {
+        let cut = match template::parse(path) {
+            Ok(cut) => cut,
+            Err((message, hint)) => {
+                faults.push(fields.fault(key, message).with_hint_if(hint));
+                return None;
+            }
+        };
+        check_tokens(export, fields, key, &cut.tokens, faults);
+        let prefix = if cut.prefix.is_empty() && key == "path" { "./" } else { &cut.prefix };
+        let value = Value::Text { text: escape(prefix), plain: false };
+        let at = fields.at(key);
+        entries.push(Entry { key: key.to_owned(), at, node: Node { at, value } });
+        template = cut.rest;
+    }
+    let node = Node { at: fields.at, value: Value::Map(entries) };
+    let block = PluginBlock::new(&fields.path, node, variables, faults);
+    Some(DestinationConfig { plugin: fields.text("type")?.to_owned(), block, template, path_key })
+}
+
+fn check_tokens(export: &Fields, fields: &Fields, key: &str, tokens: &[&str], faults: &mut Vec<Diagnostic>) {
+    if tokens.contains(&"table") && !export.has("table") && !export.has("tables") {
+        let message = "`{table}` needs an export with `table`";
+        faults.push(fields.fault(key, message).with_hint("use {export} for a query"));
+    }
+    if tokens.contains(&"partition") {
+        let fault = match export.has("partition_by") {
+            true => Diagnostic::not_yet(fields.at(key), fields.key(key), "{partition}"),
+            false => fields.fault(key, "`{partition}` needs `partition_by`"),
+        };
+        faults.push(fault);
+    }
+}

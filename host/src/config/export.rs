@@ -1,0 +1,217 @@
+//! One entry of `exports`, typed.
+
+use rivet_sdk::{OnUnrepresentable, Relation, WantedType};
+
+use super::columns;
+use super::destination::{self, DestinationConfig};
+use super::diagnostic::{Diagnostic, Position};
+use super::fields::{Fields, Named};
+use super::output::{self, OutputConfig};
+use super::relation;
+use super::template::is_file_name;
+use super::tuning::{self, Environment, Tuning};
+use super::variables::Variables;
+use crate::plan::{Verify, WriteMode};
+
+/// One table or query, its format and its destination.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExportConfig {
+    /// Unique, and safe in a path.
+    pub name: String,
+    /// Where the export stands in the file.
+    pub at: Position,
+    /// What is read.
+    pub relation: Relation,
+    /// How it is cut.
+    pub chunking: Chunking,
+    /// Workers.
+    pub parallel: u32,
+    /// Tries of one chunk, the first included.
+    pub max_attempts: u32,
+    /// How files are written.
+    pub output: OutputConfig,
+    /// Types asked for, by the source's column names.
+    pub columns: Vec<Named<WantedType>>,
+    /// Columns left out, by the source's names.
+    pub exclude: Vec<Named<()>>,
+    /// New names, by the source's names.
+    pub rename: Vec<Named<String>>,
+    /// Where files go.
+    pub destination: DestinationConfig,
+    /// What becomes of earlier runs' files.
+    pub write_mode: WriteMode,
+    /// How files are checked at commit.
+    pub verify: Verify,
+    /// What the chunks shall share.
+    pub consistency: ConsistencyPolicy,
+    /// What becomes of values that the Arrow type cannot hold.
+    pub on_unrepresentable: OnUnrepresentable,
+    /// How hard the source may be worked.
+    pub tuning: Tuning,
+    /// The warehouse whose types `check` advises on.
+    pub target: Option<String>,
+}
+
+/// How a table is cut into chunks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunking {
+    /// The strategy.
+    pub by: ChunkBy,
+    /// The column ranges are cut by; None lets the planner find one.
+    pub column: Option<String>,
+    /// How large a chunk shall be.
+    pub size: ChunkSize,
+}
+
+/// The strategy the user asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChunkBy {
+    /// The planner chooses.
+    Auto,
+    /// Ranges of a key.
+    Range,
+    /// Physical ranges.
+    Native,
+    /// One chunk.
+    None,
+}
+
+/// How large a chunk shall be, about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChunkSize {
+    /// So many rows.
+    Rows(u64),
+    /// So many bytes.
+    Bytes(u64),
+    /// As many as make so many chunks.
+    Count(u32),
+}
+
+/// What the user asks the chunks to share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConsistencyPolicy {
+    /// One read point, or no run.
+    Snapshot,
+    /// Each its own read point.
+    PerChunk,
+    /// One read point where it can be had.
+    Auto,
+}
+
+/// What an export takes from the rest of the file.
+pub(super) struct Around<'a> {
+    pub variables: &'a Variables,
+    pub environment: Option<Environment>,
+    pub source_tuning: Option<&'a Fields>,
+    pub memory_limit_mb: u64,
+}
+
+/// Reads one export. None if something without a default is missing.
+pub(super) fn read(export: &Fields, around: &Around<'_>, faults: &mut Vec<Diagnostic>) -> Option<ExportConfig> {
+    if let Some(name) = export.text("name")
+        && !(is_file_name(name) && !name.starts_with('.') && !name.contains(['{', '}']))
+    {
+        let message = "cannot stand in a path: it is empty, too long, begins with a dot or holds a slash, a brace or a \
+                       control character";
+        faults.push(export.fault("name", message));
+    }
+    let relation = relation::read(export, around.variables, faults);
+    let chunking = chunking(export, faults);
+    let output = output::read(export, faults);
+    let destination = destination::read(export, around.variables, faults);
+    let columns = columns::read(export, faults);
+    let tuning = tuning(export, around, faults);
+    let parallel = export.integer("parallel").unwrap_or(1);
+    if parallel > 1 && destination.as_ref().is_some_and(|destination| destination.plugin == "stdout") {
+        let fault = export.fault("parallel", "`stdout` is written by one worker");
+        faults.push(fault.with_hint("leave `parallel` out, or write to a folder"));
+    }
+    Some(ExportConfig {
+        name: export.text("name")?.to_owned(),
+        at: export.at,
+        relation: relation?,
+        chunking,
+        parallel,
+        max_attempts: export.integer("chunk_max_attempts").unwrap_or(tuning.max_retries + 1),
+        output: output?,
+        columns,
+        exclude: export.texts("exclude").to_vec(),
+        rename: export.text_by_name("rename").to_vec(),
+        destination: destination?,
+        write_mode: if export.text("write_mode") == Some("replace") { WriteMode::Replace } else { WriteMode::Append },
+        verify: if export.text("verify") == Some("content") { Verify::Content } else { Verify::Size },
+        consistency: match export.text("consistency") {
+            Some("snapshot") => ConsistencyPolicy::Snapshot,
+            Some("per_chunk") => ConsistencyPolicy::PerChunk,
+            _ => ConsistencyPolicy::Auto,
+        },
+        on_unrepresentable: match export.text("on_unrepresentable") {
+            Some("null") => OnUnrepresentable::Null,
+            _ => OnUnrepresentable::Fail,
+        },
+        tuning,
+        target: export.text("target").map(str::to_owned),
+    })
+}
+
+fn chunking(export: &Fields, faults: &mut Vec<Diagnostic>) -> Chunking {
+    let by = match export.text("chunk_by") {
+        Some("range") => ChunkBy::Range,
+        Some("native") => ChunkBy::Native,
+        Some("none") => ChunkBy::None,
+        _ => ChunkBy::Auto,
+    };
+    let word = export.text("chunk_by").unwrap_or("auto");
+    let without: &[&str] = match by {
+        ChunkBy::None => &["chunk_column", "chunk_size", "chunk_count", "chunk_size_memory_mb"],
+        ChunkBy::Native => &["chunk_column"],
+        ChunkBy::Range | ChunkBy::Auto => &[],
+    };
+    for key in without.iter().filter(|key| export.has(key)) {
+        let message = format!("`{key}` has no meaning with `chunk_by: {word}`");
+        faults.push(export.fault(key, message).with_hint("keep one of them"));
+    }
+    if by == ChunkBy::None && export.text("mode") == Some("chunked") {
+        faults.push(export.fault("chunk_by", "`chunk_by: none` contradicts `mode: chunked`"));
+    }
+    if export.has("chunk_size_memory_mb") {
+        for key in ["chunk_size", "chunk_count"].iter().filter(|key| export.has(key)) {
+            let message = format!("`{key}` and `chunk_size_memory_mb` are both given");
+            faults.push(export.fault("chunk_size_memory_mb", message).with_hint("keep one of them"));
+        }
+    }
+    let count = export.integer("chunk_count").map(ChunkSize::Count);
+    let bytes = export.integer::<u64>("chunk_size_memory_mb").map(|megabytes| ChunkSize::Bytes(megabytes << 20));
+    let rows = export.integer("chunk_size").map(ChunkSize::Rows);
+    Chunking {
+        by,
+        column: export.text("chunk_column").map(str::to_owned),
+        size: count.or(bytes).or(rows).unwrap_or(ChunkSize::Rows(100_000)),
+    }
+}
+
+fn tuning(export: &Fields, around: &Around<'_>, faults: &mut Vec<Diagnostic>) -> Tuning {
+    let own = export.fields("tuning");
+    if let Some(own) = own {
+        faults.extend(tuning::check(own));
+    }
+    let layers: Vec<&Fields> = own.into_iter().chain(around.source_tuning).collect();
+    let tuning = tuning::resolve(around.environment, &layers);
+    let value_mb = tuning.max_value_bytes >> 20;
+    if value_mb.saturating_mul(3) > around.memory_limit_mb {
+        let message = format!(
+            "three times max_value_mb ({value_mb}) must fit memory_limit_mb ({}): a value is held up to three times",
+            around.memory_limit_mb
+        );
+        let named = layers.iter().find(|layer| layer.has("max_value_mb"));
+        let (at, key) = match named {
+            Some(layer) => (layer.at("max_value_mb"), layer.key("max_value_mb")),
+            None => (export.at, export.path.clone()),
+        };
+        let fault = Diagnostic::invalid(at, key, message).with_hint("lower max_value_mb, or raise memory_limit_mb");
+        if !faults.contains(&fault) {
+            faults.push(fault);
+        }
+    }
+    tuning
+}

@@ -1,0 +1,150 @@
+//! What the user wrote: parsed, checked, every fault with its line, column and remedy.
+//!
+//! [`load`] turns YAML into a spanned tree ([`tree`]), checks it against the one table of keys
+//! ([`grammar`]), and reads the typed [`Config`] from what is left. The JSON Schema ([`schema`])
+//! and the reference page ([`reference`]) are made from the same table.
+//!
+//! A relative `query_file`, `*_file`, `state.path` or folder of plugins starts at the
+//! configuration's folder; a destination's `path` starts at the working directory.
+
+mod check;
+mod columns;
+mod destination;
+mod diagnostic;
+mod export;
+mod fields;
+mod grammar;
+pub mod keys;
+mod output;
+mod plugin_block;
+pub mod plugin_options;
+pub mod reference;
+mod relation;
+pub mod schema;
+mod secrets;
+mod source;
+mod state;
+mod template;
+#[cfg(test)]
+mod tests;
+pub mod tree;
+mod tuning;
+mod units;
+mod variables;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+pub use destination::DestinationConfig;
+pub use diagnostic::{Diagnostic, Diagnostics, Fault, Position};
+pub use export::{ChunkBy, ChunkSize, Chunking, ConsistencyPolicy, ExportConfig};
+pub use fields::Named;
+pub use output::OutputConfig;
+pub use plugin_block::PluginBlock;
+pub use secrets::{Resolved, inline_secret, resolve_secrets};
+pub use source::{SourceConfig, SourcePlugin};
+pub use state::StateConfig;
+pub use template::{Tokens, expand};
+pub use tuning::{Environment, Profile, Tuning};
+pub use variables::Variables;
+
+use check::Check;
+
+/// A configuration without faults.
+#[derive(Debug)]
+pub struct Config {
+    /// The file.
+    pub file: PathBuf,
+    /// Where rows come from.
+    pub source: SourceConfig,
+    /// What is exported; at least one.
+    pub exports: Vec<ExportConfig>,
+    /// Folders of plugins, absolute or relative to the working directory.
+    pub plugin_dirs: Vec<PathBuf>,
+    /// The plugins' lock file.
+    pub plugin_lock: PathBuf,
+    /// The budget of memory.
+    pub memory_limit_mb: u64,
+    /// Where state is kept.
+    pub state: StateConfig,
+    /// Run exports as threads.
+    pub parallel_exports: bool,
+    /// Run exports as processes.
+    pub parallel_export_processes: bool,
+}
+
+/// Reads `file` with the `--param` values `params` over the process's environment.
+pub fn load(file: &Path, params: BTreeMap<String, String>) -> Result<Config, Diagnostics> {
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        let message = format!("the file cannot be read: {}", error.kind());
+        Diagnostics::new(file, vec![Diagnostic::invalid(Position { line: 1, column: 1 }, "", message)])
+    })?;
+    parse(&text, file, &variables(file, params))
+}
+
+/// The variables of the configuration in `file`, also for [`resolve_secrets`].
+pub fn variables(file: &Path, params: BTreeMap<String, String>) -> Variables {
+    let base_dir = file.parent().unwrap_or(Path::new(""));
+    Variables::new(params, base_dir)
+}
+
+/// Reads a configuration's text. `file` is its name in messages.
+pub fn parse(text: &str, file: &Path, variables: &Variables) -> Result<Config, Diagnostics> {
+    let mut faults = Vec::new();
+    let config = read(text, file, variables, &mut faults);
+    Diagnostics::none_or(file, faults, config)
+}
+
+fn read(text: &str, file: &Path, variables: &Variables, faults: &mut Vec<Diagnostic>) -> Option<Config> {
+    let node = tree::parse(text, faults)?;
+    let mut check = Check::new(variables);
+    let root = check.block(&node, &grammar::ROOT, "");
+    faults.append(&mut check.faults);
+    let root = root?;
+
+    let source = root.fields("source");
+    let source_config = source.and_then(|source| source::read(source, variables, faults));
+    let memory_limit_mb = root.integer("memory_limit_mb").unwrap_or(512);
+    let around = export::Around {
+        variables,
+        environment: source_config.as_ref().and_then(|source| source.environment),
+        source_tuning: source.and_then(|source| source.fields("tuning")),
+        memory_limit_mb,
+    };
+    let entries = root.many("exports");
+    let exports: Vec<ExportConfig> = entries.iter().filter_map(|entry| export::read(entry, &around, faults)).collect();
+    check_names(entries, faults);
+    let state = state::read(&root, variables, faults);
+
+    let plugins = root.fields("plugins");
+    let beside = |path: &str| variables.base_dir().join(path);
+    let lock = plugins.and_then(|plugins| plugins.text("lock")).unwrap_or("rivet.lock");
+    Some(Config {
+        file: file.to_owned(),
+        source: source_config?,
+        exports,
+        plugin_dirs: plugins
+            .map_or(&[][..], |plugins| plugins.texts("dirs"))
+            .iter()
+            .map(|dir| beside(&dir.name))
+            .collect(),
+        plugin_lock: beside(lock),
+        memory_limit_mb,
+        state,
+        parallel_exports: root.is("parallel_exports"),
+        parallel_export_processes: root.is("parallel_export_processes"),
+    })
+}
+
+fn check_names(exports: &[fields::Fields], faults: &mut Vec<Diagnostic>) {
+    let mut first: HashMap<&str, Position> = HashMap::new();
+    for export in exports {
+        let Some(name) = export.text("name") else { continue };
+        if let Some(earlier) = first.get(name) {
+            let message = format!("`{name}` is the name of an export already, on line {}", earlier.line);
+            faults.push(export.fault("name", message).with_hint("names are unique"));
+        } else {
+            first.insert(name, export.at("name"));
+        }
+    }
+}

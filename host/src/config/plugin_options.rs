@@ -1,0 +1,267 @@
+//! A plugin's options against the JSON Schema it publishes, with the places of what is wrong.
+//!
+//! Checked is what people get wrong: unknown keys, types, words, required keys. The plugin
+//! reads its options itself afterwards and has the last word.
+
+use std::collections::VecDeque;
+
+use serde_json::Value as Json;
+
+use super::diagnostic::{Diagnostic, join, nearest};
+use super::tree::{Entry, Node, Value};
+
+/// What `schema` says against `options`. Values are never shown: they may be secret.
+pub fn validate(schema: &Json, options: &Node, path: &str) -> Vec<Diagnostic> {
+    let mut check = Check { root: schema, faults: Vec::new() };
+    check.node(schema, options, path, 0);
+    check.faults
+}
+
+/// Whether `path` (`tls.ca_file`) is the exact name of an option.
+pub fn is_exact_key(schema: &Json, path: &str) -> bool {
+    let mut at = schema;
+    path.split('.').all(|key| match property(schema, at, key) {
+        Some(inner) => {
+            at = inner;
+            true
+        }
+        None => false,
+    })
+}
+
+/// Turns texts that came out of references into the numbers and booleans that `schema` wants.
+pub fn coerce(schema: &Json, options: &mut Json) {
+    coerce_at(schema, schema, options);
+}
+
+fn coerce_at(root: &Json, schema: &Json, options: &mut Json) {
+    match options {
+        Json::Object(entries) => {
+            for (key, value) in entries {
+                if let Some(inner) = property(root, schema, key) {
+                    coerce_at(root, inner, value);
+                }
+            }
+        }
+        Json::String(text) if !allows(root, schema, "string") => {
+            if (allows(root, schema, "integer") || allows(root, schema, "number"))
+                && let Ok(number @ Json::Number(_)) = serde_json::from_str(text)
+            {
+                *options = number;
+            } else if allows(root, schema, "boolean")
+                && let Ok(value) = text.parse::<bool>()
+            {
+                *options = value.into();
+            }
+        }
+        _ => {}
+    }
+}
+
+const DEPTH_LIMIT: usize = 32;
+const ALTERNATIVES_LIMIT: usize = 500;
+
+/// The schemas that `schema` stands for: itself without its references and alternatives.
+fn alternatives<'a>(root: &'a Json, schema: &'a Json) -> Vec<&'a Json> {
+    let mut open = VecDeque::from([schema]);
+    let mut found = Vec::new();
+    // Enough for any enumeration, and an end for a schema that refers to itself.
+    for _ in 0..ALTERNATIVES_LIMIT {
+        let Some(next) = open.pop_front() else { break };
+        if let Some(pointer) = next.get("$ref").and_then(Json::as_str) {
+            open.extend(pointer.strip_prefix('#').and_then(|pointer| root.pointer(pointer)));
+            continue;
+        }
+        let inner = ["anyOf", "oneOf", "allOf"].iter().filter_map(|key| next.get(key)?.as_array()).flatten();
+        let before = open.len();
+        open.extend(inner);
+        if open.len() == before || next.get("properties").is_some() || next.get("type").is_some() {
+            found.push(next);
+        }
+    }
+    found
+}
+
+fn property<'a>(root: &'a Json, schema: &'a Json, key: &str) -> Option<&'a Json> {
+    alternatives(root, schema).into_iter().find_map(|one| one.get("properties")?.get(key))
+}
+
+fn types(schema: &Json) -> Vec<&str> {
+    match schema.get("type") {
+        Some(Json::String(name)) => vec![name],
+        Some(Json::Array(names)) => names.iter().filter_map(Json::as_str).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether a value of this type is allowed. A schema without a type allows the types of its
+/// words, or all.
+fn allows(root: &Json, schema: &Json, wanted: &str) -> bool {
+    alternatives(root, schema).into_iter().any(|one| {
+        let types = types(one);
+        let words = words(one);
+        match types.is_empty() {
+            false => types.contains(&wanted) || (wanted == "integer" && types.contains(&"number")),
+            true => words.is_empty() || wanted == "string",
+        }
+    })
+}
+
+fn words(schema: &Json) -> Vec<&str> {
+    let listed = schema.get("enum").and_then(Json::as_array).into_iter().flatten();
+    listed.chain(schema.get("const")).filter_map(Json::as_str).collect()
+}
+
+struct Check<'a> {
+    root: &'a Json,
+    faults: Vec<Diagnostic>,
+}
+
+impl<'a> Check<'a> {
+    fn node(&mut self, schema: &'a Json, node: &Node, path: &str, depth: usize) {
+        if depth > DEPTH_LIMIT || schema.as_bool() == Some(true) {
+            return;
+        }
+        match &node.value {
+            Value::Null => {}
+            Value::Map(entries) if allows(self.root, schema, "object") => {
+                self.object(schema, entries, node, path, depth);
+            }
+            Value::List(items) if allows(self.root, schema, "array") => {
+                let inner = alternatives(self.root, schema).into_iter().find_map(|one| one.get("items"));
+                for (index, item) in items.iter().enumerate() {
+                    if let Some(inner) = inner {
+                        self.node(inner, item, &format!("{path}[{index}]"), depth + 1);
+                    }
+                }
+            }
+            value => self.scalar(schema, value, node, path),
+        }
+    }
+
+    fn object(&mut self, schema: &'a Json, entries: &[Entry], node: &Node, path: &str, depth: usize) {
+        let objects = alternatives(self.root, schema);
+        let mut known: Vec<&str> = Vec::new();
+        let mut required: Vec<&str> = Vec::new();
+        let mut closed = false;
+        let mut tagged = false;
+        for one in &objects {
+            known.extend(
+                one.get("properties").and_then(Json::as_object).into_iter().flatten().map(|(key, _)| key.as_str()),
+            );
+            required
+                .extend(one.get("required").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str));
+            closed |= one.get("additionalProperties").and_then(Json::as_bool) == Some(false);
+            tagged |= one.get("oneOf").is_some();
+        }
+        let mut given: Vec<&str> = Vec::new();
+        for entry in entries.iter().filter(|entry| entry.node.value != Value::Null) {
+            let path = join(path, &entry.key);
+            let base = if known.contains(&entry.key.as_str()) { None } else { reference(&entry.key, &known) };
+            let name = base.unwrap_or(&entry.key);
+            if given.contains(&name) {
+                let message = format!("`{name}` is given twice");
+                self.faults.push(Diagnostic::invalid(entry.at, &path, message).with_hint("keep one of them"));
+            }
+            given.push(name);
+            match (base, property(self.root, schema, &entry.key)) {
+                (Some(_), _) if matches!(entry.node.value, Value::Text { .. }) => {}
+                (Some(_), _) => {
+                    let message = format!("expected text, found {}", entry.node.value.described());
+                    self.faults.push(Diagnostic::invalid(entry.node.at, path, message));
+                }
+                (None, Some(inner)) => self.node(inner, &entry.node, &path, depth + 1),
+                (None, None) if closed => {
+                    let hint = nearest(&entry.key, known.iter().copied());
+                    let hint = hint.unwrap_or_else(|| format!("the plugin's options are {}", known.join(", ")));
+                    self.faults.push(Diagnostic::invalid(entry.at, path, "unknown key").with_hint(hint));
+                }
+                (None, None) => {}
+            }
+        }
+        // Of several alternatives, each has required keys of its own: the plugin decides.
+        if !tagged && objects.len() == 1 {
+            for key in required.iter().filter(|key| !given.contains(key)) {
+                self.faults.push(Diagnostic::invalid(node.at, join(path, key), "this key is required"));
+            }
+        }
+    }
+
+    fn scalar(&mut self, schema: &'a Json, value: &Value, node: &Node, path: &str) {
+        let found = match value {
+            Value::Text { text, .. } if !super::variables::names(text).is_empty() => return,
+            Value::Text { .. } => "string",
+            Value::Bool(_) => "boolean",
+            Value::Integer(_) => "integer",
+            Value::Number(_) => "number",
+            Value::List(_) => "array",
+            Value::Map(_) | Value::Null => "object",
+        };
+        if !allows(self.root, schema, found) {
+            let wanted: Vec<&str> = alternatives(self.root, schema)
+                .into_iter()
+                .flat_map(types)
+                .filter(|name| *name != "null")
+                .map(described)
+                .collect();
+            let wanted = if wanted.is_empty() { "something else".to_owned() } else { wanted.join(" or ") };
+            let fault = Diagnostic::invalid(node.at, path, format!("expected {wanted}, found {}", value.described()));
+            let quotable = wanted == "text" && !matches!(value, Value::List(_) | Value::Map(_));
+            self.faults.push(fault.with_hint_if(quotable.then(|| "put it in quotes".to_owned())));
+            return;
+        }
+        self.limits(schema, value, node, path);
+    }
+
+    fn limits(&mut self, schema: &'a Json, value: &Value, node: &Node, path: &str) {
+        let all = alternatives(self.root, schema);
+        let fits = |value: f64| {
+            let bound = |one: &Json, key: &str| one.get(key).and_then(Json::as_f64);
+            all.iter().all(|one| {
+                bound(one, "minimum").is_none_or(|least| value >= least)
+                    && bound(one, "maximum").is_none_or(|most| value <= most)
+            })
+        };
+        match value {
+            Value::Integer(number) => {
+                // Beyond 2^53 only the sign and the rough size count.
+                #[allow(clippy::cast_precision_loss)]
+                let number = *number as f64;
+                if !fits(number) {
+                    self.faults.push(Diagnostic::invalid(node.at, path, "out of range"));
+                }
+            }
+            Value::Number(number) if !fits(*number) => {
+                self.faults.push(Diagnostic::invalid(node.at, path, "out of range"));
+            }
+            Value::Text { text, .. } => {
+                let words: Vec<&str> = all.iter().flat_map(|one| words(one)).collect();
+                let free = all.iter().any(|one| types(one).contains(&"string") && self::words(one).is_empty());
+                if !words.is_empty() && !free && !words.contains(&text.as_str()) {
+                    let message = format!("must be one of {}", words.join(", "));
+                    let hint = nearest(text, words.iter().copied());
+                    self.faults.push(Diagnostic::invalid(node.at, path, message).with_hint_if(hint));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The known option that `password_env` or `password_file` stands for.
+fn reference<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
+    let base = key.strip_suffix("_env").or_else(|| key.strip_suffix("_file"))?;
+    known.iter().find(|name| **name == base).copied()
+}
+
+fn described(name: &str) -> &str {
+    match name {
+        "string" => "text",
+        "integer" => "a whole number",
+        "number" => "a number",
+        "boolean" => "true or false",
+        "array" => "a list",
+        "object" => "a block of keys",
+        other => other,
+    }
+}
