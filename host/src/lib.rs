@@ -11,6 +11,12 @@
 
 #![forbid(unsafe_code)]
 
-pub mod commit;
-pub mod crash;
 pub mod plan;
+
+pub mod destination;
+
+pub mod commit;
+
+pub mod state;
+
+pub mod crash;
