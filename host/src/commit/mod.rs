@@ -19,7 +19,11 @@ mod runs;
 mod start;
 mod success;
 #[cfg(test)]
+mod test_store;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_kill;
 mod text;
 mod verify;
 

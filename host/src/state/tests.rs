@@ -1,0 +1,100 @@
+//! The state file keeps leases and runs, and refuses what is not ours.
+
+use std::fs;
+
+use super::*;
+
+#[test]
+fn the_second_run_of_an_export_is_busy_until_the_first_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = State::open(folder.path()).unwrap();
+    let mut second = State::open(folder.path()).unwrap();
+    let lease = first.acquire("orders", Duration::ZERO).unwrap();
+    let error = second.acquire("orders", Duration::from_millis(10)).unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, Some("busy")));
+    assert!(second.acquire("customers", Duration::ZERO).is_ok());
+    lease.check().unwrap();
+    let token = lease.token();
+    drop(lease);
+    assert_eq!(second.acquire("orders", Duration::ZERO).unwrap().token(), token + 1);
+}
+
+#[test]
+fn a_waiting_run_gets_the_lease_when_it_is_given_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = State::open(folder.path()).unwrap();
+    let mut second = State::open(folder.path()).unwrap();
+    let lease = first.acquire("orders", Duration::ZERO).unwrap();
+    let waiting =
+        std::thread::spawn(move || second.acquire("orders", Duration::from_secs(20)).map(|lease| lease.token()));
+    std::thread::sleep(Duration::from_millis(50));
+    drop(lease);
+    assert_eq!(waiting.join().unwrap().unwrap(), 2);
+}
+
+#[test]
+fn an_expired_lease_or_a_dead_holders_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut state = State::open(folder.path()).unwrap();
+    let hold = |state: &State, holder: &str, expires_ms: i64| {
+        let sql = "INSERT OR REPLACE INTO rivet_lease VALUES ('orders', 7, ?1, ?2)";
+        state.connection.execute(sql, rusqlite::params![holder, expires_ms]).unwrap();
+    };
+    hold(&state, "elsewhere", i64::MAX);
+    assert!(state.acquire("orders", Duration::ZERO).is_err());
+    hold(&state, "elsewhere", 1);
+    assert_eq!(state.acquire("orders", Duration::ZERO).unwrap().token(), 8);
+    if cfg!(target_os = "linux") {
+        let this = holder::Holder::this().to_text();
+        let (machine, _) = this.split_once(" started ").unwrap();
+        hold(&state, &format!("{machine} started 1"), i64::MAX);
+        assert_eq!(state.acquire("orders", Duration::ZERO).unwrap().token(), 8);
+    }
+}
+
+#[test]
+fn the_journal_keeps_how_runs_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = State::open(folder.path()).unwrap();
+    state.run_started("01A", "orders", "sha256:1").unwrap();
+    state.run_succeeded("01A", 10, 200).unwrap();
+    state.run_started("01B", "orders", "sha256:2").unwrap();
+    state.run_failed("01B", RunStatus::Failed, "no table").unwrap();
+    state.run_started("01C", "customers", "sha256:3").unwrap();
+    drop(state);
+    let runs = State::open(folder.path()).unwrap().runs(Some("orders"), 10).unwrap();
+    let ends: Vec<_> = runs.iter().map(|run| (run.status, run.rows, run.error.as_deref())).collect();
+    assert_eq!(ends, [(RunStatus::Failed, None, Some("no table")), (RunStatus::Succeeded, Some(10), None)]);
+}
+
+#[test]
+fn another_tools_state_file_is_refused_and_not_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(STATE_FILE);
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE export_state (name TEXT)").unwrap();
+    let before = fs::read(&path).unwrap();
+    let error = State::open(folder.path()).unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, Some("foreign_state")));
+    assert!(error.message().contains("export_state") && error.hint().is_some());
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn what_is_no_database_or_too_new_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(STATE_FILE);
+    fs::write(&path, "this is a text, and long enough to be read as a header of a database file").unwrap();
+    assert_eq!(State::open(folder.path()).unwrap_err().kind(), ErrorKind::Conflict);
+    fs::remove_file(&path).unwrap();
+    let state = State::open(folder.path()).unwrap();
+    state.connection.pragma_update(None, "user_version", 99).unwrap();
+    drop(state);
+    assert_eq!(State::open(folder.path()).unwrap_err().code(), Some("newer_state"));
+}
+
+#[test]
+fn a_missing_folder_is_a_clear_error() {
+    let error = State::open(Path::new("/nowhere/at/all")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Permission);
+    assert!(error.to_string().contains("/nowhere/at/all/.rivet_state.db"), "{error}");
+}
