@@ -11,17 +11,17 @@
 
 #![forbid(unsafe_code)]
 
-pub mod cli;
-pub mod session;
-pub mod config;
-pub mod plan;
-pub mod run;
-pub mod source;
 pub mod batch;
 pub mod budget;
-pub mod sink;
-pub mod destination;
+pub mod cli;
 pub mod commit;
-pub mod state;
-pub mod redact;
+pub mod config;
 pub mod crash;
+pub mod destination;
+pub mod plan;
+pub mod redact;
+pub mod run;
+pub mod session;
+pub mod sink;
+pub mod source;
+pub mod state;

@@ -73,15 +73,12 @@ impl Session {
             None => Vec::new(),
         };
         for export in &self.config.exports {
-            let schema = match export.destination.plugin.as_str() {
-                "local" => crate::destination::local_options_schema(),
-                "stdout" => serde_json::json!({ "type": "object", "additionalProperties": false }),
-                name => match self.plugins.manifest(name)?.options.destination {
-                    Some(schema) => schema,
-                    None => continue,
-                },
+            let name = export.destination.plugin.as_str();
+            let schema = match crate::destination::built_in_schema(name) {
+                Some(schema) => Some(schema),
+                None => self.plugins.manifest(name)?.options.destination,
             };
-            faults.extend(export.destination.block.validate(&schema));
+            faults.extend(schema.iter().flat_map(|schema| export.destination.block.validate(schema)));
         }
         if faults.is_empty() { Ok(()) } else { Err(Refused::Faults(Diagnostics::new(file, faults))) }
     }

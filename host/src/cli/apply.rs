@@ -55,14 +55,22 @@ fn chunk_index(text: &str) -> Result<u32> {
         "env" => (std::env::var("JOB_COMPLETION_INDEX").unwrap_or_default(), "$JOB_COMPLETION_INDEX"),
         given => (given.to_owned(), "--chunk"),
     };
-    text.parse().map_err(|_| Error::config(format!("{origin} is not a chunk's index: `{text}`")).with_hint("give --chunk INDEX"))
+    text.parse().map_err(|_| {
+        Error::config(format!("{origin} is not a chunk's index: `{text}`")).with_hint("give --chunk INDEX")
+    })
 }
 
 pub fn commit(arguments: &PlanFile, global: &Global, _: Stop) -> Outcome {
     let plan = read(&arguments.plan)?;
     let mut destination = Sealed::open(arguments, global, &plan, 512)?.destination()?;
     let manifest = commit::commit(&mut *destination, &plan)?;
-    print::note(&format!("{}: committed run {} with {} rows in {} parts", plan.export, plan.run_id, manifest.rows, manifest.parts.len()));
+    print::note(&format!(
+        "{}: committed run {} with {} rows in {} parts",
+        plan.export,
+        plan.run_id,
+        manifest.rows,
+        manifest.parts.len()
+    ));
     Ok(())
 }
 
@@ -79,7 +87,14 @@ pub fn status(arguments: &StatusArguments, global: &Global, _: Stop) -> Outcome 
         }))?;
         return Ok(());
     }
-    print::line(&format!("{} run {}: {}, {} of {} chunks done", plan.export, plan.run_id, decision.word(), done.len(), plan.chunks.len()))?;
+    print::line(&format!(
+        "{} run {}: {}, {} of {} chunks done",
+        plan.export,
+        plan.run_id,
+        decision.word(),
+        done.len(),
+        plan.chunks.len()
+    ))?;
     if !missing.is_empty() {
         let list: Vec<String> = missing.iter().map(u32::to_string).collect();
         print::line(&format!("missing: {}", list.join(" ")))?;
@@ -99,14 +114,17 @@ pub fn clean(arguments: &PlanFile, global: &Global, _: Stop) -> Outcome {
 }
 
 fn read(path: &Path) -> Result<Plan> {
-    let text = std::fs::read(path).map_err(|error| Error::config(format!("{}: {error}", path.display())).with_hint("`rivet plan -o FILE` writes a plan"))?;
+    let text = std::fs::read(path).map_err(|error| {
+        Error::config(format!("{}: {error}", path.display())).with_hint("`rivet plan -o FILE` writes a plan")
+    })?;
     let unreadable = |error: serde_json::Error| {
         Error::config(format!("{} is not a plan: {error}", path.display())).with_hint("`rivet plan -o FILE` writes one")
     };
     let value: serde_json::Value = serde_json::from_slice(&text).map_err(unreadable)?;
     let version = value.get("plan_version").and_then(serde_json::Value::as_u64);
     if version.is_some_and(|version| version > u64::from(PLAN_VERSION)) {
-        return Err(Error::config(format!("{} was written by a newer rivet", path.display())).with_hint("use that rivet, or make the plan again"));
+        return Err(Error::config(format!("{} was written by a newer rivet", path.display()))
+            .with_hint("use that rivet, or make the plan again"));
     }
     serde_json::from_value(value).map_err(unreadable)
 }
@@ -151,7 +169,10 @@ impl<'a> Sealed<'a> {
 
     fn destination_end(&self) -> Result<DestinationEnd> {
         let destination = &self.plan.destination;
-        let configured = self.config.as_ref().and_then(|config| config.exports.iter().find(|export| export.name == self.plan.export));
+        let configured = self
+            .config
+            .as_ref()
+            .and_then(|config| config.exports.iter().find(|export| export.name == self.plan.export));
         let options = configured.map_or(&destination.options, |export| &export.destination.block.options);
         DestinationEnd::new(&self.plugins, &destination.plugin, options, &self.variables)
     }

@@ -94,7 +94,8 @@ fn worst(errors: &[Error]) -> u8 {
 fn print_error(error: &Error, global: &Global) {
     let error = redact::clean_error(error.clone());
     if global.json_errors {
-        let context: serde_json::Map<_, _> = error.context().iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
+        let context: serde_json::Map<_, _> =
+            error.context().iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
         print::note(
             &json!({
                 "error": error.message(),
@@ -121,7 +122,7 @@ fn print_fault(faults: &Diagnostics, fault: &crate::config::Diagnostic, global: 
             &json!({
                 "error": fault.message,
                 "kind": "config",
-                "file": faults.file.display().to_string(),
+                "file": faults.file_of(fault).display().to_string(),
                 "line": fault.at.line,
                 "column": fault.at.column,
                 "key": fault.key,
@@ -132,5 +133,8 @@ fn print_fault(faults: &Diagnostics, fault: &crate::config::Diagnostic, global: 
         );
         return;
     }
-    print::note(&format!("error: {}", faults.render(fault)));
+    print::note(&format!("error: {}", faults.line(fault)));
+    if let Some(hint) = &fault.hint {
+        print::note(&format!("hint: {hint}"));
+    }
 }

@@ -37,7 +37,10 @@ impl Log for Stderr {
         let text = record.args().to_string();
         if self.json {
             let time = jiff::Timestamp::now().to_string();
-            print::note(&json!({ "time": time, "level": record.level().as_str(), "target": record.target(), "message": text }).to_string());
+            print::note(
+                &json!({ "time": time, "level": record.level().as_str(), "target": record.target(), "message": text })
+                    .to_string(),
+            );
         } else {
             print::note(&format!("{}: {text}", word(record.level())));
         }

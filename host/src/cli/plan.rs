@@ -26,7 +26,13 @@ pub fn plan(arguments: &PlanArguments, global: &Global, stop: Stop) -> Outcome {
         if let Some(path) = &arguments.output {
             refuse_secrets(&session, export)?;
             seal(&planned.plan, path)?;
-            print::note(&format!("{}: plan {} with {} chunks in {}", export.name, planned.plan.run_id, planned.plan.chunks.len(), path.display()));
+            print::note(&format!(
+                "{}: plan {} with {} chunks in {}",
+                export.name,
+                planned.plan.run_id,
+                planned.plan.chunks.len(),
+                path.display()
+            ));
         } else {
             match arguments.format {
                 PlanFormat::Json => print::json(&planned.plan)?,
@@ -53,7 +59,10 @@ fn seal(plan: &Plan, path: &std::path::Path) -> Result<()> {
         file.write_all(text.as_bytes())?;
         file.sync_all()
     };
-    write().map_err(|error| Error::new(ErrorKind::Other, format!("{}: {error}", path.display())).with_hint("choose a file that can be written"))
+    write().map_err(|error| {
+        Error::new(ErrorKind::Other, format!("{}: {error}", path.display()))
+            .with_hint("choose a file that can be written")
+    })
 }
 
 fn pretty(planned: &Planned) -> Result<String> {

@@ -70,7 +70,11 @@ pub fn bytes(number: u64) -> String {
 /// A duration as `1.2 s` or `3 min 4 s`.
 pub fn duration(duration: std::time::Duration) -> String {
     let seconds = duration.as_secs();
-    if seconds < 60 { format!("{:.1} s", duration.as_secs_f64()) } else { format!("{} min {} s", seconds / 60, seconds % 60) }
+    if seconds < 60 {
+        format!("{:.1} s", duration.as_secs_f64())
+    } else {
+        format!("{} min {} s", seconds / 60, seconds % 60)
+    }
 }
 
 #[cfg(test)]

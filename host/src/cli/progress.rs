@@ -188,7 +188,12 @@ impl Moment {
         }
     }
 
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate for people")]
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a rate for people"
+    )]
     fn per_second(&self, amount: u64) -> u64 {
         (amount as f64 / self.seconds) as u64
     }
@@ -200,7 +205,8 @@ impl Moment {
     }
 
     fn text(&self) -> String {
-        let rate = format!("{} rows/s, {}/s", thousands(self.per_second(self.rows)), bytes(self.per_second(self.bytes)));
+        let rate =
+            format!("{} rows/s, {}/s", thousands(self.per_second(self.rows)), bytes(self.per_second(self.bytes)));
         let left = self.seconds_left().map(|left| format!(", about {left} s left")).unwrap_or_default();
         format!("{} rows, {}, {rate}{left}", thousands(self.rows), bytes(self.bytes))
     }

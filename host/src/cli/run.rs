@@ -40,7 +40,13 @@ pub fn run(arguments: &RunArguments, global: &Global, stop: Stop) -> Outcome {
     }
 }
 
-fn run_one(session: &Session, export: &ExportConfig, arguments: &RunArguments, global: &Global, alone: bool) -> Result<Finished> {
+fn run_one(
+    session: &Session,
+    export: &ExportConfig,
+    arguments: &RunArguments,
+    global: &Global,
+    alone: bool,
+) -> Result<Finished> {
     let mut display = Display::new(arguments.progress, global, alone);
     let finished = run_export(session, export, RunOptions { resume: arguments.resume }, &mut display)?;
     drop(display);
@@ -69,7 +75,8 @@ fn finish(results: &[Result<Finished>], arguments: &RunArguments) -> Result<()> 
     let document = serde_json::json!({ "exports": summaries });
     if let Some(path) = &arguments.summary_output {
         let text = crate::redact::clean(&document.to_string()).into_owned();
-        std::fs::write(path, text).map_err(|error| Error::new(rivet_sdk::ErrorKind::Other, format!("{}: {error}", path.display())))?;
+        std::fs::write(path, text)
+            .map_err(|error| Error::new(rivet_sdk::ErrorKind::Other, format!("{}: {error}", path.display())))?;
     }
     if arguments.json {
         let to_stdout = results.iter().flatten().any(|finished| finished.plan.destination.plugin == "stdout");

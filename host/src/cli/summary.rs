@@ -48,7 +48,7 @@ pub fn print(finished: &Finished) {
         Consistency::PerChunk => "each chunk consistent in itself",
     };
     print::note(&format!("{}: done", plan.export));
-    let mut row = |name: &str, text: String| print::note(&format!("  {name:<12} {text}"));
+    let row = |name: &str, text: String| print::note(&format!("  {name:<12} {text}"));
     row("rows", thousands(finished.rows));
     row("parts", format!("{} ({})", manifest.parts.len(), bytes(manifest.bytes)));
     row("where", format!("{}/{}", finished.location.trim_end_matches('/'), plan.destination.data_prefix));
@@ -62,10 +62,19 @@ pub fn print(finished: &Finished) {
     row("run", plan.run_id.clone());
     for (column, counts) in &manifest.columns {
         if counts.unrepresentable > 0 {
-            row("warning", format!("`{column}`: {} values became NULL (on_unrepresentable: null)", thousands(counts.unrepresentable)));
+            row(
+                "warning",
+                format!(
+                    "`{column}`: {} values became NULL (on_unrepresentable: null)",
+                    thousands(counts.unrepresentable)
+                ),
+            );
         }
         if counts.rounded > 0 {
-            row("warning", format!("`{column}`: {} values lost digits below the type's resolution", thousands(counts.rounded)));
+            row(
+                "warning",
+                format!("`{column}`: {} values lost digits below the type's resolution", thousands(counts.rounded)),
+            );
         }
     }
     for warning in warnings(finished) {

@@ -32,7 +32,14 @@ pub fn validate(arguments: &ValidateArguments, global: &Global, stop: Stop) -> O
             "problems": problems, "strays": validation.strays,
         }));
         if !arguments.json {
-            print::line(&format!("{} run {}: {} parts, {} read, {} problems", export.name, run.run_id(), validation.parts, validation.read, problems.len()))?;
+            print::line(&format!(
+                "{} run {}: {} parts, {} read, {} problems",
+                export.name,
+                run.run_id(),
+                validation.parts,
+                validation.read,
+                problems.len()
+            ))?;
             for stray in &validation.strays {
                 print::line(&format!("  stray: {stray}"))?;
             }

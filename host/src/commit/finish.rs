@@ -12,7 +12,7 @@ use super::success::write_success;
 use super::text::{now, parse};
 use super::verify::verify_parts;
 use crate::crash::crash_point;
-use crate::plan::{ColumnCounts, Manifest, ManifestPart, Part, Plan, Report};
+use crate::plan::{ColumnCounts, Consistency, Manifest, ManifestPart, Part, Plan, Report};
 
 /// The version of the manifest's JSON this host writes.
 pub const MANIFEST_VERSION: u32 = 1;
@@ -139,7 +139,7 @@ fn manifest_of(plan: &Plan, reports: &[Report]) -> Result<Manifest> {
         export: plan.export.clone(),
         plan_id: plan.id()?,
         committed_at: now(),
-        consistency: plan.consistency,
+        consistency: consistency(&reports),
         read_points: distinct(reports.iter().filter_map(|report| report.read_point.clone())),
         data_prefix: plan.destination.data_prefix.clone(),
         write_mode: plan.destination.write_mode,
@@ -152,6 +152,14 @@ fn manifest_of(plan: &Plan, reports: &[Report]) -> Result<Manifest> {
         longest_statement_ms: reports.iter().map(|report| report.longest_statement_ms).max().unwrap_or(0),
         warnings: distinct(reports.iter().flat_map(|report| report.warnings.clone())),
     })
+}
+
+/// One statement is consistent in itself; several are if they read at the same point.
+fn consistency(reports: &[Report]) -> Consistency {
+    let mut points = reports.iter().map(|report| report.read_point.as_deref());
+    let first = points.next().flatten();
+    let shared = first.is_some() && points.all(|point| point == first);
+    if reports.len() == 1 || shared { Consistency::Snapshot } else { Consistency::PerChunk }
 }
 
 fn distinct(texts: impl Iterator<Item = String>) -> Vec<String> {

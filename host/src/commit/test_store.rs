@@ -133,6 +133,7 @@ pub(super) fn plan(number: u8, write_mode: WriteMode) -> Plan {
         run_id: format!("01JD00000000000000000000{number:02}"),
         export: "orders".to_owned(),
         created_at: "2026-01-01T00:00:00Z".to_owned(),
+        config_fingerprint: "fingerprint".to_owned(),
         source: SourceSpec {
             plugin: "postgres".to_owned(),
             options: serde_json::json!({"password_env": "PASSWORD"}),
@@ -145,7 +146,7 @@ pub(super) fn plan(number: u8, write_mode: WriteMode) -> Plan {
         order_by: Vec::new(),
         chunks: (0..2).map(|index| Chunk { index, condition: None, estimated_rows: None }).collect(),
         strategy: Strategy { name: "none".to_owned(), key: Vec::new(), reason: String::new(), method: String::new() },
-        consistency: Consistency::PerChunk,
+        consistency: ConsistencyPolicy::PerChunk,
         on_unrepresentable: OnUnrepresentable::Fail,
         output: OutputSpec {
             format: Format::Csv(CsvSpec {

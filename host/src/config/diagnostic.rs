@@ -140,6 +140,18 @@ fn line(file: &Path, one: &Diagnostic) -> String {
     format!("{file}:{}:{}: {key}{}", one.at.line, one.at.column, one.message)
 }
 
+impl Diagnostics {
+    /// One fault on one line, its place first.
+    pub fn line(&self, one: &Diagnostic) -> String {
+        line(&self.file, one)
+    }
+
+    /// The file that `one` is in.
+    pub fn file_of<'a>(&'a self, one: &'a Diagnostic) -> &'a Path {
+        one.file.as_deref().unwrap_or(&self.file)
+    }
+}
+
 /// `did you mean …?`, if one of `known` is close to `word`.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let word = word.to_lowercase();

@@ -11,7 +11,7 @@ use super::relation;
 use super::template::is_file_name;
 use super::tuning::{self, Environment, Tuning};
 use super::variables::Variables;
-use crate::plan::{Verify, WriteMode};
+use crate::plan::{ConsistencyPolicy, Verify, WriteMode};
 
 /// One table or query, its format and its destination.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,23 +79,14 @@ pub enum ChunkBy {
 /// How large a chunk shall be, about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChunkSize {
+    /// As large as suits the table and the workers.
+    Auto,
     /// So many rows.
     Rows(u64),
     /// So many bytes.
     Bytes(u64),
     /// As many as make so many chunks.
     Count(u32),
-}
-
-/// What the user asks the chunks to share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConsistencyPolicy {
-    /// One read point, or no run.
-    Snapshot,
-    /// Each its own read point.
-    PerChunk,
-    /// One read point where it can be had.
-    Auto,
 }
 
 /// What an export takes from the rest of the file.
@@ -180,13 +171,14 @@ fn chunking(export: &Fields, faults: &mut Vec<Diagnostic>) -> Chunking {
             faults.push(export.fault("chunk_size_memory_mb", message).with_hint("keep one of them"));
         }
     }
+    let default = if export.text("mode") == Some("chunked") { ChunkSize::Rows(100_000) } else { ChunkSize::Auto };
     let count = export.integer("chunk_count").map(ChunkSize::Count);
     let bytes = export.integer::<u64>("chunk_size_memory_mb").map(|megabytes| ChunkSize::Bytes(megabytes << 20));
     let rows = export.integer("chunk_size").map(ChunkSize::Rows);
     Chunking {
         by,
         column: export.text("chunk_column").map(str::to_owned),
-        size: count.or(bytes).or(rows).unwrap_or(ChunkSize::Rows(100_000)),
+        size: count.or(bytes).or(rows).unwrap_or(default),
     }
 }
 

@@ -36,8 +36,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 pub use destination::DestinationConfig;
-pub use diagnostic::{Diagnostic, Diagnostics, Fault, Position};
-pub use export::{ChunkBy, ChunkSize, Chunking, ConsistencyPolicy, ExportConfig};
+pub use diagnostic::{Diagnostic, Diagnostics, Fault, Position, nearest};
+pub use export::{ChunkBy, ChunkSize, Chunking, ExportConfig};
 pub use fields::Named;
 pub use output::OutputConfig;
 pub use plugin_block::PluginBlock;

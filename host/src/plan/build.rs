@@ -43,13 +43,20 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
     let columns = columns(source, export, &relation).map_err(named)?;
     let mut warnings = Vec::new();
     if let Some(pooler) = &identity.pooler {
-        warnings.push(format!("a pooler ({pooler}) stands before the database: every chunk is one transaction of its own"));
+        warnings
+            .push(format!("a pooler ({pooler}) stands before the database: every chunk is one transaction of its own"));
     }
 
     let policy = export.consistency;
     let (chunks, strategy) = chunks::cut(
         source,
-        &Wanted { export, relation: &relation, description: &description, capabilities: inputs.capabilities, columns: &columns },
+        &Wanted {
+            export,
+            relation: &relation,
+            description: &description,
+            capabilities: inputs.capabilities,
+            columns: &columns,
+        },
         &mut warnings,
     )
     .map_err(named)?;
@@ -162,7 +169,8 @@ fn columns(source: &mut dyn Source, export: &ExportConfig, relation: &Relation) 
     let all = source.type_mappings(&ExportRequest { exclude: Vec::new(), ..request.clone() })?;
     let names: Vec<&str> = all.iter().map(|mapping| mapping.name.as_str()).collect();
     let unknown = |key: &str, name: &str| {
-        let error = Error::new(ErrorKind::Config, format!("`{key}` names a column `{name}` that {relation} does not have"));
+        let error =
+            Error::new(ErrorKind::Config, format!("`{key}` names a column `{name}` that {relation} does not have"));
         match crate::config::nearest(name, names.iter().copied()) {
             Some(hint) => error.with_hint(hint),
             None => error.with_hint(format!("its columns: {}", names.join(", "))),
@@ -207,9 +215,13 @@ fn check_names(plan: &Plan) -> Result<()> {
                 .with_hint("give one of them another name with `rename`, or AS in the query"));
         }
     }
-    for (wanted, name) in [(plan.output.exported_at_us.is_some(), crate::sink::EXPORTED_AT), (plan.output.row_hash, crate::sink::ROW_HASH)] {
+    for (wanted, name) in [
+        (plan.output.exported_at_us.is_some(), crate::sink::EXPORTED_AT),
+        (plan.output.row_hash, crate::sink::ROW_HASH),
+    ] {
         if wanted && seen.contains(name) {
-            return Err(Error::config(format!("the source already has a column `{name}`")).with_hint("`rename` it, or switch the meta column off"));
+            return Err(Error::config(format!("the source already has a column `{name}`"))
+                .with_hint("`rename` it, or switch the meta column off"));
         }
     }
     Ok(())

@@ -1,7 +1,8 @@
 //! Decides how an export is cut into chunks, and says why in one line.
 
 use rivet_sdk::{
-    Description, Error, ErrorKind, NativeSplit, Relation, Result, Source, Split, SplitBy, SplitInto, SplitRequest, capability,
+    Description, Error, ErrorKind, NativeSplit, Relation, Result, Source, Split, SplitBy, SplitInto, SplitRequest,
+    capability,
 };
 
 use super::build::whole_request;
@@ -63,18 +64,31 @@ struct Choice {
 }
 
 /// Cuts the relation. At least one chunk; disjoint, and together every row.
-pub(super) fn cut(source: &mut dyn Source, wanted: &Wanted<'_>, warnings: &mut Vec<String>) -> Result<(Vec<Chunk>, Strategy)> {
+pub(super) fn cut(
+    source: &mut dyn Source,
+    wanted: &Wanted<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<(Vec<Chunk>, Strategy)> {
     let choice = match choose(wanted)? {
         Ok(choice) => choice,
-        Err(reason) => return Ok((whole(wanted), Strategy { name: "none".into(), key: Vec::new(), reason, method: String::new() })),
+        Err(reason) => {
+            return Ok((
+                whole(wanted),
+                Strategy { name: "none".into(), key: Vec::new(), reason, method: String::new() },
+            ));
+        }
     };
-    let request = SplitRequest { of: whole_request(wanted.export, wanted.relation), by: choice.by, into: wanted.size() };
+    let request =
+        SplitRequest { of: whole_request(wanted.export, wanted.relation), by: choice.by, into: wanted.size() };
     let Split { slices, method } = source.split(&request)?;
     if slices.is_empty() {
         return Err(Error::protocol("the source cut the relation into no slices at all"));
     }
     if wanted.export.parallel > 1 && slices.len() == 1 {
-        warnings.push(format!("one chunk keeps one worker busy: `parallel: {}` has no effect here", wanted.export.parallel));
+        warnings.push(format!(
+            "one chunk keeps one worker busy: `parallel: {}` has no effect here",
+            wanted.export.parallel
+        ));
     }
     let chunks = slices
         .into_iter()
@@ -149,7 +163,8 @@ fn ranged_key(wanted: &Wanted<'_>) -> Option<Choice> {
 
 fn range(wanted: &Wanted<'_>, because: &str) -> Result<Choice> {
     if !wanted.can(capability::SPLIT_RANGE) {
-        return Err(Error::new(ErrorKind::Unsupported, format!("{because}: this source cannot be cut by ranges")).with_hint("use `chunk_by: none`"));
+        return Err(Error::new(ErrorKind::Unsupported, format!("{because}: this source cannot be cut by ranges"))
+            .with_hint("use `chunk_by: none`"));
     }
     let Some(column) = &wanted.export.chunking.column else {
         return ranged_key(wanted).ok_or_else(|| {
@@ -159,22 +174,31 @@ fn range(wanted: &Wanted<'_>, because: &str) -> Result<Choice> {
     };
     // An excluded column may still be the key; the source knows all its columns and refuses
     // unknown ones. What it does not know as a key is worth a word.
-    let indexed = wanted.description.keys.iter().any(|key| key.columns.first().is_some_and(|first| &first.name == column));
+    let indexed =
+        wanted.description.keys.iter().any(|key| key.columns.first().is_some_and(|first| &first.name == column));
     let known = wanted.columns.iter().any(|planned| &planned.mapping.name == column);
-    let reason = if indexed || !known { because.to_owned() } else { format!("{because}; no index starts with it, so every chunk reads the whole table") };
+    let reason = if indexed || !known {
+        because.to_owned()
+    } else {
+        format!("{because}; no index starts with it, so every chunk reads the whole table")
+    };
     Ok(Choice { by: SplitBy::Range { column: column.clone() }, name: "range", key: vec![column.clone()], reason })
 }
 
 fn native(wanted: &Wanted<'_>, because: &str) -> Result<Choice> {
     if !wanted.can(capability::SPLIT_NATIVE) {
-        return Err(Error::new(ErrorKind::Unsupported, format!("{because}: this source has no physical ranges")).with_hint("use `chunk_by: auto`"));
+        return Err(Error::new(ErrorKind::Unsupported, format!("{because}: this source has no physical ranges"))
+            .with_hint("use `chunk_by: auto`"));
     }
     if let NativeSplit::Impossible(why) = &wanted.description.native {
-        return Err(Error::config(format!("{because}: {} has no physical ranges: {why}", wanted.relation)).with_hint("use `chunk_by: auto`"));
+        return Err(Error::config(format!("{because}: {} has no physical ranges: {why}", wanted.relation))
+            .with_hint("use `chunk_by: auto`"));
     }
     if !wanted.has_snapshot() {
-        return Err(Error::config(format!("{because}: rows move between physical ranges, so all chunks must share a snapshot"))
-            .with_hint("drop `consistency: per_chunk`, or use `chunk_by: range`"));
+        return Err(Error::config(format!(
+            "{because}: rows move between physical ranges, so all chunks must share a snapshot"
+        ))
+        .with_hint("drop `consistency: per_chunk`, or use `chunk_by: range`"));
     }
     Ok(native_choice(because.to_owned()))
 }

@@ -1,5 +1,8 @@
 //! What will be done: the plan of one run of one export, complete, serialisable, secret-free.
 
+mod build;
+mod chunks;
 mod types;
 
+pub use build::{Inputs, Planned, build, fingerprint, whole_request};
 pub use types::*;

@@ -24,6 +24,8 @@ pub struct Plan {
     pub export: String,
     /// When the plan was made: RFC 3339, UTC.
     pub created_at: String,
+    /// The hash of what the configuration said; a run is resumed only under the same.
+    pub config_fingerprint: String,
     /// Where rows come from.
     pub source: SourceSpec,
     /// What is read.
@@ -40,8 +42,8 @@ pub struct Plan {
     pub chunks: Vec<Chunk>,
     /// How the chunks were found, and why so.
     pub strategy: Strategy,
-    /// What the chunks share.
-    pub consistency: Consistency,
+    /// What the chunks shall share; the manifest says what they did.
+    pub consistency: ConsistencyPolicy,
     /// What becomes of values that the Arrow type cannot hold.
     pub on_unrepresentable: OnUnrepresentable,
     /// How parts are written.
@@ -147,7 +149,19 @@ pub struct Strategy {
     pub method: String,
 }
 
-/// What the chunks of a run share.
+/// What the chunks of a run shall share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConsistencyPolicy {
+    /// One read point, or no run.
+    Snapshot,
+    /// Each its own read point.
+    PerChunk,
+    /// One read point where it can be had.
+    Auto,
+}
+
+/// What the chunks of a run did share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Consistency {

@@ -57,9 +57,17 @@ pub(super) fn run(job: &Job, chunk: &Chunk, tools: Tools<'_>) -> Result<Option<R
         part_when_empty: plan.chunks.len() == 1 && !plan.output.skip_empty,
         share: job.lent_budget.share(),
         part_key: Box::new(|index| {
-            key.part(&plan.destination.data_prefix, chunk.index, &attempt, index + 1, commit::keys::extension(&plan.output))
+            key.part(
+                &plan.destination.data_prefix,
+                chunk.index,
+                &attempt,
+                index + 1,
+                commit::keys::extension(&plan.output),
+            )
         }),
-        on_part: Box::new(|_: &Part| if job.unrecorded { Ok(()) } else { commit::fence(control, plan, chunk.index, &attempt) }),
+        on_part: Box::new(
+            |_: &Part| if job.unrecorded { Ok(()) } else { commit::fence(control, plan, chunk.index, &attempt) },
+        ),
     };
     let (exported, written) = std::thread::scope(|scope| {
         let encoder = scope.spawn(move || encode(sink, destination, receiver));
@@ -130,11 +138,16 @@ fn settle(
 fn panicked(what: &str, payload: &(dyn std::any::Any + Send)) -> Error {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no text");
-    Error::new(ErrorKind::Panic, format!("rivet panicked while {what}: {text}")).with_hint("this is a defect of rivet; please report it")
+    Error::new(ErrorKind::Panic, format!("rivet panicked while {what}: {text}"))
+        .with_hint("this is a defect of rivet; please report it")
 }
 
 /// The sink counts NULLs by output name, the source its own counters by source name.
-fn counts(plan: &Plan, mut columns: BTreeMap<String, ColumnCounts>, stats: &ExportStats) -> BTreeMap<String, ColumnCounts> {
+fn counts(
+    plan: &Plan,
+    mut columns: BTreeMap<String, ColumnCounts>,
+    stats: &ExportStats,
+) -> BTreeMap<String, ColumnCounts> {
     for counted in &stats.columns {
         let planned = plan.columns.iter().find(|column| column.mapping.name == counted.name);
         let Some(planned) = planned else { continue };

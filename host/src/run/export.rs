@@ -54,12 +54,17 @@ pub struct Finished {
 }
 
 /// Plans, runs and commits one export.
-pub fn run_export(session: &Session, export: &ExportConfig, options: RunOptions, watch: &mut dyn Watch) -> Result<Finished> {
+pub fn run_export(
+    session: &Session,
+    export: &ExportConfig,
+    options: RunOptions,
+    watch: &mut dyn Watch,
+) -> Result<Finished> {
     let started = Instant::now();
     let (destination_end, mut destination) = session.open_destination(export)?;
     let source_end = session.source_end()?;
     let mut prepared = if destination_end.is_stdout() {
-        Prepared::fresh(session, export, &source_end, ulid::Ulid::new().to_string())?
+        Prepared::fresh(session, export, &source_end, ulid::Ulid::generate().to_string())?
     } else if options.resume {
         match resumable(session, export, &mut *destination)? {
             Some(prepared) => prepared,
@@ -106,7 +111,8 @@ pub fn apply(plan: Plan, ends: Ends, stop: &Stop, watch: &mut dyn Watch) -> Resu
 /// Runs one chunk of a sealed plan, from any machine. The commit is somebody else's.
 pub fn apply_chunk(plan: Plan, index: u32, ends: Ends, stop: &Stop, watch: &mut dyn Watch) -> Result<u64> {
     let chunk = plan.chunks.iter().find(|chunk| chunk.index == index).cloned().ok_or_else(|| {
-        Error::config(format!("the plan has no chunk {index}")).with_hint(format!("its chunks are 0 to {}", plan.chunks.len() - 1))
+        Error::config(format!("the plan has no chunk {index}"))
+            .with_hint(format!("its chunks are 0 to {}", plan.chunks.len() - 1))
     })?;
     if plan.consistency == ConsistencyPolicy::Snapshot {
         return Err(Error::config("a chunk run on its own cannot share a snapshot with the others")
@@ -115,8 +121,10 @@ pub fn apply_chunk(plan: Plan, index: u32, ends: Ends, stop: &Stop, watch: &mut 
     let lent = ends.lent();
     let mut destination = ends.destination.open(&lent)?;
     if plan.strategy.name == "native" && plan.chunks.len() > 1 {
-        return Err(Error::config("physical ranges need a snapshot that all chunks share; a chunk run on its own has none")
-            .with_hint("plan with `chunk_by: range`"));
+        return Err(Error::config(
+            "physical ranges need a snapshot that all chunks share; a chunk run on its own has none",
+        )
+        .with_hint("plan with `chunk_by: range`"));
     }
     let mut source = ends.source.open(&lent)?;
     check_drift(&plan, &mut *source)?;
@@ -179,7 +187,7 @@ pub fn plan_export(session: &Session, export: &ExportConfig) -> Result<plan::Pla
     let source_end = session.source_end()?;
     let run_id = match session.open_destination(export) {
         Ok((end, mut destination)) if !end.is_stdout() => commit::new_run_id(&mut *destination, &export.name)?,
-        Ok(_) => ulid::Ulid::new().to_string(),
+        Ok(_) => ulid::Ulid::generate().to_string(),
         Err(error) => return Err(error),
     };
     let mut source = source_end.open(&session.lent())?;
@@ -187,7 +195,12 @@ pub fn plan_export(session: &Session, export: &ExportConfig) -> Result<plan::Pla
 }
 
 /// A new run, once whatever an earlier one left is put right.
-fn start(session: &Session, export: &ExportConfig, source_end: &SourceEnd, destination: &mut dyn Destination) -> Result<Prepared> {
+fn start(
+    session: &Session,
+    export: &ExportConfig,
+    source_end: &SourceEnd,
+    destination: &mut dyn Destination,
+) -> Result<Prepared> {
     for (run, decision) in commit::recover(destination, &export.name, "a later run")? {
         log::info!("the earlier run {} is now {}", run.run_id(), decision.word());
     }
@@ -222,7 +235,11 @@ fn resumable(session: &Session, export: &ExportConfig, destination: &mut dyn Des
     }
     let done = done_chunks(&plan, destination)?;
     if !done.is_empty() {
-        warnings.push(format!("resumed: {} of {} chunks were read earlier, at other read points", done.len(), plan.chunks.len()));
+        warnings.push(format!(
+            "resumed: {} of {} chunks were read earlier, at other read points",
+            done.len(),
+            plan.chunks.len()
+        ));
     }
     Ok(Some(Prepared { plan, done, source: Some(source), warnings }))
 }
@@ -241,11 +258,16 @@ fn check_drift(plan: &Plan, source: &mut dyn Source) -> Result<()> {
     };
     let identity = source.identity()?;
     if identity.id != plan.source.identity {
-        return Err(drift(format!("the plan was made for another database ({}), this is {}", plan.source.identity, identity.id)));
+        return Err(drift(format!(
+            "the plan was made for another database ({}), this is {}",
+            plan.source.identity, identity.id
+        )));
     }
     let Some(first) = plan.chunks.first() else { return Err(Error::config("the plan has no chunks")) };
     let found = source.type_mappings(&plan.request(first)).map_err(|error| match error.kind() {
-        ErrorKind::NotFound | ErrorKind::Config => drift(format!("{} changed since the plan was made: {}", plan.relation, error.message())),
+        ErrorKind::NotFound | ErrorKind::Config => {
+            drift(format!("{} changed since the plan was made: {}", plan.relation, error.message()))
+        }
         _ => error,
     })?;
     for (planned, found) in plan.columns.iter().zip(&found) {
@@ -335,7 +357,9 @@ fn snapshot(plan: &Plan, source: &mut dyn Source) -> Result<Option<Snapshot>> {
     let taken = source.snapshot(plan.execution.parallel)?;
     if taken.is_none() && needed && plan.chunks.len() > 1 {
         return Err(Error::config("this source cannot give all chunks one snapshot")
-            .with_hint("use `consistency: auto` or `per_chunk`, or `chunk_by: none`: one statement is always consistent")
+            .with_hint(
+                "use `consistency: auto` or `per_chunk`, or `chunk_by: none`: one statement is always consistent",
+            )
             .with_context("export", plan.export.clone()));
     }
     Ok(taken)

@@ -39,7 +39,8 @@ impl Stop {
         let refused = |error: std::io::Error| Error::internal(format!("signal handlers: {error}"));
         for signal in [SIGINT, SIGTERM] {
             // Order matters: the second delivery finds the flag set by the first.
-            signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop.wanted)).map_err(refused)?;
+            signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop.wanted))
+                .map_err(refused)?;
             signal_hook::flag::register(signal, Arc::clone(&stop.wanted)).map_err(refused)?;
         }
         let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]).map_err(refused)?;

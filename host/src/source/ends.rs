@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::Plugins;
 use crate::budget::{Budget, InstanceServices};
 use crate::config::{self, Variables};
-use crate::destination::{LocalDestination, StdoutDestination};
+use crate::destination::{self, BUILT_IN};
 use crate::redact;
 
 /// What an instance gets from the host.
@@ -64,10 +64,8 @@ impl SourceEnd {
 /// Where files go.
 #[derive(Debug, Clone)]
 pub enum DestinationEnd {
-    /// The host's own: files.
-    Local(Value),
-    /// The host's own: one file to standard output.
-    Stdout,
+    /// The host's own: its name and options.
+    BuiltIn(String, Value),
     /// A plugin's.
     Plugin(Plugin, Arc<config::Resolved>),
 }
@@ -75,32 +73,30 @@ pub enum DestinationEnd {
 impl DestinationEnd {
     /// As [`SourceEnd::new`], for a destination.
     pub fn new(plugins: &Plugins, plugin: &str, options: &Value, variables: &Variables) -> Result<Self> {
-        match plugin {
-            "local" => Ok(Self::Local(config::resolve_secrets(options, |_| false, variables)?.options)),
-            "stdout" => Ok(Self::Stdout),
-            name => {
-                let plugin = plugins.load(name)?;
-                let schema = plugin.manifest().options.destination.clone();
-                let schema = schema.ok_or_else(|| {
-                    Error::config(format!("the plugin `{name}` opens no destinations"))
-                        .with_hint("`rivet plugin list` shows what each plugin offers")
-                })?;
-                let options = resolve(options, &schema, variables)?;
-                Ok(Self::Plugin(plugin, Arc::new(options)))
-            }
+        if BUILT_IN.contains(&plugin) {
+            let options = config::resolve_secrets(options, |_| false, variables)?.options;
+            return Ok(Self::BuiltIn(plugin.to_owned(), options));
         }
+        let loaded = plugins.load(plugin)?;
+        let schema = loaded.manifest().options.destination.clone();
+        let schema = schema.ok_or_else(|| {
+            Error::config(format!("the plugin `{plugin}` opens no destinations"))
+                .with_hint("`rivet plugin list` shows what each plugin offers")
+        })?;
+        let options = resolve(options, &schema, variables)?;
+        Ok(Self::Plugin(loaded, Arc::new(options)))
     }
 
     /// Whether it is standard output: one chunk, no reports.
     pub fn is_stdout(&self) -> bool {
-        matches!(self, Self::Stdout)
+        matches!(self, Self::BuiltIn(name, _) if name == "stdout")
     }
 
     /// Opens an instance. Call it on the thread that will use it.
     pub fn open(&self, lent: &Lent) -> Result<Box<dyn Destination>> {
         match self {
-            Self::Local(options) => Ok(Box::new(LocalDestination::open(options)?)),
-            Self::Stdout => Ok(Box::new(StdoutDestination::new())),
+            Self::BuiltIn(name, options) => destination::open_built_in(name, options)
+                .unwrap_or_else(|| Err(Error::internal(format!("no built-in destination `{name}`")))),
             Self::Plugin(plugin, options) => {
                 plugin.open_destination(&options.options, &lent.context()).map_err(redact::clean_error)
             }
