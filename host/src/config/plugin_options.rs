@@ -11,8 +11,10 @@ use super::diagnostic::{Diagnostic, join, nearest};
 use super::tree::{Entry, Node, Value};
 
 /// What `schema` says against `options`. Values are never shown: they may be secret.
-pub fn validate(schema: &Json, options: &Node, path: &str) -> Vec<Diagnostic> {
-    let mut check = Check { root: schema, faults: Vec::new() };
+/// `host_keys` stand beside the options and belong to the host; they are offered as nearest
+/// names too.
+pub fn validate(schema: &Json, options: &Node, path: &str, host_keys: &[&str]) -> Vec<Diagnostic> {
+    let mut check = Check { root: schema, host_keys, faults: Vec::new() };
     check.node(schema, options, path, 0);
     check.faults
 }
@@ -114,6 +116,7 @@ fn words(schema: &Json) -> Vec<&str> {
 
 struct Check<'a> {
     root: &'a Json,
+    host_keys: &'a [&'a str],
     faults: Vec<Diagnostic>,
 }
 
@@ -172,7 +175,8 @@ impl<'a> Check<'a> {
                 }
                 (None, Some(inner)) => self.node(inner, &entry.node, &path, depth + 1),
                 (None, None) if closed => {
-                    let hint = nearest(&entry.key, known.iter().copied());
+                    let beside = if depth == 0 { self.host_keys } else { &[] };
+                    let hint = nearest(&entry.key, known.iter().chain(beside).copied());
                     let hint = hint.unwrap_or_else(|| format!("the plugin's options are {}", known.join(", ")));
                     self.faults.push(Diagnostic::invalid(entry.at, path, "unknown key").with_hint(hint));
                 }
