@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 
 use super::diagnostic::{Diagnostic, join, nearest};
 use super::tree::{Entry, Node, Value};
+use super::tuning::Environment;
 
 /// What `schema` says against `options`. Values are never shown: they may be secret.
 /// `host_keys` stand beside the options and belong to the host; they are offered as nearest
@@ -34,6 +35,17 @@ pub fn is_exact_key(schema: &Json, path: &str) -> bool {
 /// Turns texts that came out of references into the numbers and booleans that `schema` wants.
 pub fn coerce(schema: &Json, options: &mut Json) {
     coerce_at(schema, schema, options);
+}
+
+/// Demands encryption in production where the plugin has a `tls` option and the user says
+/// nothing about it.
+pub fn require_tls(schema: &Json, environment: Option<Environment>, options: &mut Json) {
+    if environment == Some(Environment::Production)
+        && is_exact_key(schema, "tls.mode")
+        && let Some(options) = options.as_object_mut()
+    {
+        options.entry("tls").or_insert_with(|| serde_json::json!({ "mode": "require" }));
+    }
 }
 
 fn coerce_at(root: &Json, schema: &Json, options: &mut Json) {

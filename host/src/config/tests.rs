@@ -344,6 +344,11 @@ fn a_plugins_options_are_checked_against_its_schema_with_their_places() {
     let text = with_export("").replace("{type: postgres, url_env: DB}", "{type: p, enviroment: local}");
     let faults = Diagnostics::new(Path::new("f"), parsed(&text).source.block.validate(&schema)).to_string();
     assert_eq!(faults, "f:1:19: source.enviroment: unknown key\n  hint: did you mean environment?");
+    let mut options = json!({"host": "h"});
+    plugin_options::require_tls(&schema, Some(Environment::Local), &mut options);
+    assert_eq!(options, json!({"host": "h"}));
+    plugin_options::require_tls(&schema, Some(Environment::Production), &mut options);
+    assert_eq!(options, json!({"host": "h", "tls": {"mode": "require"}}));
     assert!(plugin_options::is_exact_key(&schema, "tls.ca_file"));
     assert!(!plugin_options::is_exact_key(&schema, "password_file"));
     let mut options = json!({"port": "5432", "password": "5432", "tls": {"accept_invalid_certs": "true"}});
@@ -372,6 +377,12 @@ fn tables_are_named_with_their_schema_and_quotes_where_needed() {
     let items = TableName::qualified("public", "Order-Items");
     assert_eq!(relation("table: public.\"Order-Items\""), Relation::Table(items));
     assert_eq!(relation("table: '\"a.b\"'"), Relation::Table(TableName::unqualified("a.b")));
+    assert_eq!("[dbo].[My Table]".parse(), Ok(TableName::qualified("dbo", "My Table")));
+    assert_eq!("`shop`.`x``y`".parse(), Ok(TableName::qualified("shop", "x`y")));
+    assert_eq!("\"a\"\"b\".größe".parse(), Ok(TableName::qualified("a\"b", "größe")));
+    for bad in ["", ".", "a.", ".a", "a.b.c", "\"a", "\"\"", "\"a\"b", "a; DROP TABLE b", "a\"b"] {
+        assert!(bad.parse::<TableName>().is_err(), "{bad}");
+    }
     let text = with_export("").replace("table: t", "table: a.b.c");
     assert!(faults(&text).contains("4:5: exports[0].table: `a.b.c` has more parts than schema and table"));
 }
