@@ -1,17 +1,27 @@
 //! The tree against the table of keys: unknown keys, wrong types, variables, `*_env`, `*_file`.
 
+use std::cell::RefCell;
+
 use super::diagnostic::{Diagnostic, Position, join, nearest};
 use super::fields::{Field, Fields, Item, Named};
 use super::keys::{Block, Key, Kind, Support};
 use super::tree::{Entry, Node, Value};
 use super::units;
-use super::variables::Variables;
+use super::variables::{Variables, names};
 
 /// Checks trees and collects what is wrong with them.
 pub struct Check<'a> {
     variables: &'a Variables,
     /// What is wrong so far.
     pub faults: Vec<Diagnostic>,
+    revealed: RefCell<Vec<Revealed>>,
+}
+
+/// A value that came from a variable or a file, and how the user wrote it.
+#[derive(Debug, Clone)]
+struct Revealed {
+    value: String,
+    written: String,
 }
 
 /// A value's path, and what it must be.
@@ -23,7 +33,21 @@ struct Place<'a> {
 impl<'a> Check<'a> {
     /// Variables come from `variables`.
     pub fn new(variables: &'a Variables) -> Self {
-        Self { variables, faults: Vec::new() }
+        Self { variables, faults: Vec::new(), revealed: RefCell::default() }
+    }
+
+    /// Takes every value that came from a variable or a file out of later faults.
+    pub fn redact(&self, faults: &mut [Diagnostic]) {
+        for fault in faults {
+            for Revealed { value, written } in self.revealed.borrow().iter().filter(|one| one.value.len() > 3) {
+                fault.message = fault.message.replace(value, written);
+                fault.hint = fault.hint.take().map(|hint| hint.replace(value, written));
+            }
+        }
+    }
+
+    fn reveal(&self, value: &str, written: &str) {
+        self.revealed.borrow_mut().push(Revealed { value: value.to_owned(), written: written.to_owned() });
     }
 
     /// `node` against `block`.
@@ -101,7 +125,10 @@ impl<'a> Check<'a> {
             }),
         });
         match found {
-            Ok(text) => Item::Text(text),
+            Ok(text) => {
+                self.reveal(&text, "***");
+                Item::Text(text)
+            }
             Err(fault) => {
                 self.faults.push(fault);
                 Item::Wrong
@@ -181,10 +208,17 @@ impl<'a> Check<'a> {
     }
 
     fn expanded(&self, text: &str, at: Position, path: &str) -> Result<String, Diagnostic> {
-        self.variables.expand(text).map_err(|error| {
+        let expanded = self.variables.expand(text).map_err(|error| {
             let (message, hint) = error.texts();
             Diagnostic::invalid(at, path, message).with_hint(hint)
-        })
+        })?;
+        if expanded != text {
+            self.reveal(&expanded, text);
+            for name in names(text) {
+                self.reveal(&self.variables.lookup(name).unwrap_or_default(), &format!("${{{name}}}"));
+            }
+        }
+        Ok(expanded)
     }
 
     /// The node's value, where an unquoted text may turn out a number once it is expanded.

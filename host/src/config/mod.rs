@@ -49,6 +49,7 @@ pub use tuning::{Environment, Profile, Tuning};
 pub use variables::Variables;
 
 use check::Check;
+use fields::Fields;
 
 /// A configuration without faults.
 #[derive(Debug)]
@@ -91,17 +92,20 @@ pub fn variables(file: &Path, params: BTreeMap<String, String>) -> Variables {
 /// Reads a configuration's text. `file` is its name in messages.
 pub fn parse(text: &str, file: &Path, variables: &Variables) -> Result<Config, Diagnostics> {
     let mut faults = Vec::new();
-    let config = read(text, file, variables, &mut faults);
+    let config = tree::parse(text, &mut faults).and_then(|node| {
+        let mut check = Check::new(variables);
+        let root = check.block(&node, &grammar::ROOT, "");
+        faults.append(&mut check.faults);
+        let mut later = Vec::new();
+        let config = root.and_then(|root| read(&root, file, variables, &mut later));
+        check.redact(&mut later);
+        faults.append(&mut later);
+        config
+    });
     Diagnostics::none_or(file, faults, config)
 }
 
-fn read(text: &str, file: &Path, variables: &Variables, faults: &mut Vec<Diagnostic>) -> Option<Config> {
-    let node = tree::parse(text, faults)?;
-    let mut check = Check::new(variables);
-    let root = check.block(&node, &grammar::ROOT, "");
-    faults.append(&mut check.faults);
-    let root = root?;
-
+fn read(root: &Fields, file: &Path, variables: &Variables, faults: &mut Vec<Diagnostic>) -> Option<Config> {
     let source = root.fields("source");
     let source_config = source.and_then(|source| source::read(source, variables, faults));
     let memory_limit_mb = root.integer("memory_limit_mb").unwrap_or(512);
@@ -114,7 +118,7 @@ fn read(text: &str, file: &Path, variables: &Variables, faults: &mut Vec<Diagnos
     let entries = root.many("exports");
     let exports: Vec<ExportConfig> = entries.iter().filter_map(|entry| export::read(entry, &around, faults)).collect();
     check_names(entries, faults);
-    let state = state::read(&root, variables, faults);
+    let state = state::read(root, variables, faults);
 
     let plugins = root.fields("plugins");
     let beside = |path: &str| variables.base_dir().join(path);
@@ -136,7 +140,7 @@ fn read(text: &str, file: &Path, variables: &Variables, faults: &mut Vec<Diagnos
     })
 }
 
-fn check_names(exports: &[fields::Fields], faults: &mut Vec<Diagnostic>) {
+fn check_names(exports: &[Fields], faults: &mut Vec<Diagnostic>) {
     let mut first: HashMap<&str, Position> = HashMap::new();
     for export in exports {
         let Some(name) = export.text("name") else { continue };

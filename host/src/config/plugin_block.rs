@@ -1,15 +1,17 @@
 //! The part of `source` and `destination` that belongs to a plugin: kept with its places, and
 //! as JSON for the plan with every reference unexpanded.
 
+use std::fmt;
+
 use serde_json::Value as Json;
 
 use super::diagnostic::{Diagnostic, join};
-use super::secrets;
 use super::tree::{Entry, Node, Value};
 use super::variables::{self, Variables};
+use super::{grammar, plugin_options, secrets};
 
 /// Options as configured, for a plugin to understand.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct PluginBlock {
     /// The block's path: `source`, `exports[0].destination`.
     pub path: String,
@@ -29,12 +31,22 @@ impl PluginBlock {
 
     /// What the plugin's JSON Schema says against these options.
     pub fn validate(&self, schema: &Json) -> Vec<Diagnostic> {
-        super::plugin_options::validate(schema, &self.node, &self.path)
+        let block = if self.path == "source" { &grammar::SOURCE } else { &grammar::DESTINATION };
+        let host_keys: Vec<&str> = block.keys.iter().map(|key| key.name).collect();
+        plugin_options::validate(schema, &self.node, &self.path, &host_keys)
     }
 
     /// The key of a secret that stands in the configuration itself, if there is one.
     pub fn inline_secret(&self) -> Option<String> {
         secrets::inline_secret(&self.options).map(|key| join(&self.path, &key))
+    }
+}
+
+impl fmt::Debug for PluginBlock {
+    /// The options' names only: a secret may stand among their values.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<&String> = self.options.as_object().into_iter().flat_map(|options| options.keys()).collect();
+        write!(f, "{} {keys:?}", self.path)
     }
 }
 

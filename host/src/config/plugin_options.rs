@@ -9,10 +9,13 @@ use serde_json::Value as Json;
 
 use super::diagnostic::{Diagnostic, join, nearest};
 use super::tree::{Entry, Node, Value};
+use super::tuning::Environment;
 
 /// What `schema` says against `options`. Values are never shown: they may be secret.
-pub fn validate(schema: &Json, options: &Node, path: &str) -> Vec<Diagnostic> {
-    let mut check = Check { root: schema, faults: Vec::new() };
+/// `host_keys` stand beside the options and belong to the host; they are offered as nearest
+/// names too.
+pub fn validate(schema: &Json, options: &Node, path: &str, host_keys: &[&str]) -> Vec<Diagnostic> {
+    let mut check = Check { root: schema, host_keys, faults: Vec::new() };
     check.node(schema, options, path, 0);
     check.faults
 }
@@ -32,6 +35,17 @@ pub fn is_exact_key(schema: &Json, path: &str) -> bool {
 /// Turns texts that came out of references into the numbers and booleans that `schema` wants.
 pub fn coerce(schema: &Json, options: &mut Json) {
     coerce_at(schema, schema, options);
+}
+
+/// Demands encryption in production where the plugin has a `tls` option and the user says
+/// nothing about it.
+pub fn require_tls(schema: &Json, environment: Option<Environment>, options: &mut Json) {
+    if environment == Some(Environment::Production)
+        && is_exact_key(schema, "tls.mode")
+        && let Some(options) = options.as_object_mut()
+    {
+        options.entry("tls").or_insert_with(|| serde_json::json!({ "mode": "require" }));
+    }
 }
 
 fn coerce_at(root: &Json, schema: &Json, options: &mut Json) {
@@ -114,6 +128,7 @@ fn words(schema: &Json) -> Vec<&str> {
 
 struct Check<'a> {
     root: &'a Json,
+    host_keys: &'a [&'a str],
     faults: Vec<Diagnostic>,
 }
 
@@ -172,7 +187,8 @@ impl<'a> Check<'a> {
                 }
                 (None, Some(inner)) => self.node(inner, &entry.node, &path, depth + 1),
                 (None, None) if closed => {
-                    let hint = nearest(&entry.key, known.iter().copied());
+                    let beside = if depth == 0 { self.host_keys } else { &[] };
+                    let hint = nearest(&entry.key, known.iter().chain(beside).copied());
                     let hint = hint.unwrap_or_else(|| format!("the plugin's options are {}", known.join(", ")));
                     self.faults.push(Diagnostic::invalid(entry.at, path, "unknown key").with_hint(hint));
                 }

@@ -14,6 +14,7 @@ fn vars() -> Variables {
         ("PW", "hunter22"),
         ("LEVEL", "9"),
         ("WORD", "hunter22"),
+        ("BAD", "hunter22;x"),
     ])
 }
 
@@ -304,7 +305,19 @@ fn parameters_are_filled_in_and_environment_and_secrets_stay_references() {
     assert_eq!(block.options, expected);
     assert_eq!(block.inline_secret(), None);
     let text = with_export("").replace("url_env: DB", "host: h, tls: {key: 1}, password: literal");
-    assert_eq!(parsed(&text).source.block.inline_secret().as_deref(), Some("source.password"));
+    let block = parsed(&text).source.block;
+    assert_eq!(block.inline_secret().as_deref(), Some("source.password"));
+    assert!(!format!("{block:?}").contains("literal"));
+}
+
+#[test]
+fn values_of_variables_and_files_appear_in_no_fault() {
+    for text in ["columns: {x: '${WORD}'}", "rename: {x: y}\nchunk_by: ${WORD}", "max_file_size: ${WORD}"] {
+        assert!(export_faults(text).contains("${WORD}"));
+    }
+    let table = with_export("").replace("table: t", "table: a.b.${WORD}");
+    assert!(faults(&table).contains("`a.b.${WORD}` has more parts"));
+    assert!(faults(&with_export("").replace("table: t", "table_env: BAD")).contains("`***` is not a table's name"));
 }
 
 fn server_schema() -> serde_json::Value {
@@ -328,6 +341,14 @@ fn a_plugins_options_are_checked_against_its_schema_with_their_places() {
          f:1:82: source.tls.mode: must be one of disable, prefer, require, verify-ca, verify-full\n  hint: did you mean verify-full?\n\
          f:1:106: source.tls.xx: unknown key\n  hint: the plugin's options are mode, ca_file, client_cert_file, client_key_file, accept_invalid_certs, accept_invalid_hostnames"
     );
+    let text = with_export("").replace("{type: postgres, url_env: DB}", "{type: p, enviroment: local}");
+    let faults = Diagnostics::new(Path::new("f"), parsed(&text).source.block.validate(&schema)).to_string();
+    assert_eq!(faults, "f:1:19: source.enviroment: unknown key\n  hint: did you mean environment?");
+    let mut options = json!({"host": "h"});
+    plugin_options::require_tls(&schema, Some(Environment::Local), &mut options);
+    assert_eq!(options, json!({"host": "h"}));
+    plugin_options::require_tls(&schema, Some(Environment::Production), &mut options);
+    assert_eq!(options, json!({"host": "h", "tls": {"mode": "require"}}));
     assert!(plugin_options::is_exact_key(&schema, "tls.ca_file"));
     assert!(!plugin_options::is_exact_key(&schema, "password_file"));
     let mut options = json!({"port": "5432", "password": "5432", "tls": {"accept_invalid_certs": "true"}});
@@ -356,6 +377,12 @@ fn tables_are_named_with_their_schema_and_quotes_where_needed() {
     let items = TableName::qualified("public", "Order-Items");
     assert_eq!(relation("table: public.\"Order-Items\""), Relation::Table(items));
     assert_eq!(relation("table: '\"a.b\"'"), Relation::Table(TableName::unqualified("a.b")));
+    assert_eq!("[dbo].[My Table]".parse(), Ok(TableName::qualified("dbo", "My Table")));
+    assert_eq!("`shop`.`x``y`".parse(), Ok(TableName::qualified("shop", "x`y")));
+    assert_eq!("\"a\"\"b\".größe".parse(), Ok(TableName::qualified("a\"b", "größe")));
+    for bad in ["", ".", "a.", ".a", "a.b.c", "\"a", "\"\"", "\"a\"b", "a; DROP TABLE b", "a\"b"] {
+        assert!(bad.parse::<TableName>().is_err(), "{bad}");
+    }
     let text = with_export("").replace("table: t", "table: a.b.c");
     assert!(faults(&text).contains("4:5: exports[0].table: `a.b.c` has more parts than schema and table"));
 }
