@@ -4,7 +4,7 @@ use rivet_sdk::Destination;
 
 use super::keys::RunKey;
 use super::test_store::{Death, Memory, data_files, part_keys, plan, run_all};
-use super::{Decision, Depth, read_success, recover, status, unfinished, validate};
+use super::{Decision, Depth, read_plan, read_success, recover, status, unfinished, validate};
 use crate::plan::{Manifest, WriteMode};
 
 /// The directory is the manifests, `_SUCCESS` names the latest, every part is whole.
@@ -30,9 +30,9 @@ fn assert_exact(dest: &mut dyn Destination, latest: &Manifest, case: &str) {
 
 /// What the next process does, either way.
 fn go_on(dest: &mut dyn Destination, mode: WriteMode, resume: bool, number: u8) -> rivet_sdk::Result<Manifest> {
-    let first = plan(1, mode);
-    if resume && !unfinished(dest, "orders")?.is_empty() {
-        return run_all(dest, &first);
+    if resume && let Some(run) = unfinished(dest, "orders")?.pop() {
+        let plan = read_plan(dest, &run.key)?;
+        return run_all(dest, &plan);
     }
     recover(dest, "orders", "test")?;
     run_all(dest, &plan(number, mode))
