@@ -1,9 +1,9 @@
 //! One attempt at one chunk: when it must stop, and how it reports.
 
-use rivet_sdk::{Destination, Error, Result};
+use rivet_sdk::{Destination, Error, Object, ObjectWriter, Result};
 
 use super::decision::{Decision, decided, decision};
-use super::keys::RunKey;
+use super::keys::{RunKey, new_attempt_id};
 use super::text::{parse, to_json};
 use crate::crash::crash_point;
 use crate::plan::{Plan, Report};
@@ -17,7 +17,31 @@ pub enum Outcome {
     Lost,
 }
 
-/// Asks, before the first and after each part, whether the run is decided already. A late
+/// A new attempt's id, unless the run is decided already.
+pub fn begin_attempt(dest: &mut dyn Destination, plan: &Plan) -> Result<String> {
+    crash_point("attempt.fence");
+    let run = RunKey::of(plan)?;
+    match decision(dest, &run)? {
+        Decision::Undecided => Ok(new_attempt_id()),
+        found => Err(decided(&run, &found)),
+    }
+}
+
+/// Makes a part visible, then asks with [`fence`] whether it may stay.
+pub fn finish_part(
+    dest: &mut dyn Destination,
+    writer: &mut dyn ObjectWriter,
+    plan: &Plan,
+    chunk: u32,
+    attempt: &str,
+) -> Result<Object> {
+    crash_point("part.finish");
+    let object = writer.finish()?;
+    fence(dest, plan, chunk, attempt)?;
+    Ok(object)
+}
+
+/// Asks, after each part, whether the run is decided already. A late
 /// attempt deletes its own parts here and gets a `Conflict` with code `run_decided`.
 pub fn fence(dest: &mut dyn Destination, plan: &Plan, chunk: u32, attempt: &str) -> Result<()> {
     crash_point("part.fence");
@@ -38,7 +62,7 @@ pub fn fence(dest: &mut dyn Destination, plan: &Plan, chunk: u32, attempt: &str)
 pub fn discard_attempt(dest: &mut dyn Destination, plan: &Plan, chunk: u32, attempt: &str) -> Result<()> {
     let run = RunKey::of(plan)?;
     // The whole run is listed, since partition folders come before a part's name.
-    for object in dest.list(&parts_listing(plan))? {
+    for object in dest.list(&plan.destination.data_prefix)? {
         let ours = run.parse_part(&object.key).is_some_and(|part| part.chunk == chunk && part.attempt == attempt);
         if ours {
             crash_point("attempt.discard");
@@ -46,10 +70,6 @@ pub fn discard_attempt(dest: &mut dyn Destination, plan: &Plan, chunk: u32, atte
         }
     }
     Ok(())
-}
-
-fn parts_listing(plan: &Plan) -> String {
-    plan.destination.data_prefix.clone()
 }
 
 /// Puts the report of a finished attempt; the first attempt of a chunk wins. A loser's parts

@@ -106,7 +106,7 @@ pub fn extension(output: &OutputSpec) -> &'static str {
 }
 
 /// A random attempt id: 60 random bits, so two machines never share one.
-pub fn begin_attempt() -> String {
+pub(super) fn new_attempt_id() -> String {
     Ulid::generate().to_string().chars().skip(RUN_ID_LENGTH - 12).collect()
 }
 

@@ -23,14 +23,16 @@ mod test_store;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_crash;
+#[cfg(test)]
 mod tests_kill;
 mod text;
 mod verify;
 
-pub use attempt::{Outcome, discard_attempt, fence, publish_report};
+pub use attempt::{Outcome, begin_attempt, discard_attempt, fence, finish_part, publish_report};
 pub use decision::{Decision, Tombstone, decision};
 pub use finish::{MANIFEST_VERSION, commit};
-pub use keys::{RunKey, begin_attempt};
+pub use keys::RunKey;
 pub use runs::{
     Cleaned, RunObjects, RunState, abandon, clean, find_run, finish, list_runs, read_plan, recover, resume_point,
     status, unfinished,

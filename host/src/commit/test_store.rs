@@ -7,8 +7,9 @@ use rivet_sdk::{
     Destination, Error, Object, ObjectWriter, OnUnrepresentable, Relation, Result, SessionPolicy, WriteOptions,
 };
 
-use super::keys::{RunKey, begin_attempt, success};
-use super::{Outcome, commit, fence, publish_plan, publish_report, resume_point};
+use super::keys::{RunKey, success};
+use super::{Outcome, begin_attempt, commit, fence, publish_plan, publish_report, resume_point};
+use crate::crash::crash_point;
 use crate::plan::*;
 
 /// When a [`Memory`] dies: at its n-th change, with or without the effect.
@@ -197,6 +198,7 @@ pub(super) fn write_part(
     let body = format!("{} {chunk} {number}\n", plan.run_id);
     let mut writer = dest.create(&key, &WriteOptions::default())?;
     writer.write(body.as_bytes())?;
+    crash_point("part.finish");
     let object = writer.finish()?;
     let crc32c = format!("{:08x}", crc32c::crc32c(body.as_bytes()));
     Ok(Part { key, size_bytes: object.size_bytes, rows: 1, crc32c, etag: None })
@@ -223,13 +225,18 @@ pub(super) fn report(plan: &Plan, chunk: u32, attempt: &str, parts: Vec<Part>) -
 
 /// A whole attempt of two parts.
 pub(super) fn run_chunk(dest: &mut dyn Destination, plan: &Plan, chunk: u32) -> Result<Outcome> {
-    let attempt = begin_attempt();
+    let attempt = begin_attempt(dest, plan)?;
+    run_attempt(dest, plan, chunk, &attempt)
+}
+
+/// The same under a given id.
+pub(super) fn run_attempt(dest: &mut dyn Destination, plan: &Plan, chunk: u32, attempt: &str) -> Result<Outcome> {
     let mut parts = Vec::new();
     for number in 1..=2 {
-        parts.push(write_part(dest, plan, chunk, &attempt, number)?);
-        fence(dest, plan, chunk, &attempt)?;
+        parts.push(write_part(dest, plan, chunk, attempt, number)?);
+        fence(dest, plan, chunk, attempt)?;
     }
-    publish_report(dest, plan, &report(plan, chunk, &attempt, parts))
+    publish_report(dest, plan, &report(plan, chunk, attempt, parts))
 }
 
 /// Everything `run` does after planning; on a plan with reports, what `--resume` does.

@@ -5,7 +5,7 @@ use std::fs;
 use rivet_sdk::{Destination, ErrorKind, WriteOptions};
 use tempfile::TempDir;
 
-use super::keys::{RunKey, begin_attempt, success};
+use super::keys::{RunKey, new_attempt_id, success};
 use super::test_store::{data_files, part_keys, plan, report, run_all, run_chunk, write_part};
 use super::*;
 use crate::destination::{Local, LocalOptions};
@@ -84,8 +84,9 @@ fn a_report_names_only_its_own_parts() {
 fn a_late_attempt_deletes_its_part_and_stops() {
     let (_folder, mut dest) = local();
     let manifest = run_all(&mut dest, &append()).unwrap();
-    let late = begin_attempt();
+    let late = new_attempt_id();
     write_part(&mut dest, &append(), 0, &late, 1).unwrap();
+    assert_eq!(begin_attempt(&mut dest, &append()).unwrap_err().code(), Some("run_decided"));
     assert_eq!(fence(&mut dest, &append(), 0, &late).unwrap_err().code(), Some("run_decided"));
     assert_eq!(data_files(&mut dest), part_keys(&manifest));
     // The attempt that counts is told to stop too, and loses nothing.

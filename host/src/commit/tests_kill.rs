@@ -4,7 +4,7 @@ use rivet_sdk::Destination;
 
 use super::keys::RunKey;
 use super::test_store::{Death, Memory, data_files, part_keys, plan, run_all};
-use super::{Decision, Depth, read_success, recover, status, unfinished, validate};
+use super::{Decision, Depth, read_plan, read_success, recover, status, unfinished, validate};
 use crate::plan::{Manifest, WriteMode};
 
 /// The directory is the manifests, `_SUCCESS` names the latest, every part is whole.
@@ -30,32 +30,35 @@ fn assert_exact(dest: &mut dyn Destination, latest: &Manifest, case: &str) {
 
 /// What the next process does, either way.
 fn go_on(dest: &mut dyn Destination, mode: WriteMode, resume: bool, number: u8) -> rivet_sdk::Result<Manifest> {
-    let first = plan(1, mode);
-    if resume && !unfinished(dest, "orders")?.is_empty() {
-        return run_all(dest, &first);
+    if resume && let Some(run) = unfinished(dest, "orders")?.pop() {
+        let plan = read_plan(dest, &run.key)?;
+        return run_all(dest, &plan);
     }
     recover(dest, "orders", "test")?;
     run_all(dest, &plan(number, mode))
 }
 
-fn every_death(mut case: impl FnMut(Death) -> bool) -> usize {
-    let mut at = 0;
-    while [false, true].into_iter().fold(false, |died, after_effect| case(Death { at, after_effect }) || died) {
-        at += 1;
+/// Deaths at every `step`-th change from `first`, until a case survives; how many changes.
+fn every_death(first: usize, step: usize, mut case: impl FnMut(Death) -> bool) -> usize {
+    let mut at = first;
+    while case(Death { at, after_effect: false }) | case(Death { at, after_effect: true }) {
+        at += step;
     }
     at
 }
 
+/// Each death of the first process meets a quarter of the deaths of the second, another quarter
+/// each time.
 #[test]
 fn a_run_killed_at_any_change_and_again_ends_exact() {
     for mode in [WriteMode::Append, WriteMode::Replace] {
         let mut before = Memory::default();
         run_all(&mut before, &plan(0, mode)).unwrap();
         for resume in [false, true] {
-            let deaths = every_death(|first| {
+            let deaths = every_death(0, 1, |first| {
                 let store = before.copy();
                 let died = run_all(&mut store.dying(first), &plan(1, mode)).is_err();
-                every_death(|second| {
+                every_death(first.at % 4, 4, |second| {
                     let mut store = store.copy();
                     let died = go_on(&mut store.dying(second), mode, resume, 2).is_err();
                     let case = format!("{mode:?} resume {resume} {first:?} {second:?}");

@@ -1,0 +1,191 @@
+//! Breadth first over every state of the model, and what it must find.
+
+use std::collections::HashSet;
+
+use super::super::model_check::{after_repair, exact, in_every_state};
+use super::*;
+use crate::crash::CRASH_POINTS;
+
+const APPEND: Rules = Rules {
+    replace: false,
+    one_decision_object: true,
+    fence: true,
+    tombstones: true,
+    order_by_run_id: true,
+    success_recheck: true,
+    loser_discards: true,
+};
+const REPLACE: Rules = Rules { replace: true, ..APPEND };
+
+fn commit(run: u8) -> Actor {
+    actor(Kind::Commit, run, "commit.begin")
+}
+/// `rivet run` on another machine, any time after run 0 began.
+fn rerun() -> Actor {
+    actor(Kind::Rerun, 0, START)
+}
+fn resume() -> Actor {
+    actor(Kind::Resume, 0, START)
+}
+
+/// `clean` alone on the store, to its end.
+fn repaired(mut store: Store, rules: &Rules) -> Store {
+    for run in [0, 1] {
+        let mut state = State { store, actors: vec![actor(Kind::Clean, run, START)], deaths: 0 };
+        while let Some(next) = steps(&state, 0, rules).into_iter().next() {
+            state = next;
+        }
+        store = state.store;
+    }
+    store
+}
+
+struct Seen {
+    state: State,
+    from: usize,
+    who: usize,
+    killed: bool,
+}
+
+/// Explores everything; the number of states, or the first violation and the way to it.
+fn explore(actors: &[Actor], rules: Rules, most_deaths: u8) -> Result<usize, String> {
+    let fresh = Run {
+        plan: false,
+        reports: [None; 2],
+        decision: Decision::Undecided,
+        abandoned_marker: false,
+        first_manifest: None,
+        manifests: 0,
+        was_abandoned: false,
+    };
+    let store = Store { runs: [Run { plan: true, ..fresh }, fresh], parts: 0, success: None };
+    let start = State { store, actors: actors.to_vec(), deaths: 0 };
+    let mut known = HashSet::from([start.clone()]);
+    let mut seen = vec![Seen { state: start, from: 0, who: 0, killed: false }];
+    let mut at = 0;
+    while at < seen.len() {
+        let state = seen[at].state.clone();
+        let mut moves = Vec::new();
+        for (who, me) in state.actors.iter().enumerate().filter(|(_, me)| me.at != DONE) {
+            assert!(
+                [START, WAIT, MISSING].contains(&me.at) || CRASH_POINTS.contains(&me.at),
+                "{}: no such step",
+                me.at
+            );
+            moves.extend(steps(&state, who, &rules).into_iter().map(|next| (next, who, false)));
+        }
+        let mut verdict = in_every_state(&state.store);
+        if state.actors.iter().any(|me| me.at == MISSING) {
+            verdict = Err("a commit misses a part that nobody tampered with");
+        }
+        if verdict.is_ok() && moves.is_empty() {
+            if state.deaths == 0 {
+                verdict = exact(&state.store, &rules);
+            }
+            verdict = verdict.and_then(|()| after_repair(&repaired(state.store, &rules), &rules));
+        }
+        if let Err(flaw) = verdict {
+            return Err(format!("{flaw}\n  {}\n  {:?}", way(&seen, at).join("\n  "), state.store));
+        }
+        if state.deaths < most_deaths {
+            for (who, me) in state.actors.iter().enumerate().filter(|(_, me)| me.at != DONE) {
+                let mut dead = state.clone();
+                dead.actors[who] = Actor { at: DONE, ..*me }.forgetting();
+                dead.deaths += 1;
+                moves.push((dead, who, true));
+            }
+        }
+        for (next, who, killed) in moves {
+            if !known.contains(&next) {
+                known.insert(next.clone());
+                seen.push(Seen { state: next, from: at, who, killed });
+            }
+        }
+        at += 1;
+    }
+    Ok(seen.len())
+}
+
+/// The steps from the start to a state.
+fn way(seen: &[Seen], mut at: usize) -> Vec<String> {
+    let mut way = Vec::new();
+    while at != 0 {
+        let Seen { from, who, killed, .. } = seen[at];
+        let me = seen[from].state.actors[who];
+        let lead = if killed { "killed before " } else { "" };
+        way.push(format!("{:?} of run {}: {lead}{}", me.kind, me.run, me.at));
+        at = from;
+    }
+    way.reverse();
+    way
+}
+
+/// The scenario with too many states for a debug build; there it is explored without deaths.
+const WIDEST: &str = "a zombie commit, then a rerun";
+
+/// Runs as users make them happen; each is explored under append and under replace.
+fn scenarios() -> Vec<(&'static str, Vec<Actor>)> {
+    vec![
+        ("a run and a plain rerun", vec![attempt(0), attempt(2), commit(0), rerun()]),
+        ("apply of each chunk on two machines", vec![attempt(0), attempt(1), attempt(2), commit(0), commit(0)]),
+        ("resume beside the living", vec![attempt(0), attempt(2), commit(0), resume()]),
+        ("two resumes' commits and a zombie", vec![attempt(0), attempt(2), attempt(3), commit(0), commit(0)]),
+        (WIDEST, vec![attempt(0), attempt(2), commit(0), commit(0), rerun()]),
+        ("two machines' plans at once", vec![attempt(0), attempt(2), attempt(4), attempt(6), commit(0), commit(1)]),
+    ]
+}
+
+fn holds(most_deaths: u8) {
+    for (name, actors) in scenarios() {
+        for rules in [APPEND, REPLACE] {
+            let most_deaths = if name == WIDEST && most_deaths == 1 { 0 } else { most_deaths };
+            match explore(&actors, rules, most_deaths) {
+                Ok(states) => eprintln!("{name}, replace {}: {states} states", rules.replace),
+                Err(flaw) => panic!("{name}, replace {}: {flaw}", rules.replace),
+            }
+        }
+    }
+}
+
+#[test]
+fn the_protocol_holds_in_every_interleaving_with_one_death() {
+    holds(1);
+}
+
+/// `CARGO_PROFILE_DEV_OPT_LEVEL=2 cargo test -p rivet --lib -- --ignored commit::model`
+#[test]
+#[ignore = "minutes, and gigabytes in a debug build"]
+fn the_protocol_holds_in_every_interleaving_with_two_deaths() {
+    holds(2);
+}
+
+fn finds(rules: Rules, flaw: &str) {
+    let all = scenarios();
+    let mut found = all.iter().filter_map(|(_, actors)| explore(actors, rules, 1).err());
+    assert!(found.any(|text| text.starts_with(flaw)), "the model no longer finds: {flaw}");
+}
+
+#[test]
+fn a_marker_beside_the_manifest_lets_both_win() {
+    finds(Rules { one_decision_object: false, ..APPEND }, "abandoned and committed");
+}
+
+#[test]
+fn without_the_fence_late_parts_stay() {
+    finds(Rules { fence: false, loser_discards: false, ..APPEND }, "parts differ");
+}
+
+#[test]
+fn without_tombstones_a_zombie_commit_writes_a_second_manifest() {
+    finds(Rules { tombstones: false, ..REPLACE }, "two manifests");
+}
+
+#[test]
+fn without_an_order_of_runs_a_late_commit_removes_the_newer_run() {
+    finds(Rules { order_by_run_id: false, ..REPLACE }, "a newer run was replaced");
+}
+
+#[test]
+fn without_the_recheck_success_names_an_older_run() {
+    finds(Rules { success_recheck: false, ..APPEND }, "_SUCCESS");
+}
