@@ -27,8 +27,11 @@ fn show(path: &Path) -> Result<(), Box<dyn Error>> {
     }
     let mut entries = fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
     entries.sort();
-    let parquet: Vec<PathBuf> =
-        entries.iter().filter(|entry| entry.extension().is_some_and(|extension| extension == "parquet")).cloned().collect();
+    let parquet: Vec<PathBuf> = entries
+        .iter()
+        .filter(|entry| entry.extension().is_some_and(|extension| extension == "parquet"))
+        .cloned()
+        .collect();
     if !parquet.is_empty() {
         table(path, &parquet)?;
     }
@@ -57,7 +60,8 @@ fn table(path: &Path, files: &[PathBuf]) -> Result<(), Box<dyn Error>> {
         let null = if column.max_def_level() == 0 { "required" } else { "optional" };
         println!("  {:<14} {null} {}{logical}", column.path().string(), column.physical_type());
     }
-    let mut lines = vec![schema.root_schema().get_fields().iter().map(|field| field.name().to_owned()).collect::<Vec<_>>()];
+    let mut lines =
+        vec![schema.root_schema().get_fields().iter().map(|field| field.name().to_owned()).collect::<Vec<_>>()];
     for row in reader.get_row_iter(None)?.take(ROWS) {
         lines.push(row?.get_column_iter().map(|(_, value)| short(&value.to_string())).collect());
     }

@@ -147,8 +147,9 @@ def measure(options, url, table, rows, wanted, scratch):
             if isinstance(command, str):
                 faults[name] = [command]
                 continue
-            print(f"\r{table}, round {number + 1} of {options.rounds}: {name:<14}", end="", file=sys.stderr, flush=True)
+            print(f"{table}, round {number + 1} of {options.rounds}: {name:<14}", end="", file=sys.stderr, flush=True)
             run = once(command, scratch)
+            print(f"{run['wall_s']:8.2f} s wall {run['cpu_s']:8.2f} s CPU {run['rss_mb']:6.0f} MB", file=sys.stderr, flush=True)
             files = sorted(glob.glob(os.path.join(folder, "**", "*.parquet"), recursive=True))
             run["size"] = sum(os.path.getsize(file) for file in files)
             if run.pop("status") != 0:
@@ -159,7 +160,6 @@ def measure(options, url, table, rows, wanted, scratch):
             taken[name].append(run)
             if faults[name] is None and not name.startswith("floor"):
                 faults[name] = data.judge(files, table, rows, wanted)
-    print("\r" + " " * 60 + "\r", end="", file=sys.stderr)
     return [summary(table, name, taken[name], faults[name] or []) for name, _ in every]
 
 

@@ -50,11 +50,24 @@ fn main() -> Result<()> {
 fn customers(shop: &Connection, dice: &mut Dice) -> Result<()> {
     let mut insert = shop.prepare("INSERT INTO customers VALUES (?, ?, ?, ?, ?, date('2015-01-01', ?), ?)")?;
     for id in 1..=CUSTOMERS {
-        let name = format!("{} {}", dice.of(&["Ana", "Bo", "Chloé", "Đorđe", "Eve", "Łucja"]), dice.of(&["Ito", "Nagy", "Öz", "Silva"]));
+        let name = format!(
+            "{} {}",
+            dice.of(&["Ana", "Bo", "Chloé", "Đorđe", "Eve", "Łucja"]),
+            dice.of(&["Ito", "Nagy", "Öz", "Silva"])
+        );
         let email = (dice.below(10) > 0).then(|| format!("customer{id}@example.com"));
-        let settings = (dice.below(3) > 0).then(|| format!(r#"{{"theme":"{}","page":{}}}"#, dice.of(&["dark", "light"]), dice.below(50)));
+        let settings = (dice.below(3) > 0)
+            .then(|| format!(r#"{{"theme":"{}","page":{}}}"#, dice.of(&["dark", "light"]), dice.below(50)));
         let joined = format!("+{} days", dice.below(3650));
-        insert.execute((id, name, dice.of(&["DE", "FR", "JP", "PL", "TR"]), email, dice.below(2) == 1, joined, settings))?;
+        insert.execute((
+            id,
+            name,
+            dice.of(&["DE", "FR", "JP", "PL", "TR"]),
+            email,
+            dice.below(2) == 1,
+            joined,
+            settings,
+        ))?;
     }
     Ok(())
 }
@@ -63,8 +76,16 @@ fn orders(shop: &Connection, dice: &mut Dice) -> Result<()> {
     let mut insert = shop.prepare("INSERT INTO orders VALUES (?, ?, datetime('2020-01-01', ?), ?, ? / 100.0, ?)")?;
     for id in 1..=ORDERS {
         let placed = format!("+{} seconds", id * 2_500 + dice.below(2_500));
-        let note = (dice.below(20) == 0).then(|| dice.of(&["leave at the door", "ring twice", "gift: no bill, please"]));
-        insert.execute((id, 1 + dice.below(CUSTOMERS), placed, dice.of(&["new", "paid", "sent", "returned"]), dice.below(500_000), note))?;
+        let note =
+            (dice.below(20) == 0).then(|| dice.of(&["leave at the door", "ring twice", "gift: no bill, please"]));
+        insert.execute((
+            id,
+            1 + dice.below(CUSTOMERS),
+            placed,
+            dice.of(&["new", "paid", "sent", "returned"]),
+            dice.below(500_000),
+            note,
+        ))?;
     }
     Ok(())
 }
@@ -72,10 +93,22 @@ fn orders(shop: &Connection, dice: &mut Dice) -> Result<()> {
 fn items(shop: &Connection, dice: &mut Dice) -> Result<()> {
     let mut insert = shop.prepare("INSERT INTO order_items VALUES (?, ?, ?, ?, ? / 100.0, ? / 1000.0, ?)")?;
     for id in 1..=ITEMS {
-        let product = format!("{} {}", dice.of(&["red", "blue", "plain", "striped"]), dice.of(&["mug", "scarf", "lamp", "notebook"]));
+        let product = format!(
+            "{} {}",
+            dice.of(&["red", "blue", "plain", "striped"]),
+            dice.of(&["mug", "scarf", "lamp", "notebook"])
+        );
         let weight = (dice.below(8) > 0).then(|| 1 + dice.below(9_999));
         let barcode = dice.below(i64::MAX).to_be_bytes();
-        insert.execute((id, 1 + id * ORDERS / (ITEMS + 1), product, 1 + dice.below(5), 99 + dice.below(20_000), weight, barcode))?;
+        insert.execute((
+            id,
+            1 + id * ORDERS / (ITEMS + 1),
+            product,
+            1 + dice.below(5),
+            99 + dice.below(20_000),
+            weight,
+            barcode,
+        ))?;
     }
     Ok(())
 }
