@@ -70,7 +70,7 @@ pq.write_table(pa.table({
     "bool": [True], "int": [-2**63], "float": [1e16], "real": pa.array([float("-inf")], pa.float32()),
     "decimal": pa.array([Decimal("1.50")], pa.decimal256(50, 2)), "text": ["é\n\"x\""], "bytes": [b"\x00\xff"],
     "date": pa.array([-2440588], pa.int32()).view(pa.date32()), "time": i64(86400000000, pa.time64("us")),
-    "ts": i64(9223339708799999999, pa.timestamp("us")), "tz": i64(-62167219200000000 - 0, pa.timestamp("us", "UTC")),
+    "ts": i64(9223371244799999999, pa.timestamp("us")), "tz": i64(-62167219200000000, pa.timestamp("us", "UTC")),
     "uuid": pa.ExtensionArray.from_storage(pa.uuid(), pa.array([uuid.UUID("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11").bytes], pa.binary(16))),
     "list": [[1, None, 3]], "none": pa.array([[]], pa.list_(pa.date32())),
     "pairs": pa.array([[{"a": 1, "B b": datetime.date(2020, 1, 1)}, None]], pa.list_(pair)),
