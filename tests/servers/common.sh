@@ -65,17 +65,14 @@ as_user() {
     if [[ $(id -un) == "$user" ]]; then "$@"; else setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups "$@"; fi
 }
 
-# Every server started, as "PID FOLDER"; FOLDER is removed with it unless it is "-".
+# The process ids of the servers started, and the folders that go with them.
 SERVERS=()
+FOLDERS=()
 
 # stop_servers: for a trap on EXIT. Ends what this script started, by pid, and nothing else.
 stop_servers() {
-    local server pid folder
-    for server in "${SERVERS[@]}"; do
-        read -r pid folder <<<"$server"
-        kill -INT "$pid" 2>/dev/null || true
-        wait "$pid" 2>/dev/null || true
-        [[ $folder == - ]] || rm -rf "$folder"
-    done
-    SERVERS=()
+    local pid
+    for pid in "${SERVERS[@]}"; do kill -INT "$pid" 2>/dev/null || true; done
+    for pid in "${SERVERS[@]}"; do wait "$pid" 2>/dev/null || true; done
+    if ((${#FOLDERS[@]})); then rm -rf "${FOLDERS[@]}"; fi
 }

@@ -50,8 +50,8 @@ postgres_start() {
             --pdeathsig INT "$POSTGRES_BIN/postgres" -D "$folder/db" -p "$POSTGRES_PORT" "${settings[@]}" \
             </dev/null >"$log" 2>&1 &
         POSTGRES_PID=$!
+        SERVERS+=("$POSTGRES_PID")
         if postgres_wait "$folder"; then
-            SERVERS+=("$POSTGRES_PID ${POSTGRES_KEEP:-$folder}")
             POSTGRES_URL=postgresql://postgres:$POSTGRES_PASSWORD@127.0.0.1:$POSTGRES_PORT/postgres
             POSTGRES_CA=$folder/ca.crt
             return
