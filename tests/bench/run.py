@@ -171,17 +171,17 @@ def once(command, scratch):
     server = server_cpu()
     environment = {**os.environ, "TZ": "UTC", "RIVET_PLUGIN_PATH": os.path.join(ROOT, "target", "release")}
     with open(os.path.join(scratch, "stdout"), "wb") as out, open(os.path.join(scratch, "stderr"), "wb") as err:
-        start = time.monotonic()
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=scratch, env=environment)
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.monotonic() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
+        usage = os.path.join(scratch, "usage")
+        launch = [sys.executable, "-I", "-S", os.path.join(HERE, "launch.py"), usage, *command]
+        subprocess.run(launch, check=True, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=scratch, env=environment)
+    with open(usage) as file:
+        status, wall, cpu, rss = (float(number) for number in file.read().split())
     time.sleep(0.3)  # the server's processes end after their clients do
     run = {
-        "status": status,
+        "status": int(status),
         "wall_s": wall,
-        "cpu_s": usage.ru_utime + usage.ru_stime,
-        "rss_mb": usage.ru_maxrss / 1024,  # of the largest process; every tool here is one process
+        "cpu_s": cpu,
+        "rss_mb": rss,  # of the largest process; every tool here is one process
         "server_cpu_s": server_cpu() - server,
     }
     if can_count():
