@@ -1,1 +1,27 @@
-//! The product as users meet it.
+//! The product as users meet it: the real `rivet` binary, real databases, independent readers.
+//!
+//! Each file in `tests/tests/` holds one promise. It arranges with this library:
+//!
+//! * [`postgres`]: a database of its own on the server that `make test` starts;
+//! * [`sqlite`]: a database file in a temporary folder;
+//! * [`rivet`]: the binary, its configuration, its exit code and output, and its death;
+//! * [`readers`]: what landed, as DuckDB and pyarrow read it, and how to compare it.
+
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::missing_panics_doc,
+    reason = "test code: a panic is a verdict"
+)]
+
+pub mod postgres;
+pub mod readers;
+pub mod rivet;
+pub mod sqlite;
+
+/// An environment variable that the runner sets.
+fn from_runner(name: &str) -> String {
+    std::env::var(name)
+        .unwrap_or_else(|_| panic!("{name} is not set: run `make test`, or `tests/run` with a test's name"))
+}

@@ -1,0 +1,25 @@
+.PHONY: demo test lint bench clean
+
+# A sample shop in SQLite, exported to Parquet by the real binary, and what landed.
+demo:
+	cargo build --release -p rivet -p rivet-plugin-example -p rivet-plugin-sqlite
+	rm -rf demo && mkdir -p demo
+	cargo run -q --release -p rivet-plugin-sqlite --example make_sample demo/shop.db
+	target/release/rivet run -c docs/demo/demo.yaml
+	cargo run -q --release -p rivet --example show_parquet demo/out
+
+# TESTS="-p rivet-tests kill" runs a part of them.
+test:
+	tests/run $(TESTS)
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+# BENCH="--scale 0.1 --rounds 1" is a quick one; tests/bench/README.md has the rest.
+bench:
+	tests/bench/run $(BENCH)
+
+clean:
+	cargo clean
+	rm -rf demo .venv .servers
