@@ -1,5 +1,7 @@
 //! `rivet run`: plan, every chunk, commit.
 
+use std::time::Duration;
+
 use rivet_sdk::{Error, Result};
 
 use super::arguments::{Global, RunArguments};
@@ -48,7 +50,8 @@ fn run_one(
     alone: bool,
 ) -> Result<Finished> {
     let mut display = Display::new(arguments.progress, global, alone);
-    let finished = run_export(session, export, RunOptions { resume: arguments.resume }, &mut display)?;
+    let options = RunOptions { resume: arguments.resume, lock_wait: Duration::from_secs(arguments.lock_wait) };
+    let finished = run_export(session, export, options, &mut display)?;
     drop(display);
     if arguments.validate && finished.manifest.is_some() {
         let (_, mut destination) = session.open_destination(export)?;

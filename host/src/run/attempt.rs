@@ -36,12 +36,9 @@ pub(super) struct Tools<'a> {
 /// first, this one's parts are gone again and None is returned.
 pub(super) fn run(job: &Job, chunk: &Chunk, tools: Tools<'_>) -> Result<Option<Report>> {
     let plan = &*job.plan;
-    let attempt = commit::begin_attempt();
     let started_at = jiff::Timestamp::now();
     let Tools { source, destination, control, fence, read_point } = tools;
-    if !job.unrecorded {
-        commit::fence(control, plan, chunk.index, &attempt)?;
-    }
+    let attempt = if job.unrecorded { plan.run_id.clone() } else { commit::begin_attempt(control, plan)? };
 
     let (mut sender, receiver) = channel(ChannelSpec {
         schema: Arc::clone(&job.schema),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rivet_sdk::{Destination, Error, ErrorKind, Result, Snapshot, Source};
 
+use super::journal::Journal;
 use super::{ChunkEvent, Job, Stop, run_chunks};
 use crate::batch::Counters;
 use crate::budget::Budget;
@@ -20,6 +21,8 @@ use crate::source::{DestinationEnd, Lent, SourceEnd};
 pub struct RunOptions {
     /// Continue the unfinished run instead of abandoning it.
     pub resume: bool,
+    /// How long to wait for another run of the same export.
+    pub lock_wait: Duration,
 }
 
 /// Told what is going on, for progress displays.
@@ -63,6 +66,8 @@ pub fn run_export(
     let started = Instant::now();
     let (destination_end, mut destination) = session.open_destination(export)?;
     let source_end = session.source_end()?;
+    let journal =
+        if destination_end.is_stdout() { None } else { Some(Journal::open(session, export, options.lock_wait)?) };
     let mut prepared = if destination_end.is_stdout() {
         Prepared::fresh(session, export, &source_end, ulid::Ulid::generate().to_string())?
     } else if options.resume {
@@ -77,7 +82,14 @@ pub fn run_export(
     if prepared.source.is_none() {
         prepared.source = Some(ends.source.open(&session.lent())?);
     }
-    execute(prepared, ends, &mut *destination, &session.stop, watch, started)
+    let Some(journal) = journal else {
+        return execute(prepared, ends, &mut *destination, &session.stop, watch, started);
+    };
+    let run_id = prepared.plan.run_id.clone();
+    journal.begin(&prepared.plan)?;
+    let result = execute(prepared, ends, &mut *destination, &session.stop, watch, started);
+    journal.end(&run_id, &result, &session.stop)?;
+    result
 }
 
 /// Runs what is left of a sealed plan, and commits it.

@@ -6,6 +6,7 @@
 
 mod attempt;
 mod export;
+mod journal;
 mod pool;
 mod stop;
 mod worker;

@@ -56,7 +56,12 @@ impl State {
     /// Opens the state file in `folder`, making or migrating it. A file of another tool, or of
     /// a newer rivet, is refused.
     pub fn open(folder: &Path) -> Result<Self> {
-        let path = folder.join(STATE_FILE);
+        Self::open_file(&folder.join(STATE_FILE))
+    }
+
+    /// As [`State::open`], for a file of any name.
+    pub fn open_file(path: &Path) -> Result<Self> {
+        let path = path.to_owned();
         let mut connection = Connection::open(&path).map_err(|error| state_error(&path, &error))?;
         prepare(&path, &mut connection).map_err(|error| match error {
             Refusal::Ours(error) => error,

@@ -1,0 +1,53 @@
+//! The right to run an export, and the note of how it went.
+
+use std::time::Duration;
+
+use rivet_sdk::{Error, ErrorKind, Result};
+
+use super::{Finished, Stop};
+use crate::config::{ExportConfig, StateConfig};
+use crate::plan::Plan;
+use crate::redact;
+use crate::session::Session;
+use crate::state::{Lease, RunStatus, State};
+
+/// A run's place in the state store: its lease, held until this is dropped, and its journal.
+pub(super) struct Journal {
+    state: State,
+    /// Held, not read: dropping it gives the export free.
+    _lease: Lease,
+}
+
+impl Journal {
+    /// Takes the export's lease, waiting up to `wait` for another run of it.
+    pub fn open(session: &Session, export: &ExportConfig, wait: Duration) -> Result<Self> {
+        let mut state = match &session.config.state {
+            StateConfig::Sqlite(path) => State::open_file(path)?,
+            StateConfig::Postgres(_) => {
+                return Err(Error::new(ErrorKind::Config, "state in PostgreSQL is not supported yet")
+                    .with_hint("drop `state.url` and RIVET_STATE_URL: state is then a file beside the configuration"));
+            }
+        };
+        let lease = state.acquire(&export.name, wait)?;
+        Ok(Self { state, _lease: lease })
+    }
+
+    /// Notes that the run begins.
+    pub fn begin(&self, plan: &Plan) -> Result<()> {
+        self.state.run_started(&plan.run_id, &plan.export, &plan.id()?)
+    }
+
+    /// Notes how it ended.
+    pub fn end(&self, run_id: &str, result: &Result<Finished>, stop: &Stop) -> Result<()> {
+        match result {
+            Ok(finished) => {
+                let bytes = finished.manifest.as_ref().map_or(0, |manifest| manifest.bytes);
+                self.state.run_succeeded(run_id, finished.rows, bytes)
+            }
+            Err(error) => {
+                let status = if stop.is_wanted() { RunStatus::Interrupted } else { RunStatus::Failed };
+                self.state.run_failed(run_id, status, &redact::clean(&error.to_string()))
+            }
+        }
+    }
+}
