@@ -320,7 +320,7 @@ fn keys(wire: &mut Wire, version: u32, table: &Table) -> Result<Vec<Key>> {
          JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number \
          WHERE i.indrelid = {} AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indisvalid \
          AND am.amname = 'btree' AND k.position <= {count} \
-         ORDER BY NOT i.indisprimary, NOT i.indisunique, ic.relname, k.position",
+         ORDER BY NOT i.indisprimary, NOT (i.indisunique AND i.indimmediate), ic.relname, k.position",
         table.oid
     );
     let rows = wire.simple(&sql)?.rows;

@@ -189,7 +189,8 @@ fn from_statistics(
          WHERE schemaname = {schema} AND tablename = {table} AND attname = {column} AND inherited = {inherited}), \
          points AS (SELECT unnest(bounds) AS point, NULL::float8 AS share FROM stats \
          UNION ALL SELECT unnest(common), unnest(shares)::float8 FROM stats) \
-         SELECT point::text, share, (SELECT nulls FROM stats) FROM points ORDER BY point, share NULLS FIRST",
+         SELECT p.point::text AS bound, p.share, (SELECT nulls FROM stats) FROM points AS p \
+         ORDER BY p.point, p.share NULLS FIRST",
         schema = quote_text(table.name.schema.as_deref().unwrap_or_default()),
         table = quote_text(&table.name.name),
         column = quote_text(&column.name),

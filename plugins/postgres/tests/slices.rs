@@ -26,7 +26,7 @@ fn rows(request: &ExportRequest) -> BTreeMap<Vec<String>, u32> {
 /// share of the largest.
 fn check(of: &ExportRequest, by: SplitBy, into: SplitInto) -> (usize, f64) {
     let split = open().split(&SplitRequest { of: of.clone(), by, into }).unwrap();
-    let mut union = BTreeMap::new();
+    let mut union: BTreeMap<Vec<String>, u32> = BTreeMap::new();
     let (mut largest, mut all) = (0, 0);
     for slice in &split.slices {
         let mut part = of.clone();
@@ -38,7 +38,9 @@ fn check(of: &ExportRequest, by: SplitBy, into: SplitInto) -> (usize, f64) {
             *union.entry(row).or_default() += count;
         }
     }
-    assert_eq!(union, rows(of), "{}", split.method);
+    let whole = rows(of);
+    let wrong = whole.iter().find(|(row, count)| union.get(*row) != Some(count));
+    assert_eq!((wrong, union.len()), (None, whole.len()), "{}", split.method);
     (split.slices.len(), f64::from(largest) / f64::from(all.max(1)))
 }
 
