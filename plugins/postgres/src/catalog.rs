@@ -109,20 +109,24 @@ fn no_table(wire: &mut Wire, name: &TableName) -> Result<Error> {
     })
 }
 
+/// Whether no row of the table itself has NULL in the column `a`. PostgreSQL 18 lets a
+/// constraint be unvalidated, or not inherited.
+fn proven_not_null(version: u32) -> &'static str {
+    if version < 180_000 {
+        return "a.attnotnull";
+    }
+    "a.attnotnull AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint n WHERE n.conrelid = a.attrelid \
+     AND n.contype = 'n' AND a.attnum = ANY (n.conkey) AND (NOT n.convalidated OR n.connoinherit))"
+}
+
 /// The columns of a table, in order.
 pub(crate) fn table_columns(wire: &mut Wire, version: u32, table: &Table) -> Result<Vec<SourceColumn>> {
-    // PostgreSQL 18 lets a NOT NULL be unvalidated, or not inherited.
-    let unproven = if version >= 180_000 {
-        "AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conrelid = a.attrelid \
-         AND k.contype = 'n' AND a.attnum = ANY (k.conkey) AND (NOT k.convalidated OR k.connoinherit))"
-    } else {
-        ""
-    };
     let sql = format!(
         "SELECT a.attname, a.atttypid, a.atttypmod, pg_catalog.format_type(a.atttypid, a.atttypmod), \
-         a.attnotnull {unproven} FROM pg_catalog.pg_attribute a \
+         {not_null} FROM pg_catalog.pg_attribute a \
          WHERE a.attrelid = {} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
-        table.oid
+        table.oid,
+        not_null = proven_not_null(version),
     );
     // A child of plain inheritance may have dropped the constraint for itself.
     let enforced = table.class == 'p' || (table.class == 'r' && !table.has_children);
@@ -313,7 +317,7 @@ fn keys(wire: &mut Wire, version: u32, table: &Table) -> Result<Vec<Key>> {
     let count = if version >= 110_000 { "i.indnkeyatts" } else { "i.indnatts" };
     let sql = format!(
         "SELECT ic.relname, i.indisprimary, i.indisunique AND i.indimmediate, a.attname, \
-         pg_catalog.format_type(a.atttypid, a.atttypmod), a.atttypid, a.attnotnull \
+         pg_catalog.format_type(a.atttypid, a.atttypmod), a.atttypid, {not_null} \
          FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid \
          JOIN pg_catalog.pg_am am ON am.oid = ic.relam \
          CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(number, position) \
@@ -321,7 +325,8 @@ fn keys(wire: &mut Wire, version: u32, table: &Table) -> Result<Vec<Key>> {
          WHERE i.indrelid = {} AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indisvalid \
          AND am.amname = 'btree' AND k.position <= {count} \
          ORDER BY NOT i.indisprimary, NOT (i.indisunique AND i.indimmediate), ic.relname, k.position",
-        table.oid
+        table.oid,
+        not_null = proven_not_null(version),
     );
     let rows = wire.simple(&sql)?.rows;
     let mut types = Types::default();

@@ -34,7 +34,7 @@ impl ServerMessage {
 
     /// The error for the host.
     pub fn into_error(self) -> Error {
-        let (kind, retry) = classify(&self.code, &self.message);
+        let (kind, retry) = classify(&self.code);
         let mut error = Error::new(kind, format!("PostgreSQL: {}", self.message)).with_code(self.code.clone());
         if let Some(retry) = retry {
             error = error.with_retry(retry);
@@ -50,16 +50,13 @@ impl ServerMessage {
 }
 
 /// SQLSTATE to kind, with a retry decision where it is not the kind's own.
-fn classify(code: &str, message: &str) -> (ErrorKind, Option<Retry>) {
+fn classify(code: &str) -> (ErrorKind, Option<Retry>) {
     let soon = Some(Retry::Transient(None));
     let later = Some(Retry::Transient(Some(Duration::from_secs(2))));
     match code {
         "28P01" | "28000" => (ErrorKind::Auth, None),
         "3D000" | "3F000" | "42P01" | "42703" | "42704" | "42883" => (ErrorKind::NotFound, None),
         "42501" => (ErrorKind::Permission, None),
-        // One code for a time limit and for a cancel; only the server's own text tells them
-        // apart, and it decides a word here, never a retry.
-        "57014" if message.contains("user request") => (ErrorKind::Cancelled, None),
         "57014" | "25P03" | "25P04" | "57P05" => (ErrorKind::Timeout, None),
         "55P03" => (ErrorKind::Timeout, soon),
         "40001" | "40P01" | "40003" => (ErrorKind::Transient, soon),

@@ -35,7 +35,17 @@ pub(crate) fn run(
         let mut batches = Batches::new(&plan, request, schema, context, sink);
         let started = Instant::now();
         let limit = request.max_value_bytes;
-        wire.copy_out(&sql, |data| batches.take(data), &mut |have| refuse_large(have, &plan, limit))?;
+        // A row larger than the buffer takes its bytes from the host's budget.
+        let mut large = None;
+        let mut guard = |have: &[u8], size: usize| {
+            refuse_large(have, &plan, limit)?;
+            if large.as_ref().is_none_or(|(reserved, _)| *reserved != size) {
+                large = None;
+                large = Some((size, context.reserve(u64::try_from(size).unwrap_or(u64::MAX))?));
+            }
+            Ok(())
+        };
+        wire.copy_out(&sql, |data| batches.take(data), &mut guard)?;
         let longest_statement = started.elapsed();
         let mut stats = batches.end()?;
         stats.longest_statement = longest_statement;

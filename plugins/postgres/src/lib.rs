@@ -30,6 +30,8 @@ mod tls;
 mod types;
 mod wire;
 
+use std::sync::Arc;
+
 use rivet_sdk::options::ServerOptions;
 use rivet_sdk::sql::trim_query;
 use rivet_sdk::{
@@ -38,10 +40,9 @@ use rivet_sdk::{
     TypeMapping, capability,
 };
 
-use crate::connect::Target;
 use crate::options::Endpoint;
 use crate::plan::Plan;
-use crate::session::Session;
+use crate::session::{Session, Stopper};
 
 /// Opens connections to PostgreSQL.
 #[derive(Debug)]
@@ -149,21 +150,16 @@ impl Source for Postgres {
     }
 
     fn interrupt(&self) -> Option<Box<dyn Interrupt>> {
-        let (target, process, secret) = self.session.wire().cancel_key();
-        Some(Box::new(CancelRequest { target, process, secret }))
+        Some(Box::new(CancelRequest(self.session.stopper())))
     }
 }
 
 /// Cancels over a connection of its own.
-struct CancelRequest {
-    target: Target,
-    process: i32,
-    secret: i32,
-}
+struct CancelRequest(Arc<Stopper>);
 
 impl Interrupt for CancelRequest {
     fn interrupt(&self) -> Result<()> {
-        wire::cancel(&self.target, self.process, self.secret)
+        self.0.stop()
     }
 }
 

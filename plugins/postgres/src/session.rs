@@ -4,13 +4,16 @@
 //! Nothing is set for the session: behind a pooler it would reach somebody else's statements,
 //! and ours would not keep it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rivet_sdk::sql::quote_text;
 use rivet_sdk::{Error, ErrorKind, Result, Retry, SessionPolicy};
 
+use crate::connect::Target;
 use crate::options::Endpoint;
-use crate::wire::{Rows, Wire};
+use crate::wire::{Rows, Wire, cancel};
 
 /// What every transaction sets, and what the server must then show.
 const SETTINGS: [(&str, &str); 7] = [
@@ -34,15 +37,38 @@ pub(crate) struct Session {
     joined: Option<String>,
     /// True while this instance's own open transaction is the snapshot.
     held: bool,
+    stopper: Arc<Stopper>,
+}
+
+/// What another thread needs to stop the session's statement.
+pub(crate) struct Stopper {
+    /// The session in use now: it changes when a broken connection is opened anew.
+    key: Mutex<(Target, i32, i32)>,
+    used: AtomicBool,
+}
+
+impl Stopper {
+    /// Sends a cancel request over a connection of its own.
+    pub fn stop(&self) -> Result<()> {
+        self.used.store(true, Ordering::SeqCst);
+        let (target, process, secret) = self.key.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        cancel(&target, process, secret)
+    }
 }
 
 impl Session {
     /// Connects, and runs one empty transaction to verify that settings hold.
     pub fn open(endpoint: Endpoint) -> Result<Self> {
         let wire = Wire::open(&endpoint)?;
-        let mut session = Self { wire, endpoint, joined: None, held: false };
+        let stopper = Arc::new(Stopper { key: Mutex::new(wire.cancel_key()), used: AtomicBool::new(false) });
+        let mut session = Self { wire, endpoint, joined: None, held: false, stopper };
         session.transaction(&SessionPolicy::default(), |_| Ok(()))?;
         Ok(session)
+    }
+
+    /// A handle for another thread.
+    pub fn stopper(&self) -> Arc<Stopper> {
+        Arc::clone(&self.stopper)
     }
 
     pub fn wire(&self) -> &Wire {
@@ -63,9 +89,19 @@ impl Session {
             (false, None) => BEGIN.to_owned(),
             (false, Some(token)) => format!("{BEGIN}; SET TRANSACTION SNAPSHOT {}", quote_text(token)),
         };
-        let outcome = begin_with_settings(&mut self.wire, &begin, policy).and_then(|()| work(&mut self.wire));
+        let begun = begin_with_settings(&mut self.wire, &begin, policy);
+        let begun = begun.map_err(|error| if self.joined.is_some() { snapshot_gone(error) } else { error });
+        let outcome = begun.and_then(|()| work(&mut self.wire));
         self.end(outcome.is_ok());
-        outcome
+        outcome.map_err(|error| self.tell_cancel_from_timeout(error))
+    }
+
+    /// The server has one code for both; whether we asked is for us to know.
+    fn tell_cancel_from_timeout(&self, error: Error) -> Error {
+        if error.code() == Some("57014") && self.stopper.used.load(Ordering::SeqCst) {
+            return Error::cancelled("the statement was stopped").with_code("57014");
+        }
+        error
     }
 
     fn end(&mut self, succeeded: bool) {
@@ -98,6 +134,7 @@ impl Session {
                 .with_hint("start the export again: its read point is gone"));
         }
         self.wire = Wire::open(&self.endpoint)?;
+        *self.stopper.key.lock().unwrap_or_else(PoisonError::into_inner) = self.wire.cancel_key();
         Ok(())
     }
 
@@ -127,9 +164,7 @@ impl Session {
     pub fn join(&mut self, token: &str) -> Result<()> {
         self.release();
         self.joined = Some(token.to_owned());
-        self.transaction(&SessionPolicy::default(), |_| Ok(())).inspect_err(|_| self.joined = None).map_err(|error| {
-            error.with_hint("the snapshot lives as long as the run that made it; start the export again")
-        })
+        self.transaction(&SessionPolicy::default(), |_| Ok(())).inspect_err(|_| self.joined = None)
     }
 
     /// Lets go of a snapshot, held or joined.
@@ -139,6 +174,20 @@ impl Session {
             self.end(false);
         }
     }
+}
+
+/// The server refuses a snapshot whose holder has ended, under codes of several classes.
+fn snapshot_gone(error: Error) -> Error {
+    if error.is_transient() {
+        return error;
+    }
+    let gone = Error::new(ErrorKind::Connection, "the snapshot cannot be read at any more").with_source(&error);
+    let gone = match error.code() {
+        Some(code) => gone.with_code(code),
+        None => gone,
+    };
+    gone.with_retry(Retry::Permanent)
+        .with_hint("the snapshot lives as long as the run that made it; start the export again")
 }
 
 const BEGIN: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";

@@ -261,7 +261,7 @@ fn numeric(typmod: i32) -> Kind {
     }
     let precision = (typmod - 4) >> 16 & 0xFFFF;
     // Eleven bits, signed.
-    let scale = ((typmod - 4 & 0x7FF) ^ 1024) - 1024;
+    let scale = (((typmod - 4) & 0x7FF) ^ 1024) - 1024;
     let (precision, scale) = match scale {
         // numeric(3,-2) holds 99900: five digits, none after the point.
         _ if scale < 0 => (precision - scale, 0),

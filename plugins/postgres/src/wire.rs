@@ -56,8 +56,9 @@ pub(crate) struct Rows {
     pub rows: Vec<Vec<Option<String>>>,
 }
 
-/// What a look at an incomplete, large row says: go on, or refuse it.
-pub(crate) type Guard<'a> = dyn FnMut(&[u8]) -> Result<()> + 'a;
+/// Told of a message larger than the buffer, with what has arrived of it and how large it will
+/// be: go on, or refuse it.
+pub(crate) type Guard<'a> = dyn FnMut(&[u8], usize) -> Result<()> + 'a;
 
 impl Wire {
     /// Connects and logs in.
@@ -210,7 +211,7 @@ impl Wire {
                 return Err(Error::connection("the server did not stop in time"));
             }
             self.stream.read_timeout(Some(left)).map_err(|error| lost(&error))?;
-            let frame = self.next(&mut |_| Ok(()))?;
+            let frame = self.next(&mut |_, _| Ok(()))?;
             if frame.tag == b'Z' {
                 self.status = self.input.get(frame.body.start).copied().unwrap_or(b'I');
                 self.busy = false;
@@ -261,7 +262,7 @@ impl Wire {
     fn until_ready(&mut self, mut on_message: impl FnMut(u8, &[u8]) -> Result<()>) -> Result<()> {
         let mut failure: Option<Error> = None;
         loop {
-            let frame = self.next(&mut |have| match have.len() > CONTROL_BYTES {
+            let frame = self.next(&mut |_, size| match size > CONTROL_BYTES {
                 true => Err(confused("a message that is too large")),
                 false => Ok(()),
             })?;
@@ -309,7 +310,7 @@ impl Wire {
 
     /// The next message during login, for the authentication exchange.
     pub(crate) fn login_message(&mut self) -> Result<(u8, Vec<u8>)> {
-        let frame = self.next(&mut |_| Err(confused("a login message that is too large")))?;
+        let frame = self.next(&mut |_, _| Err(confused("a login message that is too large")))?;
         let body = self.input.get(frame.body).unwrap_or_default().to_vec();
         Ok((frame.tag, body))
     }
@@ -355,7 +356,7 @@ impl Wire {
                 }
                 wanted += body;
                 if wanted > BUFFER_BYTES {
-                    guard(have)?;
+                    guard(have, body)?;
                 }
             }
             self.fill(wanted)?;

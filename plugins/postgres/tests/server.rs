@@ -1,5 +1,7 @@
 //! The server's side: logins, TLS, errors, cancelling, snapshots, the catalogue.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::time::{Duration, Instant};
@@ -74,6 +76,22 @@ fn every_tls_mode_does_what_it_says() {
     }
     let missing = TlsOptions { ca_file: Some("/no/such/file".into()), ..mode(TlsMode::VerifyFull) };
     assert_eq!(with_tls(missing).unwrap_err().kind(), ErrorKind::Config);
+}
+
+#[test]
+fn a_unix_socket_folder_is_a_host() {
+    let folder = psql("SHOW unix_socket_directories");
+    let port = psql("SHOW port");
+    let options = ServerOptions {
+        host: Some(folder.split(',').next().unwrap().trim().to_owned()),
+        port: Some(port.parse().unwrap()),
+        user: Some("postgres".into()),
+        password: Some(Secret::new("secret")),
+        database: Some("postgres".into()),
+        ..ServerOptions::default()
+    };
+    let identity = PostgresDriver::open(options, &Context::detached()).unwrap().identity().unwrap();
+    assert_eq!(identity.user.as_deref(), Some("postgres"));
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! The union of the slices is the table, for every way to cut it.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::collections::BTreeMap;
 
+use rivet_plugin_postgres::Postgres;
 use rivet_sdk::{
     Condition, ErrorKind, ExportRequest, NativeSplit, Relation, Scalar, Source, SplitBy, SplitInto, SplitRequest,
 };
@@ -14,9 +17,9 @@ fn range(column: &str) -> SplitBy {
 }
 
 /// How often each row occurs.
-fn rows(request: &ExportRequest) -> BTreeMap<Vec<String>, u32> {
+fn rows(source: &mut Postgres, request: &ExportRequest) -> BTreeMap<Vec<String>, u32> {
     let mut counts = BTreeMap::new();
-    for row in export(&mut open(), request).unwrap().0.rows() {
+    for row in export(source, request).unwrap().0.rows() {
         *counts.entry(row).or_default() += 1;
     }
     counts
@@ -25,20 +28,21 @@ fn rows(request: &ExportRequest) -> BTreeMap<Vec<String>, u32> {
 /// Cuts, reads every slice, and compares with the whole. Gives the number of slices and the
 /// share of the largest.
 fn check(of: &ExportRequest, by: SplitBy, into: SplitInto) -> (usize, f64) {
-    let split = open().split(&SplitRequest { of: of.clone(), by, into }).unwrap();
+    let mut source = open();
+    let split = source.split(&SplitRequest { of: of.clone(), by, into }).unwrap();
     let mut union: BTreeMap<Vec<String>, u32> = BTreeMap::new();
     let (mut largest, mut all) = (0, 0);
     for slice in &split.slices {
         let mut part = of.clone();
         part.conditions.extend(slice.condition.clone());
-        let found = rows(&part);
+        let found = rows(&mut source, &part);
         let count: u32 = found.values().sum();
         (largest, all) = (largest.max(count), all + count);
         for (row, count) in found {
             *union.entry(row).or_default() += count;
         }
     }
-    let whole = rows(of);
+    let whole = rows(&mut source, of);
     let wrong = whole.iter().find(|(row, count)| union.get(*row) != Some(count));
     assert_eq!((wrong, union.len()), (None, whole.len()), "{}", split.method);
     (split.slices.len(), f64::from(largest) / f64::from(all.max(1)))

@@ -1,5 +1,7 @@
 //! Every type at its edges, compared with the database's own answer.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use rivet_sdk::arrow_schema::DataType;
