@@ -14,19 +14,22 @@ impl Wire {
     /// Answers the server's authentication requests until it is content.
     pub(crate) fn authenticate(&mut self, endpoint: &Endpoint) -> Result<()> {
         let mut scram: Option<ScramSha256> = None;
+        let mut credentials_sent = false;
         loop {
             let (tag, body) = self.login_message()?;
             match tag {
                 b'R' => {}
                 b'E' => {
-                    let error = ServerMessage::parse(&body).into_error();
+                    let error = refusal(ServerMessage::parse(&body), credentials_sent);
                     return Err(error.with_context("server", endpoint.display()).with_context("user", &endpoint.user));
                 }
                 b'N' => continue,
                 _ => return Err(confused("its answer to the login")),
             }
             let (request, data) = body.split_first_chunk::<4>().ok_or_else(|| confused("the login request"))?;
-            match i32::from_be_bytes(*request) {
+            let request = i32::from_be_bytes(*request);
+            credentials_sent |= matches!(request, 3 | 5 | 11);
+            match request {
                 0 => return Ok(()),
                 3 => {
                     let password = password(endpoint)?.expose().to_owned();
@@ -62,6 +65,16 @@ impl Wire {
             }
         }
     }
+}
+
+/// pgBouncer has one code for every refusal; in answer to credentials it means those.
+fn refusal(message: ServerMessage, credentials_sent: bool) -> Error {
+    if credentials_sent && message.code == "08P01" {
+        return Error::new(ErrorKind::Auth, format!("the pooler refused the login: {}", message.message))
+            .with_code(message.code)
+            .with_hint("check the user and the password, and that the pooler knows them");
+    }
+    message.into_error()
 }
 
 fn password(endpoint: &Endpoint) -> Result<&Secret> {

@@ -19,6 +19,7 @@ mod error;
 mod export;
 mod identity;
 mod kind;
+mod message;
 mod nearest;
 mod options;
 mod overrides;

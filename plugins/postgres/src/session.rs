@@ -12,8 +12,9 @@ use rivet_sdk::sql::quote_text;
 use rivet_sdk::{Error, ErrorKind, Result, Retry, SessionPolicy};
 
 use crate::connect::Target;
+use crate::message::Rows;
 use crate::options::Endpoint;
-use crate::wire::{Rows, Wire, cancel};
+use crate::wire::{Wire, cancel};
 
 /// What every transaction sets, and what the server must then show.
 const SETTINGS: [(&str, &str); 7] = [

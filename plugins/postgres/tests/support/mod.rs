@@ -21,6 +21,16 @@ pub fn url() -> String {
         .expect("RIVET_TEST_POSTGRES_URL is not set: `make test` starts a PostgreSQL server and sets it")
 }
 
+/// The same server for `psql`, where [`url`] leads through a pooler.
+pub fn direct_url() -> String {
+    std::env::var("RIVET_TEST_POSTGRES_DIRECT_URL").unwrap_or_else(|_| url())
+}
+
+/// False where the tests run through a pooler.
+pub fn psql_is_direct() -> bool {
+    direct_url() == url()
+}
+
 pub fn open() -> Postgres {
     open_url(&url()).unwrap()
 }
@@ -35,7 +45,7 @@ pub fn open_url(url: &str) -> Result<Postgres> {
 /// Runs SQL as a user would, beside the driver (which only reads). Gives unaligned rows.
 pub fn psql(sql: &str) -> String {
     let output = Command::new("psql")
-        .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", &url(), "-c", sql])
+        .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", &direct_url(), "-c", sql])
         .env("PGOPTIONS", "-c timezone=UTC -c intervalstyle=iso_8601 -c datestyle=ISO")
         .output()
         .expect("psql must be installed");
