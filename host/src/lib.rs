@@ -11,7 +11,10 @@
 
 #![forbid(unsafe_code)]
 
-pub mod batch;
-pub mod budget;
 pub mod plan;
+
+pub mod budget;
+
+pub mod batch;
+
 pub mod sink;
