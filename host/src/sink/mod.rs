@@ -25,6 +25,7 @@ use self::object::PartFile;
 use self::parquet::{ParquetFormat, ParquetPart};
 use self::schema::Adapter;
 pub use self::schema::{EXPORTED_AT, ROW_HASH, output_schema};
+use crate::batch::Receiver;
 use crate::budget::{Held, Share};
 use crate::plan::{ColumnCounts, Format, OutputSpec, Part, PlannedColumn};
 
@@ -64,6 +65,7 @@ pub struct ChunkSink<'a> {
     encoder: Encoder,
     parts: Vec<Part>,
     memory: Held,
+    encoder_bytes: u64,
     finished: bool,
 }
 
@@ -85,7 +87,7 @@ impl<'a> ChunkSink<'a> {
             Format::Csv(csv) => Encoder::Csv { format: CsvFormat::new(schema, csv, compression, most)?, part: None },
         };
         let memory = spec.share.record(0);
-        Ok(Self { spec, destination, adapter, encoder, parts: Vec::new(), memory, finished: false })
+        Ok(Self { spec, destination, adapter, encoder, parts: Vec::new(), memory, encoder_bytes: 0, finished: false })
     }
 
     /// The schema of the parts.
@@ -108,6 +110,15 @@ impl<'a> ChunkSink<'a> {
             }
             Encoder::Csv { .. } => self.encode_text(&batch),
         }
+    }
+
+    /// Encodes everything a queue gives. None where the source did not deliver all of it: then
+    /// nothing is left behind, and the source's own result says why.
+    pub fn write_all(mut self, queue: &mut Receiver) -> Result<Option<Written>> {
+        for queued in queue.by_ref() {
+            self.write(&queued.batch)?;
+        }
+        if queue.is_complete() { self.finish().map(Some) } else { Ok(None) }
     }
 
     /// Encodes what is left and ends the last part.
@@ -135,6 +146,9 @@ impl<'a> ChunkSink<'a> {
                 return Ok(());
             };
             let Some(block) = blocks.next() else {
+                // Rows that wait here are no longer in the queue.
+                let waiting = u64::try_from(blocks.pending_bytes()).unwrap_or(u64::MAX);
+                self.memory.set(waiting + self.encoder_bytes);
                 return Ok(());
             };
             let full = match part {
@@ -142,7 +156,8 @@ impl<'a> ChunkSink<'a> {
                 None => false,
             };
             let waiting = u64::try_from(blocks.pending_bytes() + block.bytes).unwrap_or(u64::MAX);
-            self.memory.set(waiting + part.as_ref().map_or(0, ParquetPart::memory_bytes));
+            self.encoder_bytes = part.as_ref().map_or(0, ParquetPart::memory_bytes);
+            self.memory.set(waiting + self.encoder_bytes);
             if full {
                 self.end_part()?;
             }
