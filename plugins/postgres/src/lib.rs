@@ -45,6 +45,12 @@ use crate::options::Endpoint;
 use crate::plan::Plan;
 use crate::session::{Session, Stopper};
 
+rivet_sdk::plugin! {
+    name: "postgres",
+    schemes: ["postgres", "postgresql"],
+    source: PostgresDriver, options: include_str!("../options.schema.json"),
+}
+
 /// Opens connections to PostgreSQL.
 #[derive(Debug)]
 pub struct PostgresDriver;
