@@ -93,6 +93,10 @@ fn our_hint(code: &str) -> Option<&'static str> {
 
 /// A failure of the socket while talking to the server.
 pub(crate) fn lost(error: &io::Error) -> Error {
+    if error.kind() == io::ErrorKind::InvalidData {
+        // TLS 1.3 servers refuse a client's certificate only after the handshake.
+        return Error::connection(format!("TLS failed: {error}")).with_retry(Retry::Permanent);
+    }
     let text = match error.kind() {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
             "the server closed the connection".to_owned()

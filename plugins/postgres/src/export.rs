@@ -16,8 +16,9 @@ use crate::session::Session;
 const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 /// Arrow's offsets are 32 bits wide; a batch stays well below.
 const BATCH_BYTES: usize = 1 << 30;
-/// Builders are made for no more rows than this; they grow if a batch may be longer.
-const CAPACITY_ROWS: usize = 64 << 10;
+/// Builders begin with room for this many rows, grow in the first batch, and are made as large
+/// as the batch before from then on: a small table costs little.
+const CAPACITY_ROWS: usize = 1 << 10;
 
 /// Reads the rows of `request` into `sink`.
 pub(crate) fn run(

@@ -105,20 +105,16 @@ impl Kind {
     /// An Arrow field, with its extension type where there is one.
     pub fn field(&self, name: &str, nullable: bool) -> Field {
         let field = Field::new(name, self.data_type(), nullable);
-        let extension = match self {
-            Self::Json | Self::Jsonb => "arrow.json",
-            Self::Uuid => "arrow.uuid",
-            Self::Wkb => "geoarrow.wkb",
+        // The canonical JSON type wants empty metadata, the UUID type none.
+        let (extension, metadata) = match self {
+            Self::Json | Self::Jsonb => ("arrow.json", Some("")),
+            Self::Uuid => ("arrow.uuid", None),
+            Self::Wkb => ("geoarrow.wkb", Some("{}")),
             _ => return field,
         };
-        let metadata = match self {
-            Self::Wkb => "{}",
-            _ => "",
-        };
-        field.with_metadata(HashMap::from([
-            ("ARROW:extension:name".to_owned(), extension.to_owned()),
-            ("ARROW:extension:metadata".to_owned(), metadata.to_owned()),
-        ]))
+        let mut entries = HashMap::from([("ARROW:extension:name".to_owned(), extension.to_owned())]);
+        entries.extend(metadata.map(|metadata| ("ARROW:extension:metadata".to_owned(), metadata.to_owned())));
+        field.with_metadata(entries)
     }
 
     /// Whether some value of the source type has no place in the Arrow type, so that a policy

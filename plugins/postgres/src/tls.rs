@@ -9,7 +9,8 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, InconsistentKeys, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
@@ -23,11 +24,21 @@ pub(crate) fn client(options: &TlsOptions) -> Result<Option<Arc<ClientConfig>>> 
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::internal(format!("TLS: {error}")))?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Verifier::new(options, provider)?));
+        .with_custom_certificate_verifier(Arc::new(Verifier::new(options, Arc::clone(&provider))?));
     let config = match (&options.client_cert_file, &options.client_key_file) {
-        (Some(certificate), Some(key)) => builder
-            .with_client_auth_cert(read_certificates(certificate)?, read_key(key)?)
-            .map_err(|error| Error::config(format!("the client certificate cannot be used: {error}")))?,
+        (Some(certificate), Some(key)) => {
+            let key = provider
+                .key_provider
+                .load_private_key(read_key(key)?)
+                .map_err(|error| Error::config(format!("the client's private key cannot be used: {error}")))?;
+            let certified = CertifiedKey::new(read_certificates(certificate)?, key);
+            // The server judges the certificate (old ones of version 1 pass there, and not in
+            // rustls); here it only matters that the two files belong together.
+            if let Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) = certified.keys_match() {
+                return Err(Error::config("`client_key_file` is not the key of `client_cert_file`"));
+            }
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)))
+        }
         (None, None) => builder.with_no_client_auth(),
         _ => {
             return Err(Error::config("`client_cert_file` and `client_key_file` belong together")

@@ -156,18 +156,18 @@ impl Wire {
         self.parse(sql)?;
         self.execute(0)?;
         self.flush()?;
-        let mut failure = None;
+        let mut failure: Option<Error> = None;
         loop {
-            let frame = self.next(guard)?;
+            let frame = self.next_after(&failure, guard)?;
             let body = self.input.get(frame.body.clone()).unwrap_or_default();
             match frame.tag {
                 b'd' if failure.is_none() => on_data(body)?,
                 b'd' | b'H' | b'c' | b'C' | b'1' | b'2' => {}
-                b'E' => failure = Some(ServerMessage::parse(body)),
+                b'E' => failure = Some(ServerMessage::parse(body).into_error()),
                 b'Z' => {
                     self.status = body.first().copied().unwrap_or(b'I');
                     self.busy = false;
-                    return failure.map_or(Ok(()), |message| Err(message.into_error()));
+                    return failure.map_or(Ok(()), Err);
                 }
                 other => self.on_asynchronous(other, frame.body)?,
             }
@@ -248,7 +248,7 @@ impl Wire {
     fn until_ready(&mut self, mut on_message: impl FnMut(u8, &[u8]) -> Result<()>) -> Result<()> {
         let mut failure: Option<Error> = None;
         loop {
-            let frame = self.next(&mut |_, size| match size > CONTROL_BYTES {
+            let frame = self.next_after(&failure, &mut |_, size| match size > CONTROL_BYTES {
                 true => Err(confused("a message that is too large")),
                 false => Ok(()),
             })?;
@@ -320,6 +320,15 @@ impl Wire {
     fn fail(&mut self, error: &std::io::Error) -> Error {
         self.broken = true;
         lost(error)
+    }
+
+    /// The next message; a server that goes away after an error has said why.
+    #[inline]
+    fn next_after(&mut self, failure: &Option<Error>, guard: &mut Guard<'_>) -> Result<Frame> {
+        self.next(guard).map_err(|error| match failure {
+            Some(earlier) if self.broken => earlier.clone(),
+            _ => error,
+        })
     }
 
     /// The next whole message.

@@ -173,6 +173,7 @@ fn a_lost_connection_is_transient_and_opened_anew() {
     psql(&format!("SELECT pg_terminate_backend({pid}, 2000)"));
     let error = source.query_scalar("SELECT 1").unwrap_err();
     assert!(error.is_transient() && error.kind() == ErrorKind::Connection, "{error:?}");
+    assert_eq!(error.code(), Some("57P01"), "the server's own last word: {error:?}");
     assert_eq!(source.query_scalar("SELECT 1").unwrap(), Some(Scalar::Integer(1)));
 }
 
