@@ -29,6 +29,11 @@ use crate::batch::Receiver;
 use crate::budget::{Held, Share};
 use crate::plan::{ColumnCounts, Format, OutputSpec, Part, PlannedColumn};
 
+/// Names a part by its index.
+pub type PartKey<'a> = Box<dyn FnMut(u32) -> String + Send + 'a>;
+/// Hears of a part.
+pub type OnPart<'a> = Box<dyn FnMut(&Part) -> Result<()> + Send + 'a>;
+
 /// What a sink writes, and where it tells about it.
 pub struct SinkSpec<'a> {
     /// The plan's columns.
@@ -41,9 +46,9 @@ pub struct SinkSpec<'a> {
     /// The encoder's share of the memory budget.
     pub share: Share,
     /// The key of the part with this index, counted from 0 in each chunk.
-    pub part_key: Box<dyn FnMut(u32) -> String + Send + 'a>,
+    pub part_key: PartKey<'a>,
     /// Called with each part once it is visible; an error ends the attempt.
-    pub on_part: Box<dyn FnMut(&Part) -> Result<()> + Send + 'a>,
+    pub on_part: OnPart<'a>,
 }
 
 /// What a sink wrote.
