@@ -29,6 +29,20 @@ use crate::batch::Receiver;
 use crate::budget::{Held, Share};
 use crate::plan::{ColumnCounts, Format, OutputSpec, Part, PlannedColumn};
 
+/// Row groups larger than this share of the memory budget are made smaller.
+const GROUPS_OF_BUDGET: u64 = 8;
+/// Row groups smaller than this make files slow to read.
+const MIN_GROUP_BYTES: u64 = 4 << 20;
+
+/// The row group target for a plan: the configured one, or less where `workers` workers, each
+/// with a row group in memory, would take more than an eighth of the memory budget for them.
+///
+/// Part of the plan, not of the run: borders may depend on settings, never on memory.
+pub fn row_group_bytes(configured: u64, memory_limit_bytes: u64, workers: u32) -> u64 {
+    let share = memory_limit_bytes / GROUPS_OF_BUDGET / u64::from(workers.max(1));
+    configured.min(share.max(MIN_GROUP_BYTES))
+}
+
 /// Names a part by its index.
 pub type PartKey<'a> = Box<dyn FnMut(u32) -> String + Send + 'a>;
 /// Hears of a part.
