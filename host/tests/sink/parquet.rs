@@ -222,6 +222,16 @@ fn a_failed_write_keeps_its_error_and_leaves_nothing() {
 }
 
 #[test]
+fn a_part_whose_completion_went_unanswered_is_removed() {
+    let mut memory = Memory { loses_answers: true, ..Memory::default() };
+    let rows = table(10);
+    let settings = output(Format::Parquet(parquet_spec()));
+    let error = try_write(&settings, &rows.schema(), &[rows], &mut memory).unwrap_err();
+    assert!(error.is_transient());
+    assert!(memory.keys().is_empty());
+}
+
+#[test]
 fn an_attempt_that_was_fenced_removes_its_parts() {
     use rivet::sink::{ChunkSink, SinkSpec};
     let rows = table(60_000);
