@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow_array::builder::{Int32Builder, ListBuilder};
 use arrow_array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
 use bytes::Bytes;
@@ -22,7 +23,15 @@ fn table(rows: i64) -> RecordBatch {
     let text: ArrayRef = Arc::new(StringArray::from_iter(
         (0..rows).map(|row| (row % 5 != 0).then(|| format!("row {row} {}", "x".repeat((row * 7919 % 97) as usize)))),
     ));
-    batch([("id", id), ("code", code), ("text", text)])
+    let mut list = ListBuilder::new(Int32Builder::new()).with_field(Field::new("element", DataType::Int32, true));
+    for row in 0..rows as i32 {
+        match row % 4 {
+            0 => list.append_null(),
+            1 => list.append_value([]),
+            _ => list.append_value((0..row % 7).map(|n| (n != 3).then_some(n * row))),
+        }
+    }
+    batch([("id", id), ("code", code), ("text", text), ("list", Arc::new(list.finish()))])
 }
 
 fn small_groups() -> OutputSpec {
@@ -163,8 +172,8 @@ fn names_and_meta_columns_are_those_of_the_file() {
     let written = write_columns(&columns, &settings, true, std::slice::from_ref(&rows), &mut memory).unwrap();
     let back = read(memory.object("part-0"));
     let names: Vec<&str> = back.schema_ref().fields().iter().map(|field| field.name().as_str()).collect();
-    assert_eq!(names, ["key", "code", "text", "_rivet_exported_at", "_rivet_row_hash"]);
-    assert_eq!(written.columns.len(), 5);
+    assert_eq!(names, ["key", "code", "text", "list", "_rivet_exported_at", "_rivet_row_hash"]);
+    assert_eq!(written.columns.len(), 6);
     assert_eq!(back.schema().field(1).metadata()["rivet.source_type"], "test");
 
     columns[1].output_name = "key".into();
@@ -206,9 +215,19 @@ fn a_failed_write_keeps_its_error_and_leaves_nothing() {
     settings.compression.codec = Codec::None;
     let mut memory = Memory { fail_after_bytes: Some(1_500_000), ..Memory::default() };
     let rows = table(100_000);
-    let error = try_write(&settings, &rows.schema(), &[rows.clone()], &mut memory).unwrap_err();
+    let error = try_write(&settings, &rows.schema(), std::slice::from_ref(&rows), &mut memory).unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::ResourceExhausted, Some("ENOSPC")));
     assert_eq!(*memory.aborted.lock().unwrap(), ["part-0"]);
+    assert!(memory.keys().is_empty());
+}
+
+#[test]
+fn a_part_whose_completion_went_unanswered_is_removed() {
+    let mut memory = Memory { loses_answers: true, ..Memory::default() };
+    let rows = table(10);
+    let settings = output(Format::Parquet(parquet_spec()));
+    let error = try_write(&settings, &rows.schema(), &[rows], &mut memory).unwrap_err();
+    assert!(error.is_transient());
     assert!(memory.keys().is_empty());
 }
 

@@ -15,6 +15,7 @@ pub struct Memory {
     pub objects: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
     pub aborted: Arc<Mutex<Vec<String>>>,
     pub fail_after_bytes: Option<usize>,
+    pub loses_answers: bool,
 }
 
 struct MemoryWriter {
@@ -47,7 +48,7 @@ impl ObjectWriter for MemoryWriter {
         let bytes = std::mem::take(&mut self.bytes);
         let object = Object { key: self.key.clone(), size_bytes: bytes.len() as u64, etag: Some("tag".into()) };
         self.store.objects.lock().unwrap().insert(self.key.clone(), bytes);
-        Ok(object)
+        if self.store.loses_answers { Err(Error::connection("connection reset")) } else { Ok(object) }
     }
     fn abort(&mut self) -> Result<()> {
         self.store.aborted.lock().unwrap().push(self.key.clone());
