@@ -32,8 +32,8 @@ impl Wire {
             match request {
                 0 => return Ok(()),
                 3 => {
-                    let password = password(endpoint)?.expose().to_owned();
-                    self.send(|out| frontend::password_message(password.as_bytes(), out))?;
+                    let password = password(endpoint)?;
+                    self.send(|out| frontend::password_message(password.expose().as_bytes(), out))?;
                 }
                 5 => {
                     let salt = data.try_into().map_err(|_| confused("the md5 salt"))?;
