@@ -174,7 +174,13 @@ impl Database {
                     ),
                 )
             }
-            ("m", _) => self.list(range, value),
+            ("m", _) => {
+                let one = self.form(range, "e.e");
+                let items = format!("jsonb_agg({} ORDER BY e.n)", one.sql);
+                let set = format!("unnest({value}) WITH ORDINALITY AS e(e, n)");
+                let sql = format!("CASE WHEN {value} IS NOT NULL THEN (SELECT coalesce({items}, '[]') FROM {set}) END");
+                Form { kind: "list", sql }
+            }
             ("c", _) => {
                 let fields = self.client.query(
                     "SELECT attname::text, quote_ident(attname), atttypid FROM pg_attribute

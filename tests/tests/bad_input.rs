@@ -93,7 +93,7 @@ fn folders_that_cannot_be_written() {
         "table: t, destination: {{type: local, path: '{}/file/out'}}",
         project.folder().display()
     )));
-    project.rivet("run").env("DATABASE_URL", database.url()).fails(1).says(&["file", "hint:"]);
+    project.rivet("run").env("DATABASE_URL", database.url()).fails(2).says(&["file", "hint:"]);
     project.config(&config("table: t, destination: {type: local, path: /proc/rivet}"));
     project.rivet("run").env("DATABASE_URL", database.url()).fails(1).says(&["/proc/rivet", "hint:"]);
 }
@@ -146,7 +146,7 @@ fn an_empty_table_gives_a_file_with_its_schema_unless_told_otherwise() {
     project.config(&config(&format!("table: t, {OUT}")));
     project.rivet("run").env("DATABASE_URL", database.url()).ok();
     assert_eq!(readers::files(project.out()).len(), 1);
-    assert_eq!(readers::schema(project.out())[0].fields.len(), 2);
+    assert_eq!(readers::schema(project.out())[0].columns.len(), 2);
     project.config(&config(&format!("table: t, skip_empty: true, {}", OUT.replace("{out}", "{out}/none"))));
     project.rivet("run").env("DATABASE_URL", database.url()).ok();
     assert!(readers::files(project.path("out/none")).is_empty());

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use proptest::prelude::*;
@@ -26,9 +27,10 @@ fn run(database: &postgres::Database, more: &str) -> (rivet::Project, Value) {
 fn any_keys_in_any_chunks_are_the_table() {
     let keys = prop::collection::vec(prop::option::weighted(0.9, prop_oneof![any::<i64>(), -20..20_i64]), 0..400);
     let mut runner = TestRunner::new(Config { cases: 12, failure_persistence: None, ..Config::default() });
-    let mut database = postgres::database();
+    let database = RefCell::new(postgres::database());
     runner
         .run(&(keys, 1..40_u32, 1..5_u32, any::<bool>()), |(keys, size, parallel, analyze)| {
+            let mut database = database.borrow_mut();
             database.run("DROP TABLE IF EXISTS t; CREATE TABLE t (n serial, k bigint); CREATE INDEX ON t (k)");
             if !keys.is_empty() {
                 let values: Vec<String> =
@@ -87,7 +89,7 @@ fn money_that_moves_between_chunks_is_neither_lost_nor_made() {
         let mut writer = database.connect();
         let (stop, moved) = (&stop, &moved);
         scope.spawn(move || {
-            let mut step = 0_i32;
+            let mut step = 0_i64;
             while !stop.load(Ordering::SeqCst) {
                 step += 1;
                 let (from, to) = (step * 7919 % 20_000 + 1, step * 104_729 % 20_000 + 1);

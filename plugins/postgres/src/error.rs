@@ -58,7 +58,7 @@ fn classify(code: &str) -> (ErrorKind, Option<Retry>) {
         "3D000" | "3F000" | "42P01" | "42703" | "42704" | "42883" => (ErrorKind::NotFound, None),
         "42501" => (ErrorKind::Permission, None),
         "57014" | "25P03" | "25P04" | "57P05" => (ErrorKind::Timeout, None),
-        "55P03" => (ErrorKind::Timeout, soon),
+        "55P03" => (ErrorKind::Timeout, None),
         "40001" | "40P01" | "40003" => (ErrorKind::Transient, soon),
         "57P01" | "57P02" | "57P03" => (ErrorKind::Connection, later),
         "53300" => (ErrorKind::ResourceExhausted, later),
@@ -81,6 +81,7 @@ fn our_hint(code: &str) -> Option<&'static str> {
     Some(match code {
         "28P01" => "check the user and the password; a password in a URL must be percent-encoded",
         "28000" => "the server's pg_hba.conf has no line that lets this user in from here; it may ask for TLS",
+        "42601" => "try the export's query in psql first; a plan or a run changes nothing in it",
         "3D000" => "check the database's name; PostgreSQL takes the user's name where none is given",
         "42501" => "grant the user SELECT on the table and USAGE on its schema; row security must not apply to it",
         "57014" => "raise `statement_timeout_s`, or make the chunks smaller",
