@@ -221,7 +221,7 @@ mod tests {
         assert_eq!(epoch(1_704_067_200_000), None, "milliseconds");
         assert_eq!(epoch(2_460_310), None, "a Julian day at noon");
         assert_eq!(julian(2_440_587.5), at(0, 0));
-        assert_eq!(julian(2_460_310.75), at(1_704_132_000, 0));
+        assert_eq!(julian(2_460_310.75), at(1_704_088_800, 0));
         assert_eq!(julian(1_704_067_200.5), None, "seconds with a fraction");
     }
 
