@@ -158,7 +158,7 @@ impl Moment {
 
     /// Microseconds, if none of its digits are lost.
     pub fn micros(self) -> Option<i64> {
-        let whole = self.nanos % 1000 == 0;
+        let whole = self.nanos.is_multiple_of(1000);
         whole.then(|| self.seconds.checked_mul(1_000_000)?.checked_add((self.nanos / 1000).into())).flatten()
     }
 

@@ -3,6 +3,8 @@
 //! Instants in UTC are in `values.rs`: the suite cannot print the zone `UTC` (arrow-cast without
 //! `chrono-tz`).
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use rivet_plugin_sqlite::SqliteDriver;
 use rivet_sdk::{Relation, TableName};
 use rivet_testkit::{SourceSubject, conformance};

@@ -1,5 +1,7 @@
 //! The union of a table's slices is the table, whatever its keys.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use proptest::prelude::*;
 use rivet_plugin_sqlite::{SqliteDriver, SqliteOptions};
 use rivet_sdk::arrow_array::{Array, Int64Array, RecordBatch};

@@ -1,5 +1,7 @@
 //! What becomes of values, above all of those that contradict their column.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use std::path::PathBuf;
 
 use rivet_plugin_sqlite::{Sqlite, SqliteDriver, SqliteOptions};
