@@ -1,1 +1,158 @@
-//! SQLite source for rivet.
+//! SQLite source for rivet: one file, opened read only, one connection an instance.
+//!
+//! A column's type is its declared type's: by name where the name says more than SQLite's
+//! affinity (DATE, BOOLEAN, DECIMAL(p,s), UUID, JSON), by affinity otherwise; a column without a
+//! type becomes what a first pass over its cells finds. A cell that contradicts its column
+//! follows `on_unrepresentable`. Each export is one statement and so one read transaction; read
+//! transactions cannot be shared between connections, so several chunks are `per_chunk`.
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod catalog;
+mod cell;
+mod columns;
+mod database;
+mod dialect;
+mod error;
+mod number;
+mod options;
+mod read;
+mod split;
+mod temporal;
+mod types;
+
+use rivet_sdk::{
+    BatchSink, Context, Description, Error, ErrorKind, ExportRequest, ExportStats, Identity, Interrupt, Note, Relation,
+    Result, Scalar, Source, SourceDriver, Split, SplitRequest, TableFilter, TableSummary, TypeMapping, capability,
+};
+
+use crate::catalog::Shape;
+use crate::columns::{Column, FirstPasses};
+use crate::database::Database;
+pub use crate::options::SqliteOptions;
+
+rivet_sdk::plugin! {
+    name: "sqlite",
+    schemes: ["sqlite"],
+    source: SqliteDriver, options: include_str!("../options.schema.json"),
+}
+
+/// Opens [`Sqlite`] sources.
+#[derive(Debug)]
+pub struct SqliteDriver;
+
+impl SourceDriver for SqliteDriver {
+    type Options = SqliteOptions;
+    type Source = Sqlite;
+    const CAPABILITIES: &'static [&'static str] = &[
+        capability::TABLES,
+        capability::SPLIT_RANGE,
+        capability::SPLIT_KEYSET,
+        capability::INTERRUPT,
+        capability::COUNT,
+        capability::QUERY,
+    ];
+
+    fn open(options: SqliteOptions, context: &Context) -> Result<Sqlite> {
+        Ok(Sqlite { database: Database::open(&options, context)?, passes: FirstPasses::default() })
+    }
+}
+
+/// One instance: one connection.
+pub struct Sqlite {
+    database: Database,
+    passes: FirstPasses,
+}
+
+impl Sqlite {
+    /// The request with the catalogue's spelling of its table, its shape and its columns.
+    fn resolve(&mut self, request: &ExportRequest) -> Result<(ExportRequest, Shape, Vec<Column>)> {
+        self.database.check()?;
+        let shape = Shape::of(&self.database, &request.relation)?;
+        let request = ExportRequest { relation: shape.relation.clone(), ..request.clone() };
+        let columns = columns::resolve(&self.database, &shape, &request, &mut self.passes)?;
+        self.passes.check_bounds(&self.database, &shape, &request.conditions)?;
+        Ok((request, shape, columns))
+    }
+}
+
+impl Source for Sqlite {
+    fn identity(&mut self) -> Result<Identity> {
+        let database = &self.database;
+        let application: i64 = database.one("PRAGMA application_id")?;
+        let journal: String = database.one("PRAGMA journal_mode")?;
+        let encoding: String = database.one("PRAGMA encoding")?;
+        let file = database.file.display().to_string();
+        let note = |subject: &str, text: String| Note { subject: subject.into(), text, warning: false };
+        Ok(Identity {
+            product: "SQLite".into(),
+            version: rusqlite::version().into(),
+            // SQLite gives a file no id of its own: where it lies and what it is for must do.
+            id: format!("sqlite:{application:08x}:{file}"),
+            database: file,
+            user: None,
+            pooler: None,
+            notes: vec![
+                note("journal mode", journal),
+                note("size", format!("{} bytes", catalog::database_bytes(database)?)),
+                note("encoding", encoding),
+            ],
+        })
+    }
+
+    fn export(&mut self, request: &ExportRequest, sink: &mut dyn BatchSink) -> Result<ExportStats> {
+        let (request, shape, columns) = self.resolve(request)?;
+        read::export(&self.database, &shape, &columns, &request, sink)
+    }
+
+    fn query_scalar(&mut self, sql: &str) -> Result<Option<Scalar>> {
+        let database = &self.database;
+        database.check()?;
+        let mut statement = database.prepare(rivet_sdk::sql::trim_query(sql))?;
+        let refuse =
+            |what: &str| Err(Error::new(ErrorKind::InvalidQuery, format!("the query returns {what}, not one value")));
+        if statement.column_count() != 1 {
+            return refuse(&format!("{} columns", statement.column_count()));
+        }
+        let mut rows = statement.query([]).map_err(|error| database.fault(error))?;
+        let value = match rows.next().map_err(|error| database.fault(error))? {
+            None => return Ok(None),
+            Some(row) => row.get_ref(0).map_err(|error| database.fault(error)).map(split::scalar)?,
+        };
+        if rows.next().map_err(|error| database.fault(error))?.is_some() {
+            return refuse("several rows");
+        }
+        value.map(Some).ok_or_else(|| Error::data("the query's text is not UTF-8"))
+    }
+
+    fn type_mappings(&mut self, request: &ExportRequest) -> Result<Vec<TypeMapping>> {
+        self.resolve(request)?.2.iter().map(Column::mapping).collect()
+    }
+
+    fn tables(&mut self, filter: &TableFilter) -> Result<Vec<TableSummary>> {
+        catalog::tables(&self.database, filter)
+    }
+
+    fn describe(&mut self, relation: &Relation) -> Result<Description> {
+        catalog::describe(&self.database, relation)
+    }
+
+    fn split(&mut self, request: &SplitRequest) -> Result<Split> {
+        let (of, shape, _) = self.resolve(&request.of)?;
+        split::split(&self.database, &shape, &SplitRequest { of, ..request.clone() })
+    }
+
+    fn count(&mut self, request: &ExportRequest) -> Result<u64> {
+        let (request, _, _) = self.resolve(request)?;
+        let limits = self.database.limited(&request.session)?;
+        let rows = dialect::select(&[], &request)?;
+        let count: i64 = self.database.one(&format!("SELECT count(*) FROM ({rows})"))?;
+        drop(limits);
+        u64::try_from(count).map_err(|error| Error::internal(error.to_string()))
+    }
+
+    fn interrupt(&self) -> Option<Box<dyn Interrupt>> {
+        Some(Box::new(self.database.interrupt()))
+    }
+}

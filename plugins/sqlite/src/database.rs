@@ -1,0 +1,206 @@
+//! The open file: read only, with a time limit and a stop for each statement.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use rivet_sdk::{Context, Error, ErrorKind, Interrupt, Result, SessionPolicy};
+use rusqlite::{Connection, ErrorCode, InterruptHandle, OpenFlags, Statement};
+
+use crate::error::{fault, timeout};
+use crate::options::SqliteOptions;
+
+/// Virtual machine steps between two looks at the clock and the cancel flag.
+const STEPS: i32 = 5_000;
+
+/// A connection and what can stop it.
+pub struct Database {
+    connection: Connection,
+    watch: Arc<Watch>,
+    busy_timeout: Duration,
+    /// The file, canonical.
+    pub file: PathBuf,
+}
+
+impl Database {
+    /// Opens the file read only.
+    pub fn open(options: &SqliteOptions, context: &Context) -> Result<Self> {
+        let named = options.file()?;
+        let shown = named.display().to_string();
+        let file = named.canonicalize().map_err(|error| unreachable_file(&shown, &error))?;
+        let metadata = std::fs::metadata(&file).map_err(|error| unreachable_file(&shown, &error))?;
+        if !metadata.is_file() {
+            return Err(Error::config(format!("`{shown}` is not a file")).with_hint("name the database file"));
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let in_file = |error: rusqlite::Error| fault(error).with_context("file", shown.clone());
+        let mut connection = Connection::open_with_flags(&file, flags).map_err(in_file)?;
+        let busy_timeout = Duration::from_secs(options.busy_timeout_s.unwrap_or(5).into());
+        connection.busy_timeout(busy_timeout).map_err(in_file)?;
+        let watch = Arc::new(Watch::new(context));
+        let watching = Arc::clone(&watch);
+        connection.progress_handler(STEPS, Some(move || watching.must_stop())).map_err(in_file)?;
+        connection.pragma_update(None, "query_only", true).map_err(in_file)?;
+        connection.pragma_update(None, "trusted_schema", false).map_err(in_file)?;
+        // The first read of the file: it shows whether it is a database.
+        connection.query_row("PRAGMA schema_version", [], |_| Ok(())).map_err(in_file)?;
+        Ok(Self { connection, watch, busy_timeout, file })
+    }
+
+    /// Prepares a statement that only reads.
+    pub fn prepare(&self, sql: &str) -> Result<Statement<'_>> {
+        let statement = self.connection.prepare(sql).map_err(|error| self.fault(error))?;
+        if !statement.readonly() {
+            return Err(Error::new(ErrorKind::Permission, "the statement writes").with_hint("use a SELECT"));
+        }
+        Ok(statement)
+    }
+
+    /// One text or number of the first row, as `read` takes it.
+    pub fn one<T: rusqlite::types::FromSql>(&self, sql: &str) -> Result<T> {
+        self.connection.query_row(sql, [], |row| row.get(0)).map_err(|error| self.fault(error))
+    }
+
+    /// All rows of a statement of our own, read by `read`.
+    pub fn all<T>(
+        &self,
+        sql: &str,
+        parameters: &[&str],
+        read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut statement = self.prepare(sql)?;
+        let rows = statement.query_map(rusqlite::params_from_iter(parameters), read);
+        let rows = rows.map_err(|error| self.fault(error))?;
+        rows.collect::<rusqlite::Result<_>>().map_err(|error| self.fault(error))
+    }
+
+    /// The collation a column compares with.
+    pub fn collation(&self, table: &str, column: &str) -> Option<String> {
+        let (_, collation, ..) = self.connection.column_metadata(Some("main"), table, column).ok()?;
+        Some(collation?.to_string_lossy().into_owned())
+    }
+
+    /// Applies time limits to what follows, until the guard is dropped.
+    pub fn limited(&self, session: &SessionPolicy) -> Result<Limits<'_>> {
+        let wait = session.lock_timeout_ms.map_or(self.busy_timeout, Duration::from_millis);
+        self.connection.busy_timeout(wait).map_err(|error| self.fault(error))?;
+        self.watch.limit(session.statement_timeout_ms);
+        Ok(Limits { database: self })
+    }
+
+    /// Fails once the work is no longer wanted.
+    pub fn check(&self) -> Result<()> {
+        self.watch.context.check()?;
+        if self.watch.interrupted.load(Ordering::Relaxed) {
+            return Err(Error::cancelled("the statement was interrupted"));
+        }
+        Ok(())
+    }
+
+    /// The error of a failed call; an interrupted statement says what interrupted it.
+    pub fn fault(&self, error: rusqlite::Error) -> Error {
+        if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) {
+            if self.watch.late.load(Ordering::Relaxed) {
+                return timeout();
+            }
+            return Error::cancelled("the statement was interrupted");
+        }
+        fault(error)
+    }
+
+    /// Stops the running statement from another thread.
+    pub fn interrupt(&self) -> Stop {
+        Stop { handle: self.connection.get_interrupt_handle(), watch: Arc::clone(&self.watch) }
+    }
+}
+
+fn unreachable_file(shown: &str, error: &std::io::Error) -> Error {
+    let (kind, hint) = match error.kind() {
+        std::io::ErrorKind::NotFound => (ErrorKind::NotFound, "relative paths start at the working directory"),
+        std::io::ErrorKind::PermissionDenied => (ErrorKind::Permission, "allow this user to read the file"),
+        _ => (ErrorKind::Connection, "check the path"),
+    };
+    Error::new(kind, format!("cannot open `{shown}`")).with_source(error).with_hint(hint)
+}
+
+/// Time limits in force; dropping it lifts them.
+pub struct Limits<'a> {
+    database: &'a Database,
+}
+
+impl Limits<'_> {
+    /// Time spent outside the statement (the sink held us back) does not count.
+    pub fn forgive(&self, spent: Duration) {
+        self.database.watch.forgive(spent);
+    }
+}
+
+impl Drop for Limits<'_> {
+    fn drop(&mut self) {
+        self.database.watch.limit(None);
+    }
+}
+
+/// What the progress handler looks at.
+struct Watch {
+    context: Context,
+    start: Instant,
+    /// Milliseconds after `start`; `u64::MAX` means no limit.
+    deadline_ms: AtomicU64,
+    late: AtomicBool,
+    interrupted: AtomicBool,
+}
+
+impl Watch {
+    fn new(context: &Context) -> Self {
+        Self {
+            context: context.clone(),
+            start: Instant::now(),
+            deadline_ms: AtomicU64::new(u64::MAX),
+            late: AtomicBool::new(false),
+            interrupted: AtomicBool::new(false),
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn limit(&self, after_ms: Option<u64>) {
+        let deadline = after_ms.map_or(u64::MAX, |ms| self.now_ms().saturating_add(ms));
+        self.deadline_ms.store(deadline, Ordering::Relaxed);
+        self.late.store(false, Ordering::Relaxed);
+    }
+
+    fn forgive(&self, spent: Duration) {
+        let spent = u64::try_from(spent.as_millis()).unwrap_or(u64::MAX);
+        let deadline = self.deadline_ms.load(Ordering::Relaxed);
+        self.deadline_ms.store(deadline.saturating_add(spent), Ordering::Relaxed);
+    }
+
+    fn must_stop(&self) -> bool {
+        if self.interrupted.load(Ordering::Relaxed) || self.context.is_cancelled() {
+            return true;
+        }
+        let late = self.now_ms() >= self.deadline_ms.load(Ordering::Relaxed);
+        if late {
+            self.late.store(true, Ordering::Relaxed);
+        }
+        late
+    }
+}
+
+/// Stops the statement, and every later one of the instance.
+pub struct Stop {
+    handle: InterruptHandle,
+    watch: Arc<Watch>,
+}
+
+impl Interrupt for Stop {
+    fn interrupt(&self) -> Result<()> {
+        self.watch.interrupted.store(true, Ordering::Relaxed);
+        self.handle.interrupt();
+        Ok(())
+    }
+}

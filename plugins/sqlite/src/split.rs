@@ -1,0 +1,151 @@
+//! Cuts a relation into slices of about as many rows each, in one ordered pass over the key.
+
+use rivet_sdk::sql::{self, Dialect};
+use rivet_sdk::{Bound, Condition, Error, Result, Scalar, Slice, Split, SplitBy, SplitInto, SplitRequest};
+use rusqlite::Row;
+use rusqlite::types::ValueRef;
+
+use crate::catalog::{Shape, keys_of};
+use crate::database::Database;
+use crate::dialect::{Sqlite, from, hex};
+use crate::error::no_column;
+
+/// Most keys kept while passing; beyond it every second one is dropped.
+const KEPT: usize = 8192;
+
+/// The slices of `request`.
+pub fn split(database: &Database, shape: &Shape, request: &SplitRequest) -> Result<Split> {
+    let key = key(database, shape, &request.by)?;
+    let nullable = key.iter().any(|name| shape.column(name).is_none_or(|column| !column.not_null));
+    let limits = database.limited(&request.of.session)?;
+    let sample = sample(database, request, &key)?;
+    drop(limits);
+    let size = match request.into {
+        SplitInto::Count(count) => sample.rows.div_ceil(count.max(1)),
+        SplitInto::Rows(rows) => rows,
+    };
+    let bounds = sample.bounds(size.max(1));
+    let method = format!("one pass over {} keys in order", sample.rows);
+    if bounds.is_empty() {
+        return Ok(Split { slices: vec![Slice { condition: None, rows: Some(sample.rows + sample.nulls) }], method });
+    }
+    let mut slices = Vec::with_capacity(bounds.len() + 2);
+    let mut from: Option<&(u64, Vec<Scalar>)> = None;
+    for to in bounds.iter().map(Some).chain([None]) {
+        let start = from.map_or(0, |(row, _)| *row);
+        let end = to.map_or(sample.rows, |(row, _)| *row);
+        slices.push(Slice {
+            condition: Some(Condition::Range {
+                key: key.clone(),
+                from: from.map(|(_, values)| Bound::inclusive(values.clone())),
+                to: to.map(|(_, values)| Bound::exclusive(values.clone())),
+            }),
+            rows: Some(end.saturating_sub(start)),
+        });
+        from = to;
+    }
+    if nullable {
+        // Only a single column may be nullable: `key` refuses the rest.
+        let column = key.first().cloned().unwrap_or_default();
+        slices.push(Slice { condition: Some(Condition::IsNull { column }), rows: Some(sample.nulls) });
+    }
+    Ok(Split { slices, method })
+}
+
+fn key(database: &Database, shape: &Shape, by: &SplitBy) -> Result<Vec<String>> {
+    let columns = match by {
+        SplitBy::Range { column } => vec![column.clone()],
+        SplitBy::Keyset { key } => key.clone(),
+        SplitBy::Native => return Err(Error::unsupported("SQLite has no physical ranges")),
+    };
+    if let Some(unknown) = columns.iter().find(|name| shape.column(name).is_none()) {
+        let known = shape.columns.iter().map(|column| column.name.as_str());
+        return Err(no_column(unknown, &shape.relation.to_string(), known));
+    }
+    if matches!(by, SplitBy::Keyset { .. }) {
+        let proven = keys_of(database, shape)?.into_iter().any(|key| {
+            key.unique
+                && key.columns.iter().map(|column| &column.name).eq(&columns)
+                && key.columns.iter().all(|column| !column.nullable)
+        });
+        if !proven {
+            return Err(Error::unsupported(format!(
+                "`{}` is not a unique key over NOT NULL columns",
+                columns.join(", ")
+            ))
+            .with_hint("split by a primary key, or by a range"));
+        }
+    }
+    Ok(columns)
+}
+
+/// Keys met on the pass, `stride` rows apart.
+struct Sample {
+    keys: Vec<(u64, Vec<Scalar>)>,
+    rows: u64,
+    nulls: u64,
+}
+
+fn sample(database: &Database, request: &SplitRequest, key: &[String]) -> Result<Sample> {
+    let names = key.iter().map(|name| Sqlite.name(name)).collect::<Vec<_>>().join(", ");
+    let filter = sql::where_clause(&Sqlite, &request.of.conditions)?;
+    let order = sql::order_by(&Sqlite, key);
+    let sql = format!("SELECT {names} FROM {}{filter}{order}", from(&request.of.relation));
+    let mut statement = database.prepare(&sql)?;
+    let mut rows = statement.query([]).map_err(|error| database.fault(error))?;
+    let mut sample = Sample { keys: Vec::new(), rows: 0, nulls: 0 };
+    let mut stride = 1_u64;
+    while let Some(row) = rows.next().map_err(|error| database.fault(error))? {
+        if matches!(row.get_ref(0), Ok(ValueRef::Null)) {
+            sample.nulls += 1;
+            continue;
+        }
+        // A key that cannot cross (text that is not UTF-8) is only no boundary.
+        if sample.rows.is_multiple_of(stride)
+            && let Some(values) = scalars(row, key.len())
+        {
+            sample.keys.push((sample.rows, values));
+        }
+        sample.rows += 1;
+        if sample.keys.len() > KEPT {
+            stride *= 2;
+            sample.keys.retain(|(row, _)| row.is_multiple_of(stride));
+        }
+    }
+    Ok(sample)
+}
+
+impl Sample {
+    /// The first row of every slice but the first: at least `size` rows apart, no key twice.
+    fn bounds(&self, size: u64) -> Vec<(u64, Vec<Scalar>)> {
+        let mut bounds: Vec<(u64, Vec<Scalar>)> = Vec::new();
+        let mut last = self.keys.first().map(|(_, values)| values);
+        let mut next = size;
+        let mut previous: Option<&Vec<Scalar>> = None;
+        for (row, values) in &self.keys {
+            let first_of_its_key = previous != Some(values);
+            previous = Some(values);
+            if *row >= next && first_of_its_key && last != Some(values) {
+                bounds.push((*row, values.clone()));
+                last = Some(values);
+                next = (row / size + 1).saturating_mul(size);
+            }
+        }
+        bounds
+    }
+}
+
+fn scalars(row: &Row<'_>, count: usize) -> Option<Vec<Scalar>> {
+    (0..count).map(|index| scalar(row.get_ref(index).ok()?).filter(|value| *value != Scalar::Null)).collect()
+}
+
+/// A cell as a scalar of its storage class; None for text that is not UTF-8.
+pub fn scalar(value: ValueRef<'_>) -> Option<Scalar> {
+    Some(match value {
+        ValueRef::Null => Scalar::Null,
+        ValueRef::Integer(value) => Scalar::Integer(value.into()),
+        ValueRef::Real(value) => Scalar::Float(format!("{value:?}")),
+        ValueRef::Text(bytes) => Scalar::Text(std::str::from_utf8(bytes).ok()?.to_owned()),
+        ValueRef::Blob(bytes) => Scalar::Bytes(hex(bytes)),
+    })
+}
