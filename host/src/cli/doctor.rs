@@ -37,7 +37,11 @@ pub fn doctor(arguments: &DoctorArguments, global: &Global, stop: Stop) -> Outco
     let missing = check_plugins(&session, &exports, unknown, &mut report)?;
     if let Err(Failed::Faults(faults)) = options(&session, selection) {
         for fault in faults.iter() {
-            let error = Error::config(faults.line(fault)).with_hint(fault.hint.clone().unwrap_or_default());
+            let error = Error::config(faults.line(fault));
+            let error = match &fault.hint {
+                Some(hint) => error.with_hint(hint.clone()),
+                None => error,
+            };
             report.add(Finding::failed("options", error))?;
         }
     }
@@ -93,7 +97,7 @@ impl Finding {
     }
 
     fn hint(&self) -> Option<&str> {
-        self.error.as_ref().and_then(Error::hint).filter(|hint| !hint.is_empty())
+        self.error.as_ref().and_then(Error::hint)
     }
 
     fn to_text(&self) -> String {

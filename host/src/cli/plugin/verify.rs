@@ -91,6 +91,5 @@ fn fail(what: &str, error: Error) -> Outcome {
         print::line(&format!("       hint: {hint}"))?;
     }
     // Whatever was at fault, the plugin failed: exit code 1.
-    let failed = Error::new(ErrorKind::Other, error.to_string()).with_hint(error.hint().unwrap_or_default());
-    Err(Failed::Reported(vec![failed]))
+    Err(Failed::Reported(vec![Error::new(ErrorKind::Other, error.to_string())]))
 }
