@@ -70,7 +70,8 @@ impl Session {
         Ok(session)
     }
 
-    fn check_options(&self, file: &Path) -> Result<(), Refused> {
+    /// What the plugins' schemas say against the options.
+    pub fn check_options(&self, file: &Path) -> Result<(), Refused> {
         let manifest = self.plugins.manifest(&self.source_plugin)?;
         let mut faults = match &manifest.options.source {
             Some(schema) => self.config.source.block.validate(schema),

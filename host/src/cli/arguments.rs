@@ -69,6 +69,22 @@ pub enum Command {
     Clean(PlanFile),
     /// Compare the last run's manifest with what is at the destination
     Validate(ValidateArguments),
+    /// Look at a database and write a configuration that runs as it is
+    Init(InitArguments),
+    /// Check every plugin, login, destination and the state store
+    Doctor(DoctorArguments),
+    /// Show how each export would be read, and what could be better
+    Check(CheckArguments),
+    /// Show the runs that this configuration's state store remembers
+    Journal(JournalArguments),
+    /// Show and check plugins; needs no configuration
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+    /// Print schemas for editors and tools
+    #[command(subcommand)]
+    Schema(SchemaCommand),
+    /// Print a shell's completion script
+    Completions(CompletionsArguments),
 }
 
 /// Which configuration, and what of it.
@@ -207,4 +223,147 @@ pub enum ValidateDepth {
     List,
     Sample,
     Full,
+}
+
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("from").required(true).args(["source", "source_env", "source_file"])))]
+#[command(group(clap::ArgGroup::new("to").args(["s3_bucket", "gcs_bucket", "azure_container"])))]
+pub struct InitArguments {
+    /// The database's URL; a password in it is used and not written
+    #[arg(long, value_name = "URL")]
+    pub source: Option<String>,
+    /// The environment variable that holds the URL
+    #[arg(long, value_name = "VAR")]
+    pub source_env: Option<String>,
+    /// The file that holds the URL
+    #[arg(long, value_name = "FILE")]
+    pub source_file: Option<PathBuf>,
+    /// Only this table: orders, public.orders (repeatable)
+    #[arg(long, value_name = "TABLE")]
+    pub table: Vec<String>,
+    /// Only this schema's tables
+    #[arg(long, value_name = "SCHEMA", conflicts_with = "table")]
+    pub schema: Option<String>,
+    /// Only tables like this, with or without their schema: 'sales.*' (repeatable)
+    #[arg(long, value_name = "GLOB", conflicts_with = "table")]
+    pub include: Vec<String>,
+    /// No tables like this (repeatable)
+    #[arg(long, value_name = "GLOB", conflicts_with = "table")]
+    pub exclude: Vec<String>,
+    /// Print tables, sizes and keys as JSON and write nothing
+    #[arg(long)]
+    pub discover: bool,
+    /// The file to write; - is stdout
+    #[arg(short, long, value_name = "FILE", default_value = "rivet.yaml", conflicts_with = "discover")]
+    pub output: PathBuf,
+    /// Overwrite the file
+    #[arg(long)]
+    pub force: bool,
+    /// Export into this S3 bucket
+    #[arg(long, value_name = "BUCKET")]
+    pub s3_bucket: Option<String>,
+    /// Export into this Google Cloud Storage bucket
+    #[arg(long, value_name = "BUCKET")]
+    pub gcs_bucket: Option<String>,
+    /// Export into this Azure Blob Storage container
+    #[arg(long, value_name = "CONTAINER")]
+    pub azure_container: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArguments {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Write JSON to stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Show every column's types and what the mapping keeps of its values
+    #[arg(long, visible_alias = "type-report")]
+    pub types: bool,
+    /// Fail if a column loses anything on the way
+    #[arg(long, requires = "types")]
+    pub strict: bool,
+    /// Say how this warehouse loads each column; the export's own `target` if absent
+    #[arg(long, value_enum, value_name = "WAREHOUSE", requires = "types")]
+    pub target: Option<Warehouse>,
+    /// Write JSON to stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Warehouse {
+    #[value(name = "bigquery")]
+    BigQuery,
+    #[value(name = "snowflake")]
+    Snowflake,
+    #[value(name = "duckdb")]
+    DuckDb,
+    #[value(name = "clickhouse")]
+    ClickHouse,
+}
+
+#[derive(Debug, Args)]
+pub struct JournalArguments {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// At most so many runs of each export
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    pub limit: u32,
+    /// Write JSON to stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PluginCommand {
+    /// Every plugin that was found, used or not, and why not; -v shows where was searched
+    List(PluginListArguments),
+    /// What a plugin says of itself, and its options
+    Info(PluginInfoArguments),
+    /// Load a plugin and check each step on the way
+    Verify(PluginVerifyArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct PluginListArguments {
+    /// Write JSON to stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PluginInfoArguments {
+    /// The plugin
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Write JSON to stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PluginVerifyArguments {
+    /// The plugin, or the path of its file
+    #[arg(value_name = "NAME")]
+    pub name: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SchemaCommand {
+    /// The configuration's JSON Schema, with the options of every plugin that was found
+    Config,
+}
+
+#[derive(Debug, Args)]
+pub struct CompletionsArguments {
+    /// The shell
+    #[arg(value_enum, value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
 }

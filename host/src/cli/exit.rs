@@ -21,6 +21,8 @@ pub enum Failed {
     Faults(Diagnostics),
     /// One error a failed export.
     Errors(Vec<Error>),
+    /// The command's own output told of these already.
+    Reported(Vec<Error>),
     /// A signal stopped it.
     Stopped(StopReason, Vec<Error>),
 }
@@ -72,6 +74,12 @@ pub fn report(outcome: Outcome, global: &Global) -> ExitCode {
         Failed::Errors(errors) => {
             for error in &errors {
                 print_error(error, global);
+            }
+            ExitCode::from(worst(&errors))
+        }
+        Failed::Reported(errors) => {
+            if global.json_errors {
+                errors.iter().for_each(|error| print_error(error, global));
             }
             ExitCode::from(worst(&errors))
         }

@@ -4,14 +4,24 @@
 
 mod apply;
 mod arguments;
+mod check;
+mod completions;
+mod doctor;
 mod exit;
+mod init;
+mod journal;
 mod logger;
 mod peak;
 mod plan;
+mod plugin;
 mod print;
 mod progress;
+#[cfg(test)]
+mod reference;
 mod run;
+mod schema;
 mod summary;
+mod table;
 mod validate;
 
 use std::process::ExitCode;
@@ -45,6 +55,13 @@ fn dispatch(command: Command, global: &Global, stop: Stop) -> Outcome {
         Command::Status(arguments) => apply::status(&arguments, global, stop),
         Command::Clean(arguments) => apply::clean(&arguments, global, stop),
         Command::Validate(arguments) => validate::validate(&arguments, global, stop),
+        Command::Init(arguments) => init::init(&arguments, global),
+        Command::Doctor(arguments) => doctor::doctor(&arguments, global, stop),
+        Command::Check(arguments) => check::check(&arguments, global, stop),
+        Command::Journal(arguments) => journal::journal(&arguments),
+        Command::Plugin(command) => plugin::plugin(&command, global),
+        Command::Schema(command) => schema::schema(&command, global),
+        Command::Completions(arguments) => completions::completions(&arguments),
     }
 }
 

@@ -78,7 +78,8 @@ pub struct Config {
 pub fn load(file: &Path, params: BTreeMap<String, String>) -> Result<Config, Diagnostics> {
     let text = std::fs::read_to_string(file).map_err(|error| {
         let message = format!("the file cannot be read: {}", error.kind());
-        Diagnostics::new(file, vec![Diagnostic::invalid(Position { line: 1, column: 1 }, "", message)])
+        let fault = Diagnostic::invalid(Position { line: 1, column: 1 }, "", message);
+        Diagnostics::new(file, vec![fault.with_hint("name it with --config, or let `rivet init` write one")])
     })?;
     parse(&text, file, &variables(file, params))
 }

@@ -195,7 +195,14 @@ fn inputs<'a>(session: &'a Session, export: &'a ExportConfig, source_end: &'a So
     }
 }
 
-/// Makes a plan and shows it to nobody: for `plan` and `check`.
+/// Makes a plan without looking at the destination: for `check`. Its run never happens.
+pub fn draft_export(session: &Session, export: &ExportConfig) -> Result<plan::Planned> {
+    let source_end = session.source_end()?;
+    let mut source = source_end.open(&session.lent())?;
+    plan::build(&mut *source, &inputs(session, export, &source_end, ulid::Ulid::generate().to_string()))
+}
+
+/// Makes a plan and shows it to nobody: for `plan`.
 pub fn plan_export(session: &Session, export: &ExportConfig) -> Result<plan::Planned> {
     let source_end = session.source_end()?;
     let run_id = match session.open_destination(export) {

@@ -11,6 +11,6 @@ mod pool;
 mod stop;
 mod worker;
 
-pub use export::{Ends, Finished, RunOptions, Watch, apply, apply_chunk, plan_export, run_export};
+pub use export::{Ends, Finished, RunOptions, Watch, apply, apply_chunk, draft_export, plan_export, run_export};
 pub use pool::{ChunkEvent, Job, run_chunks};
 pub use stop::{Stop, StopReason};

@@ -6,3 +6,4 @@ mod plugins;
 
 pub use ends::{DestinationEnd, Lent, SourceEnd};
 pub use plugins::Plugins;
+pub(crate) use plugins::forward;

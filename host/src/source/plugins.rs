@@ -62,6 +62,6 @@ fn absolute(path: &std::path::Path) -> PathBuf {
 }
 
 /// A plugin's log record in the host's log.
-fn forward(plugin: &str, level: log::Level, target: &str, message: &str) {
+pub(crate) fn forward(plugin: &str, level: log::Level, target: &str, message: &str) {
     log::log!(target: "plugin", level, "{plugin}: {} ({target})", redact::clean(message));
 }

@@ -11,7 +11,7 @@ use rivet_abi::{ABI_MAJOR, FLAG_PANIC_UNWIND, META_HEADER_BYTES, META_MAGIC, MET
 use rivet_sdk::{Error, ErrorKind, Result};
 use sha2::{Digest, Sha256};
 
-use crate::PluginManifest;
+use crate::{PluginManifest, Step};
 
 /// A plugin's file, open and read. Loading uses this same open file, so nobody can swap it.
 #[derive(Debug)]
@@ -31,7 +31,13 @@ pub struct Inspected {
 
 /// Reads `path` and checks everything that can be checked before loading.
 pub fn inspect(path: &Path) -> Result<Inspected> {
+    inspect_steps(path, &mut |_| {})
+}
+
+/// As [`inspect`]; tells `passed` of each step that was passed.
+pub fn inspect_steps(path: &Path, passed: &mut dyn FnMut(Step)) -> Result<Inspected> {
     crate::trust::check(path)?;
+    passed(Step::Trust);
     let refuse = |why: &str, hint: &str| {
         Error::new(ErrorKind::Config, format!("{}: {why}", path.display())).with_hint(hint.to_owned())
     };
@@ -53,6 +59,7 @@ pub fn inspect(path: &Path) -> Result<Inspected> {
             "the download or copy did not finish; install it again by writing a new file and renaming it",
         ));
     }
+    passed(Step::Library);
     let section = elf.section_by_name(META_SECTION).and_then(|section| section.data().ok());
     let Some(section) = section else {
         return Err(refuse("not a rivet plugin (it has no .rivet_meta section)", "build it with rivet_sdk::plugin!"));
@@ -69,8 +76,10 @@ pub fn inspect(path: &Path) -> Result<Inspected> {
             "rebuild the plugin with panic = \"unwind\"",
         ));
     }
+    passed(Step::Abi);
     let manifest: PluginManifest = serde_json::from_slice(head.json)
         .map_err(|error| refuse(&format!("its manifest cannot be read: {error}"), "rebuild the plugin"))?;
+    passed(Step::Manifest);
     let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(Inspected { path: path.to_owned(), manifest, abi: head.abi, sha256, size_bytes: bytes.len() as u64, file })
 }

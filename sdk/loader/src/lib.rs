@@ -13,9 +13,11 @@ mod library;
 mod manifest;
 mod remote;
 mod search;
+mod step;
 mod trust;
 
-pub use inspect::{Inspected, inspect};
+pub use inspect::{Inspected, inspect, inspect_steps};
 pub use library::{HostLog, Plugin, Settings};
 pub use manifest::PluginManifest;
 pub use search::{Candidate, Found, Search, SearchFolder};
+pub use step::Step;

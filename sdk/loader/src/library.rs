@@ -15,7 +15,7 @@ use rivet_sdk::{Context, Destination, Error, ErrorKind, HostServices, Result, So
 use semver::{Version, VersionReq};
 
 use crate::remote::{RemoteDestination, RemoteSource, answer};
-use crate::{Inspected, PluginManifest};
+use crate::{Inspected, PluginManifest, Step};
 
 /// Keeps a library mapped for as long as the process lives: threads, thread-locals, error
 /// vtables and Arrow release callbacks of the plugin live in it.
@@ -50,7 +50,12 @@ pub struct Plugin {
 impl Plugin {
     /// Loads the file that was inspected. Do this on one thread, before workers start.
     pub fn load(inspected: &Inspected, settings: Settings) -> Result<Self> {
-        let plugin = Self::load_module(inspected, settings)
+        Self::load_steps(inspected, settings, &mut |_| {})
+    }
+
+    /// As [`Plugin::load`]; tells `passed` of each step that was passed.
+    pub fn load_steps(inspected: &Inspected, settings: Settings, passed: &mut dyn FnMut(Step)) -> Result<Self> {
+        let plugin = Self::load_module(inspected, settings, passed)
             .map_err(|error| error.with_context("plugin", inspected.path.display().to_string()))?;
         log::debug!(
             "loaded plugin {} {} from {}",
@@ -61,16 +66,20 @@ impl Plugin {
         Ok(plugin)
     }
 
-    fn load_module(inspected: &Inspected, settings: Settings) -> Result<Self> {
+    fn load_module(inspected: &Inspected, settings: Settings, passed: &mut dyn FnMut(Step)) -> Result<Self> {
         let library = open(inspected)?;
+        passed(Step::Load);
         let minor = check_descriptor(library, inspected)?;
+        passed(Step::Descriptor);
         let module = root_module(library, minor)?;
+        passed(Step::Layout);
         let host = HostAbi_TO::from_ptr(
             RArc::new(Host { plugin: inspected.manifest.name.clone(), log: settings.log }),
             TD_Opaque,
         );
         let init = serde_json::json!({ "log_level": settings.level as usize }).to_string();
         answer(&inspected.manifest.name, (module.init())(host, RStr::from(init.as_str())))?;
+        passed(Step::Init);
         Ok(Self {
             manifest: inspected.manifest.clone(),
             path: inspected.path.clone(),

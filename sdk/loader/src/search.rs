@@ -81,12 +81,19 @@ impl Search {
 
     /// The first plugin called `name`. An error tells every place that was searched.
     pub fn find(&self, name: &str) -> Result<Found> {
+        let (first, shadowed) = self.locate(name)?;
+        let inspected = inspect(&first)?;
+        check_name(name, &inspected)?;
+        Ok(Found { inspected, shadowed })
+    }
+
+    /// The file that is used for the plugin called `name`, and those it shadows. None is read.
+    pub fn locate(&self, name: &str) -> Result<(PathBuf, Vec<PathBuf>)> {
         let file_name = format!("{PREFIX}{name}{SUFFIX}");
         let mut hits = self.folders.iter().map(|folder| folder.path.join(&file_name)).filter(|path| path.is_file());
         let Some(first) = hits.next() else { return Err(self.not_found(name)) };
-        let inspected = inspect(&first)?;
-        check_name(name, &inspected)?;
-        Ok(Found { inspected, shadowed: distinct(&first, hits) })
+        let shadowed = distinct(&first, hits);
+        Ok((first, shadowed))
     }
 
     /// The one plugin that answers to a URL's scheme.

@@ -1,0 +1,191 @@
+//! `rivet check`: how each export would be read, and what could be better. Nothing is written.
+
+mod advice;
+mod types;
+mod warehouse;
+
+use rivet_sdk::{Error, Key, Result, capability};
+use serde_json::{Value, json};
+
+use super::arguments::{CheckArguments, Global};
+use super::exit::{Failed, Outcome, code_of};
+use super::print::{bytes, thousands};
+use super::{open_session, print};
+use crate::config::ExportConfig;
+use crate::plan::{ConsistencyPolicy, Plan, Planned};
+use crate::run::{Stop, draft_export};
+use crate::session::Session;
+
+pub fn check(arguments: &CheckArguments, global: &Global, stop: Stop) -> Outcome {
+    let session = open_session(&arguments.selection, global, stop)?;
+    let mut errors: Vec<Error> = Vec::new();
+    let mut documents = Vec::new();
+    for export in session.exports(&arguments.selection.export)? {
+        match draft_export(&session, export) {
+            Ok(planned) => {
+                let checked = Checked::new(&session, export, &planned, arguments)?;
+                if !arguments.json {
+                    print::out(&checked.to_text()?)?;
+                }
+                documents.push(checked.to_json()?);
+                errors.extend(checked.refusals(arguments));
+            }
+            Err(error) => {
+                if !arguments.json {
+                    print::line(&format!("{}: fails", export.name))?;
+                }
+                documents.push(json!({
+                    "export": export.name, "verdict": "fails", "error": error.to_string(),
+                    "kind": error.kind().to_string(), "hint": error.hint(), "exit": code_of(&error),
+                }));
+                errors.push(error);
+            }
+        }
+    }
+    if arguments.json {
+        print::json(&json!({ "exports": documents }))?;
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Failed::Errors(errors)) }
+}
+
+/// One export, planned and judged.
+struct Checked<'a> {
+    export: &'a ExportConfig,
+    planned: &'a Planned,
+    /// Whether all chunks will share a read point; an error if they must and cannot.
+    consistency: Result<&'static str, String>,
+    advice: Vec<String>,
+    types: Option<Vec<types::ColumnTypes>>,
+}
+
+impl<'a> Checked<'a> {
+    fn new(
+        session: &Session,
+        export: &'a ExportConfig,
+        planned: &'a Planned,
+        arguments: &CheckArguments,
+    ) -> Result<Self> {
+        let snapshots = session.plugins.manifest(&session.source_plugin)?.can(capability::SNAPSHOT);
+        let types = if arguments.types {
+            let target = arguments.target.or_else(|| warehouse::named(export.target.as_deref()?));
+            Some(types::report(&planned.plan, target)?)
+        } else {
+            None
+        };
+        let consistency = consistency(&planned.plan, snapshots);
+        Ok(Self { export, planned, consistency, advice: advice::advice(export, planned), types })
+    }
+
+    fn verdict(&self) -> &'static str {
+        match (&self.consistency, self.advice.is_empty()) {
+            (Err(_), _) => "fails",
+            (Ok(_), true) => "ready",
+            (Ok(_), false) => "ready, with advice",
+        }
+    }
+
+    /// What makes the command fail although the plan could be made.
+    fn refusals(&self, arguments: &CheckArguments) -> Vec<Error> {
+        let named = |error: Error| error.with_context("export", self.export.name.clone());
+        let consistency = self
+            .consistency
+            .as_ref()
+            .err()
+            .map(|why| named(Error::config(why.clone()).with_hint("use `consistency: auto`, or `chunk_by: none`")));
+        let strict = self.types.as_deref().filter(|_| arguments.strict).and_then(types::strict).map(named);
+        consistency.into_iter().chain(strict).collect()
+    }
+
+    fn to_text(&self) -> Result<String> {
+        let plan = &self.planned.plan;
+        let description = &self.planned.description;
+        let mut out = format!("{}: {}\n", plan.export, self.verdict());
+        let mut row = |name: &str, text: String| out.push_str(&format!("  {name:<12} {text}\n"));
+        row("reads", format!("{} ({}) of {}", plan.relation, description.kind, plan.source.product));
+        row("size", size(description.rows, description.bytes));
+        row("key", key(&description.keys));
+        row("strategy", format!("{}: {}", plan.strategy.name, plan.strategy.reason));
+        row("chunks", chunks(plan));
+        row("workers", plan.execution.parallel.to_string());
+        row("consistency", self.consistency.as_ref().map_or_else(Clone::clone, |text| (*text).to_owned()));
+        for text in &self.advice {
+            row("advice", text.clone());
+        }
+        if let Some(types) = &self.types {
+            out.push_str(&types::to_text(types));
+        }
+        Ok(out)
+    }
+
+    fn to_json(&self) -> Result<Value> {
+        let plan = &self.planned.plan;
+        let description = &self.planned.description;
+        Ok(json!({
+            "export": plan.export,
+            "verdict": self.verdict(),
+            "relation": plan.relation.to_string(),
+            "kind": description.kind,
+            "source": plan.source.product,
+            "rows": description.rows,
+            "bytes": description.bytes,
+            "keys": description.keys,
+            "strategy": plan.strategy,
+            "chunks": plan.chunks.len(),
+            "rows_per_chunk": rows_per_chunk(plan),
+            "parallel": plan.execution.parallel,
+            "consistency": self.consistency.as_ref().map_or_else(String::as_str, |text| *text),
+            "advice": self.advice,
+            "columns": self.types.as_ref().map(|types| types::to_json(types)),
+        }))
+    }
+}
+
+fn consistency(plan: &Plan, snapshots: bool) -> Result<&'static str, String> {
+    match (plan.consistency, plan.chunks.len(), snapshots) {
+        (_, 1, _) => Ok("one statement, one read point"),
+        (ConsistencyPolicy::PerChunk, ..) => Ok("each chunk its own read point"),
+        (ConsistencyPolicy::Auto | ConsistencyPolicy::Snapshot, _, true) => Ok("one snapshot that all chunks share"),
+        (ConsistencyPolicy::Auto, _, false) => Ok("each chunk its own read point: this source cannot share a snapshot"),
+        (ConsistencyPolicy::Snapshot, _, false) => {
+            Err("`consistency: snapshot` cannot be had: this source cannot share one".to_owned())
+        }
+    }
+}
+
+fn size(rows: Option<u64>, size_bytes: Option<u64>) -> String {
+    match (rows, size_bytes) {
+        (Some(rows), Some(size)) => format!("about {} rows, {}", thousands(rows), bytes(size)),
+        (Some(rows), None) => format!("about {} rows", thousands(rows)),
+        (None, Some(size)) => format!("about {}, rows unknown", bytes(size)),
+        (None, None) => "unknown".to_owned(),
+    }
+}
+
+fn key(keys: &[Key]) -> String {
+    let best = keys.iter().min_by_key(|key| (!key.primary, !key.unique));
+    best.map_or_else(
+        || "none".to_owned(),
+        |key| {
+            let columns: Vec<&str> = key.columns.iter().map(|column| column.name.as_str()).collect();
+            let what = match (key.primary, key.unique) {
+                (true, _) => "primary key",
+                (false, true) => "unique",
+                (false, false) => "index, not unique",
+            };
+            format!("{} ({what} {})", columns.join(", "), key.name)
+        },
+    )
+}
+
+fn chunks(plan: &Plan) -> String {
+    let count = plan.chunks.len();
+    match rows_per_chunk(plan) {
+        Some(rows) if count > 1 => format!("{count}, about {} rows each", thousands(rows)),
+        _ => count.to_string(),
+    }
+}
+
+fn rows_per_chunk(plan: &Plan) -> Option<u64> {
+    let rows: u64 = plan.chunks.iter().map(|chunk| chunk.estimated_rows).sum::<Option<u64>>()?;
+    Some(rows.div_ceil(plan.chunks.len().max(1) as u64))
+}

@@ -1,0 +1,184 @@
+//! What tables there are, how large, and with which keys and columns.
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use rivet_sdk::{
+    Error, ErrorKind, ExportRequest, Key, Relation, Result, Source, TableFilter, TableName, TableSummary, TypeMapping,
+};
+use serde_json::{Value, json};
+
+use super::super::arguments::InitArguments;
+use crate::config;
+
+/// Which tables the user wants.
+pub struct Wanted {
+    tables: Vec<TableName>,
+    schema: Option<String>,
+    include: Option<GlobSet>,
+    exclude: GlobSet,
+}
+
+/// What was found.
+pub struct Survey {
+    /// Tables to export.
+    pub tables: Vec<Surveyed>,
+    /// Views and foreign tables that nobody asked for by name.
+    pub left_out: Vec<String>,
+}
+
+/// One table.
+pub struct Surveyed {
+    /// Its name.
+    pub table: TableName,
+    /// `table`, `view`…
+    pub kind: String,
+    /// Estimated rows.
+    pub rows: Option<u64>,
+    /// Estimated bytes.
+    pub bytes: Option<u64>,
+    /// Its keys.
+    pub keys: Vec<Key>,
+    /// Its columns.
+    pub columns: Vec<TypeMapping>,
+    /// Why it could not be looked at.
+    pub error: Option<Error>,
+}
+
+impl Surveyed {
+    /// For `--discover`.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "schema": self.table.schema,
+            "name": self.table.name,
+            "kind": self.kind,
+            "rows": self.rows,
+            "bytes": self.bytes,
+            "keys": self.keys,
+            "columns": self.columns.iter().map(|column| json!({
+                "name": column.name, "source_type": column.source_type, "nullable": column.field.nullable,
+                "fidelity": column.fidelity.as_str(),
+            })).collect::<Vec<_>>(),
+            "error": self.error.as_ref().map(ToString::to_string),
+        })
+    }
+}
+
+impl Wanted {
+    pub fn new(arguments: &InitArguments) -> Result<Self> {
+        let tables = arguments.table.iter().map(|name| name.parse().map_err(Error::config)).collect::<Result<_>>()?;
+        let include = if arguments.include.is_empty() { None } else { Some(globs(&arguments.include)?) };
+        Ok(Self { tables, schema: arguments.schema.clone(), include, exclude: globs(&arguments.exclude)? })
+    }
+
+    fn takes(&self, table: &TableName) -> bool {
+        let is = |wanted: &TableName| {
+            wanted.name == table.name && (wanted.schema.is_none() || wanted.schema == table.schema)
+        };
+        (self.tables.is_empty() || self.tables.iter().any(is))
+            && self.include.as_ref().is_none_or(|include| matches(include, table))
+            && !matches(&self.exclude, table)
+    }
+
+    /// Whether views count: only what was asked for by name.
+    fn is_explicit(&self) -> bool {
+        !self.tables.is_empty() || self.include.is_some()
+    }
+}
+
+fn globs(patterns: &[String]) -> Result<GlobSet> {
+    let wrong = |error: globset::Error| Error::config(error.to_string()).with_hint("write 'sales.*' or 'order_*'");
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        set.add(GlobBuilder::new(pattern).build().map_err(wrong)?);
+    }
+    set.build().map_err(wrong)
+}
+
+fn matches(globs: &GlobSet, table: &TableName) -> bool {
+    globs.is_match(&table.name) || globs.is_match(table.to_string())
+}
+
+/// Looks at every wanted table.
+pub fn survey(source: &mut dyn Source, wanted: &Wanted) -> Result<Survey> {
+    let listed = match source.tables(&TableFilter { schema: wanted.schema.clone() }) {
+        // A source that lists nothing may still know tables by name.
+        Err(error) if error.kind() == ErrorKind::Unsupported && !wanted.tables.is_empty() => {
+            let named = |table: &TableName| TableSummary {
+                table: table.clone(),
+                kind: "table".to_owned(),
+                rows: None,
+                bytes: None,
+            };
+            wanted.tables.iter().map(named).collect()
+        }
+        other => other?,
+    };
+    for table in &wanted.tables {
+        let one = Wanted { tables: vec![table.clone()], schema: None, include: None, exclude: GlobSet::empty() };
+        if !listed.iter().any(|summary| one.takes(&summary.table)) {
+            let names: Vec<String> = listed.iter().map(|summary| summary.table.to_string()).collect();
+            let bare = listed.iter().map(|summary| summary.table.name.as_str());
+            let hint = config::nearest(&table.to_string(), names.iter().map(String::as_str).chain(bare));
+            return Err(Error::not_found(format!("no table `{table}`"))
+                .with_hint(hint.unwrap_or_else(|| "`--discover` shows what is there".to_owned())));
+        }
+    }
+    let mut survey = Survey { tables: Vec::new(), left_out: Vec::new() };
+    for summary in listed.into_iter().filter(|summary| wanted.takes(&summary.table)) {
+        let is_stored = !matches!(summary.kind.as_str(), "view" | "foreign table");
+        if is_stored || wanted.is_explicit() {
+            survey.tables.push(look(source, summary));
+        } else {
+            survey.left_out.push(summary.table.to_string());
+        }
+    }
+    if survey.tables.iter().all(|table| table.error.is_some()) {
+        let why = survey.tables.iter().find_map(|table| table.error.clone());
+        return Err(why.unwrap_or_else(|| {
+            Error::not_found("no table is there to export, or the login may not see any")
+                .with_hint("check --schema, --include and --exclude, and what the login may read")
+        }));
+    }
+    Ok(survey)
+}
+
+/// A table that cannot be looked at does not stop the others.
+fn look(source: &mut dyn Source, summary: TableSummary) -> Surveyed {
+    let relation = Relation::Table(summary.table.clone());
+    let looked = source.describe(&relation).and_then(|description| {
+        let columns = source.type_mappings(&ExportRequest::whole(description.relation.clone()))?;
+        Ok((description, columns))
+    });
+    let (rows, bytes) = (summary.rows, summary.bytes);
+    let mut surveyed = Surveyed {
+        table: summary.table,
+        kind: summary.kind,
+        rows,
+        bytes,
+        keys: Vec::new(),
+        columns: Vec::new(),
+        error: None,
+    };
+    match looked {
+        Ok((description, columns)) => {
+            surveyed.rows = description.rows.or(rows);
+            surveyed.bytes = description.bytes.or(bytes);
+            surveyed.keys = description.keys;
+            surveyed.columns = columns;
+        }
+        Err(error) => surveyed.error = Some(error),
+    }
+    surveyed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_see_names_with_and_without_their_schema() {
+        let globs = globs(&["sales.*".to_owned(), "tmp_*".to_owned()]).unwrap();
+        assert!(matches(&globs, &TableName::qualified("sales", "orders")));
+        assert!(matches(&globs, &TableName::qualified("public", "tmp_1")));
+        assert!(!matches(&globs, &TableName::qualified("public", "orders")));
+    }
+}

@@ -1,0 +1,106 @@
+//! `rivet journal`: the runs that the state store remembers, newest first.
+
+use rivet_sdk::Error;
+use serde_json::{Value, json};
+
+use super::arguments::JournalArguments;
+use super::exit::{Failed, Outcome};
+use super::print::{self, bytes, thousands};
+use super::table;
+use crate::config::{self, StateConfig};
+use crate::state::{RunRecord, State};
+
+pub fn journal(arguments: &JournalArguments) -> Outcome {
+    let params = arguments.selection.param.iter().cloned().collect();
+    let config = config::load(&arguments.selection.config, params).map_err(Failed::Faults)?;
+    let runs = match &config.state {
+        // Looking does not make the file.
+        StateConfig::Sqlite(path) if !path.exists() => Vec::new(),
+        StateConfig::Sqlite(path) => read(&State::open_file(path)?, arguments)?,
+        StateConfig::Postgres(_) => {
+            return Err(Error::config("state in PostgreSQL is not supported yet")
+                .with_hint("drop `state.url` and RIVET_STATE_URL: state is then a file beside the configuration")
+                .into());
+        }
+    };
+    if arguments.json {
+        let runs: Vec<Value> = runs.iter().map(to_json).collect();
+        return Ok(print::json(&json!({ "runs": runs }))?);
+    }
+    if runs.is_empty() {
+        print::note("no runs yet");
+        return Ok(());
+    }
+    Ok(print::out(&to_text(&runs))?)
+}
+
+/// The named exports' runs, also of exports that the configuration has lost.
+fn read(state: &State, arguments: &JournalArguments) -> Result<Vec<RunRecord>, Error> {
+    let names = &arguments.selection.export;
+    if names.is_empty() {
+        return state.runs(None, arguments.limit);
+    }
+    let mut runs = Vec::new();
+    for name in names {
+        runs.extend(state.runs(Some(name), arguments.limit)?);
+    }
+    // A run's id begins with its time.
+    runs.sort_by(|a, b| b.run_id.cmp(&a.run_id));
+    Ok(runs)
+}
+
+fn to_json(run: &RunRecord) -> Value {
+    json!({
+        "run_id": run.run_id, "export": run.export, "plan_id": run.plan_id, "status": run.status.word(),
+        "started_at": run.started_at, "finished_at": run.finished_at, "rows": run.rows, "bytes": run.bytes,
+        "error": run.error,
+    })
+}
+
+fn to_text(runs: &[RunRecord]) -> String {
+    let second = |time: &str| match time.split_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => time.to_owned(),
+    };
+    let rows: Vec<[String; 7]> = runs
+        .iter()
+        .map(|run| {
+            [
+                run.run_id.clone(),
+                run.export.clone(),
+                run.status.word().to_owned(),
+                second(&run.started_at),
+                table::or_dash(run.rows.map(thousands).unwrap_or_default()),
+                table::or_dash(run.bytes.map(bytes).unwrap_or_default()),
+                run.error.clone().unwrap_or_default(),
+            ]
+        })
+        .collect();
+    table::render("", ["run", "export", "status", "started", "rows", "size", "error"], &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::RunStatus;
+
+    #[test]
+    fn a_run_that_goes_on_has_no_numbers() {
+        let run = RunRecord {
+            run_id: "01A".into(),
+            export: "orders".into(),
+            plan_id: String::new(),
+            started_at: "2026-01-02T03:04:05.678Z".into(),
+            finished_at: None,
+            status: RunStatus::Running,
+            rows: None,
+            bytes: None,
+            error: None,
+        };
+        let expected = "\
+RUN  EXPORT  STATUS   STARTED               ROWS  SIZE  ERROR
+01A  orders  running  2026-01-02T03:04:05Z  -     -
+";
+        assert_eq!(to_text(&[run]), expected);
+    }
+}

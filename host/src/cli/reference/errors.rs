@@ -1,0 +1,126 @@
+//! `docs/reference/errors.md`: every kind of error, its exit code, and whether it is retried.
+
+use rivet_sdk::{Error, ErrorKind};
+
+use crate::cli::exit::{code, code_of};
+use crate::run::StopReason;
+
+fn page() -> String {
+    let mut out = String::from(INTRODUCTION);
+    for (code, meaning) in exit_codes() {
+        out.push_str(&format!("| {code} | {meaning} |\n"));
+    }
+    out.push_str(KINDS);
+    for kind in kinds() {
+        let error = Error::new(kind, "");
+        let retry = if error.is_transient() { "retried" } else { "no" };
+        out.push_str(&format!("| `{kind}` | {} | {} | {retry} | {} |\n", kind.code(), code_of(&error), meaning(kind)));
+    }
+    out.push_str(CODES);
+    for (code, meaning) in codes() {
+        let exit = code_of(&Error::new(ErrorKind::Conflict, "").with_code(code));
+        out.push_str(&format!("| `{code}` | {exit} | {meaning} |\n"));
+    }
+    out
+}
+
+const INTRODUCTION: &str = "\
+# Errors and exit codes
+
+<!-- Generated from host/src/cli/exit.rs: RIVET_BLESS=1 cargo test -p rivet reference -->
+
+An error says what failed, where (export, chunk, table, column, object), and on a line that begins with `hint:` \
+what to do about it. With `--json-errors` it is one JSON object a line: `error`, `kind`, `code`, `causes`, `context`, \
+`hint`, `exit`.
+
+Where several exports fail, the exit code is the first of 3, 4, 2, 1, 75, 5 that one of them ended with.
+
+| exit code | meaning |
+|---|---|
+";
+
+const KINDS: &str = "
+## Kinds
+
+The kind says whose fault an error is. A retried error ends the attempt, not the export: the chunk is tried again, \
+`max_retries` times, with growing pauses. A plugin may say otherwise for a single error: its word counts.
+
+| kind | number | exit code | retry | meaning |
+|---|---|---|---|---|
+";
+
+const CODES: &str = "
+## Codes
+
+Some errors carry a code of rivet's own, which decides the exit code before the kind does. All other codes in \
+brackets are the server's: a SQLSTATE, an error number, an HTTP status.
+
+| code | exit code | meaning |
+|---|---|---|
+";
+
+fn exit_codes() -> [(u8, &'static str); 9] {
+    [
+        (0, "All exports succeeded."),
+        (code::FAILED, "An export failed."),
+        (code::USAGE, "The command line or the configuration is wrong; nothing was connected to."),
+        (code::INTEGRITY, "What landed is not what was read: verification, quality, reconcile."),
+        (code::DRIFT, "The source's schema is not the plan's."),
+        (code::BUSY, "Another run holds the export."),
+        (code::TEMPORARY, "Temporary, and retries are used up: try again later."),
+        (StopReason::Interrupt.exit_code(), "Interrupted by Ctrl-C (SIGINT); the run can be resumed."),
+        (StopReason::Terminate.exit_code(), "Terminated (SIGTERM); the run can be resumed."),
+    ]
+}
+
+fn codes() -> [(&'static str, &'static str); 2] {
+    [
+        ("schema_drift", "A column, a type or the database itself is not the plan's."),
+        ("busy", "Another run of the export is going on; `--lock-wait` waits for it."),
+    ]
+}
+
+/// Every kind that this version knows, by its number.
+fn kinds() -> impl Iterator<Item = ErrorKind> {
+    (0..).map(ErrorKind::from_code).take_while(|kind| !matches!(kind, ErrorKind::Unknown(_)))
+}
+
+fn meaning(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Other => "None of the others.",
+        ErrorKind::Config => "An option or a configured value is wrong.",
+        ErrorKind::Auth => "The login was refused.",
+        ErrorKind::Permission => "The login was accepted, the operation is not allowed.",
+        ErrorKind::NotFound => "A database, table, column, bucket or object does not exist.",
+        ErrorKind::AlreadyExists => "Something is there already that must not be.",
+        ErrorKind::InvalidQuery => "The server refused the statement's text.",
+        ErrorKind::UnsupportedType => "A column's type cannot be exported as asked.",
+        ErrorKind::Data => "A value cannot be represented, or is malformed.",
+        ErrorKind::Connection => "The connection could not be made, or broke.",
+        ErrorKind::Timeout => "A time limit passed.",
+        ErrorKind::Throttled => "The server asks to slow down.",
+        ErrorKind::Transient => "The server says: try again (deadlock victim, serialization failure, restart).",
+        ErrorKind::Conflict => "Another writer got there first.",
+        ErrorKind::ResourceExhausted => "Disk, memory, connections or quota are used up.",
+        ErrorKind::Cancelled => "The work was stopped before its end.",
+        ErrorKind::Unsupported => "The plugin, or this version, does not offer it.",
+        ErrorKind::Integrity => "What was read back is not what was written.",
+        ErrorKind::Internal => "A defect of rivet or of a plugin: please report it.",
+        ErrorKind::Panic => "A plugin panicked; its instance is closed, the process goes on.",
+        ErrorKind::Protocol => "A plugin broke the contract: rows against its schema, an answer that cannot be read.",
+        _ => "",
+    }
+}
+
+#[test]
+fn the_page_of_errors_is_fresh() {
+    super::assert_fresh("errors.md", &page());
+}
+
+#[test]
+fn every_kind_has_a_meaning() {
+    assert!(kinds().count() >= 21);
+    for kind in kinds() {
+        assert!(!meaning(kind).is_empty(), "{kind}");
+    }
+}
