@@ -81,7 +81,7 @@ fn our_hint(code: &str) -> Option<&'static str> {
     Some(match code {
         "28P01" => "check the user and the password; a password in a URL must be percent-encoded",
         "28000" => "the server's pg_hba.conf has no line that lets this user in from here; it may ask for TLS",
-        "42601" => "try the export's query in psql first; a plan or a run changes nothing in it",
+        "42601" => "run the export's query in psql to find the place",
         "3D000" => "check the database's name; PostgreSQL takes the user's name where none is given",
         "42501" => "grant the user SELECT on the table and USAGE on its schema; row security must not apply to it",
         "57014" => "raise `statement_timeout_s`, or make the chunks smaller",

@@ -1,8 +1,8 @@
 //! Collects an export's rows as texts that can be compared.
 
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
-use rivet_sdk::arrow_array::RecordBatch;
-use rivet_sdk::arrow_schema::SchemaRef;
+use rivet_sdk::arrow_array::{ArrayRef, RecordBatch};
+use rivet_sdk::arrow_schema::{DataType, SchemaRef};
 use rivet_sdk::{BatchSink, Error, ExportRequest, ExportStats, Result, Source};
 
 /// Everything an export sent.
@@ -36,8 +36,9 @@ impl Collected {
         let options = FormatOptions::default().with_null("\u{0}NULL");
         let mut rows = Vec::new();
         for batch in &self.batches {
+            let columns: Vec<ArrayRef> = batch.columns().iter().map(printable).collect();
             let columns: Vec<_> =
-                batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).unwrap()).collect();
+                columns.iter().map(|column| ArrayFormatter::try_new(column, &options).unwrap()).collect();
             for row in 0..batch.num_rows() {
                 rows.push(columns.iter().map(|column| column.value(row).to_string()).collect::<Vec<_>>().join("\u{1}"));
             }
@@ -49,6 +50,14 @@ impl Collected {
         let mut rows = self.rows();
         rows.sort_unstable();
         rows
+    }
+}
+
+/// Instants as numbers: printing them with a zone would need the zone's rules.
+fn printable(column: &ArrayRef) -> ArrayRef {
+    match column.data_type() {
+        DataType::Timestamp(_, Some(_)) => arrow_cast::cast(column, &DataType::Int64).unwrap(),
+        _ => ArrayRef::clone(column),
     }
 }
 
