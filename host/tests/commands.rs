@@ -1,5 +1,7 @@
 //! The commands around a run, through the real binary and the example plugin.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;

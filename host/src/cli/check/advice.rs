@@ -6,6 +6,8 @@ use super::super::print::thousands;
 use crate::config::ExportConfig;
 use crate::plan::{Plan, Planned};
 
+/// Below this, nothing is gained by cutting a table.
+const FEW_ROWS: u64 = 100_000;
 /// From here on one statement over the whole table is worth a word.
 const MANY_ROWS: u64 = 1_000_000;
 
@@ -38,7 +40,8 @@ pub fn advice(export: &ExportConfig, planned: &Planned) -> Vec<String> {
 fn uncut(export: &ExportConfig, planned: &Planned) -> Option<String> {
     let plan = &planned.plan;
     let rows = planned.description.rows.unwrap_or(0);
-    if plan.chunks.len() > 1 || export.destination.plugin == "stdout" {
+    let is_small = planned.description.rows.is_some_and(|rows| rows < FEW_ROWS);
+    if plan.chunks.len() > 1 || is_small || export.destination.plugin == "stdout" {
         return None;
     }
     let is_table = plan.relation.table().is_some();

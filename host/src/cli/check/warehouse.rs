@@ -59,7 +59,7 @@ fn bigquery(field: &Field) -> Option<String> {
         DataType::Timestamp(TimeUnit::Nanosecond, _) => {
             return Some(format!("TIMESTAMP and DATETIME keep microseconds; {NANOSECONDS}"));
         }
-        DataType::Duration(_) => "becomes INT64: a count of microseconds, or of its own unit",
+        DataType::Duration(_) => "becomes INT64, a count of its unit",
         DataType::FixedSizeBinary(16) if is(field, "arrow.uuid") => "becomes BYTES; `text` gives STRING",
         DataType::List(_) | DataType::LargeList(_) => {
             "load with --parquet_enable_list_inference; NULL elements and lists in lists are not possible in ARRAY"
@@ -99,10 +99,13 @@ fn duckdb(kind: &DataType) -> Option<String> {
     if let Some((39.., _)) = decimal(kind) {
         return Some("DECIMAL ends at 38 digits: it is read as DOUBLE and loses digits; ask for `text`".to_owned());
     }
-    match kind {
-        DataType::Duration(_) => Some("becomes BIGINT; multiply by INTERVAL 1 MICROSECOND".to_owned()),
-        _ => None,
-    }
+    let text = match kind {
+        DataType::Duration(_) => "becomes BIGINT, a count of its unit",
+        DataType::Time64(TimeUnit::Nanosecond) => "TIME keeps microseconds",
+        DataType::Timestamp(TimeUnit::Nanosecond, Some(_)) => "TIMESTAMP WITH TIME ZONE keeps microseconds",
+        _ => return None,
+    };
+    Some(text.to_owned())
 }
 
 fn clickhouse(field: &Field) -> Option<String> {

@@ -85,7 +85,9 @@ impl Address {
             return Err(Error::config(format!("the plugin for `{}:` opens no sources", self.scheme))
                 .with_hint("`rivet plugin list` shows what each plugin offers"));
         };
-        if plugin_options::is_exact_key(schema, "url") {
+        // A schema that names no options forbids none.
+        let is_silent = schema.as_object().is_some_and(serde_json::Map::is_empty);
+        if is_silent || plugin_options::is_exact_key(schema, "url") {
             return Ok(json!({ "url": self.literal() }));
         }
         let parameters = self.url.expose().split_once('?').map_or("", |(_, parameters)| parameters);
@@ -153,6 +155,7 @@ mod tests {
         let options = address.options(Some(&schema)).unwrap();
         assert_eq!(options, json!({ "rows": 5 }));
         assert_eq!(address.lines(&options, Path::new("r.yaml")).unwrap(), ["rows: 5"]);
+        assert_eq!(address.options(Some(&json!({}))).unwrap(), json!({ "url": "example:?rows=5" }));
         assert!(Address::new("nothing".to_owned(), Given::Literal).is_err());
     }
 }

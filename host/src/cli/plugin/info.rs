@@ -54,7 +54,7 @@ fn to_text(plugin: &Inspected) -> String {
             .map(|option| [option.path, option.kind, or_dash(option.default), option.meaning])
             .collect();
         if rows.is_empty() {
-            out.push_str(&format!("\nThe {role} has no options.\n"));
+            out.push_str(&format!("\nThe {role} names no options.\n"));
         } else {
             out.push_str(&format!("\nOptions of the {role}; any text x may be given as x_env or x_file:\n"));
             out.push_str(&table::render("  ", ["option", "value", "default", "meaning"], &rows));

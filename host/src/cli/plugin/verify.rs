@@ -43,7 +43,9 @@ pub fn verify(arguments: &PluginVerifyArguments, plugins: &Plugins) -> Outcome {
         let object = schema.as_ref().is_some_and(|schema| schema.get("properties").is_some_and(|all| all.is_object()));
         match (named, schema) {
             (true, Some(_)) if object => ok(&format!("options of the {role}"))?,
-            (true, Some(schema)) if schema.is_object() => ok(&format!("the {role} has no options"))?,
+            (true, Some(schema)) if schema.is_object() => {
+                ok(&format!("the {role} names no options, so the host cannot check them"))?
+            }
             (false, None) => {}
             _ => {
                 let error = Error::protocol(format!("its manifest is at odds about being a {role}"))

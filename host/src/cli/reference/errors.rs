@@ -52,8 +52,8 @@ The kind says whose fault an error is. A retried error ends the attempt, not the
 const CODES: &str = "
 ## Codes
 
-Some errors carry a code of rivet's own, which decides the exit code before the kind does. All other codes in \
-brackets are the server's: a SQLSTATE, an error number, an HTTP status.
+Some errors carry a code of rivet's own, which decides the exit code before the kind does. Other codes in \
+brackets only name the case: a word of rivet's, or the server's SQLSTATE, error number or HTTP status.
 
 | code | exit code | meaning |
 |---|---|---|
@@ -63,7 +63,7 @@ fn exit_codes() -> [(u8, &'static str); 9] {
     [
         (0, "All exports succeeded."),
         (code::FAILED, "An export failed."),
-        (code::USAGE, "The command line or the configuration is wrong; nothing was connected to."),
+        (code::USAGE, "The command line or the configuration is wrong."),
         (code::INTEGRITY, "What landed is not what was read: verification, quality, reconcile."),
         (code::DRIFT, "The source's schema is not the plan's."),
         (code::BUSY, "Another run holds the export."),
