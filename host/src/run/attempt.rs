@@ -72,6 +72,11 @@ pub(super) fn run(job: &Job, chunk: &Chunk, tools: Tools<'_>) -> Result<Option<R
             .unwrap_or_else(|payload| Err(panicked("reading", &*payload)));
         let exported = exported.and_then(|stats| {
             let rows = sender.rows();
+            if stats.rows != rows {
+                return Err(Error::protocol(format!("the plugin says it sent {} rows, {rows} came", stats.rows))
+                    .with_context("plugin", plan.source.plugin.clone())
+                    .with_hint("this is a defect of the plugin; report it to its author"));
+            }
             sender.complete()?;
             Ok((stats, rows))
         });

@@ -36,7 +36,7 @@ pub fn inspect(path: &Path) -> Result<Inspected> {
         Error::new(ErrorKind::Config, format!("{}: {why}", path.display())).with_hint(hint.to_owned())
     };
     let unreadable = |error: std::io::Error| {
-        Error::new(ErrorKind::NotFound, format!("{}: {error}", path.display()))
+        Error::new(ErrorKind::Config, format!("{}: {error}", path.display()))
             .with_hint("check the path and its permissions")
     };
     let mut file = File::open(path).map_err(unreadable)?;
@@ -44,24 +44,22 @@ pub fn inspect(path: &Path) -> Result<Inspected> {
     file.read_to_end(&mut bytes).map_err(unreadable)?;
     file.rewind().map_err(unreadable)?;
 
-    let elf = ElfFile64::<Endianness>::parse(&bytes[..]).map_err(|error| {
-        refuse(&format!("not a shared library ({error})"), "install the plugin's .so file for this platform")
-    })?;
-    if let Some(missing) = missing_bytes(&elf, &bytes) {
+    if let Some(missing) = missing_bytes(&bytes) {
         return Err(refuse(
             &format!("truncated: {missing} bytes are missing"),
             "the download or copy did not finish; install it again by writing a new file and renaming it",
         ));
     }
+    let elf = ElfFile64::<Endianness>::parse(&bytes[..]).map_err(|error| {
+        refuse(&format!("not a shared library ({error})"), "install the plugin's .so file for this platform")
+    })?;
     let section = elf.section_by_name(META_SECTION).and_then(|section| section.data().ok());
     let Some(section) = section else {
         return Err(refuse("not a rivet plugin (it has no .rivet_meta section)", "build it with rivet_sdk::plugin!"));
     };
     let head = Head::read(section).ok_or_else(|| refuse("its .rivet_meta section is damaged", "rebuild the plugin"))?;
     if head.abi.0 != ABI_MAJOR {
-        let fix =
-            if head.abi.0 > ABI_MAJOR { "use a newer rivet" } else { "rebuild the plugin against a newer rivet-sdk" };
-        return Err(refuse(&format!("speaks plugin ABI {}; this rivet speaks ABI {ABI_MAJOR}", head.abi.0), fix));
+        return Err(other_abi(head.abi.0).with_context("plugin", path.display().to_string()));
     }
     if head.flags & FLAG_PANIC_UNWIND == 0 {
         return Err(refuse(
@@ -75,16 +73,25 @@ pub fn inspect(path: &Path) -> Result<Inspected> {
     Ok(Inspected { path: path.to_owned(), manifest, abi: head.abi, sha256, size_bytes: bytes.len() as u64, file })
 }
 
-/// How many bytes of the loadable segments lie beyond the file's end. Mapping such a file kills
-/// the process with SIGBUS.
-fn missing_bytes(elf: &ElfFile64<'_, Endianness>, bytes: &[u8]) -> Option<u64> {
-    let endian = elf.endian();
-    let header: &FileHeader64<Endianness> = elf.elf_header();
-    let segments = header.program_headers(endian, bytes).ok()?;
+/// The refusal of a plugin for another ABI.
+pub(crate) fn other_abi(major: u32) -> Error {
+    let fix = if major > ABI_MAJOR { "use a newer rivet" } else { "rebuild the plugin against a newer rivet-sdk" };
+    Error::config(format!("speaks plugin ABI {major}; this rivet speaks ABI {ABI_MAJOR}")).with_hint(fix)
+}
+
+/// How many bytes that the file's own tables speak of lie beyond its end. Mapping a file whose
+/// segments are cut off kills the process with SIGBUS. None too for what is no library at all.
+fn missing_bytes(bytes: &[u8]) -> Option<u64> {
+    let header = FileHeader64::<Endianness>::parse(bytes).ok()?;
+    let endian = header.endian().ok()?;
+    let table = |start: u64, entries: u16, size: u16| start.saturating_add(u64::from(entries) * u64::from(size));
+    let segment_table = table(header.e_phoff(endian), header.e_phnum(endian), header.e_phentsize(endian));
+    let section_table = table(header.e_shoff(endian), header.e_shnum(endian), header.e_shentsize(endian));
+    let segments = header.program_headers(endian, bytes).unwrap_or_default();
+    let segments = segments.iter().filter(|segment| segment.p_type(endian) == PT_LOAD);
     let end = segments
-        .iter()
-        .filter(|segment| segment.p_type(endian) == PT_LOAD)
         .map(|segment| segment.p_offset(endian).saturating_add(segment.p_filesz(endian)))
+        .chain([segment_table, section_table])
         .max()?;
     end.checked_sub(bytes.len() as u64).filter(|missing| *missing > 0)
 }
