@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
-use object::elf::{FileHeader64, PT_LOAD};
+use object::elf::{EM_AARCH64, EM_X86_64, FileHeader64, Machine, PT_LOAD};
 use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
 use object::{Endianness, Object, ObjectSection};
 use rivet_abi::{ABI_MAJOR, FLAG_PANIC_UNWIND, META_HEADER_BYTES, META_MAGIC, META_SECTION};
@@ -53,6 +53,13 @@ pub fn inspect(path: &Path) -> Result<Inspected> {
     let elf = ElfFile64::<Endianness>::parse(&bytes[..]).map_err(|error| {
         refuse(&format!("not a shared library ({error})"), "install the plugin's .so file for this platform")
     })?;
+    if let Some(machine) = MACHINE.filter(|machine| elf.elf_header().e_machine(elf.endian()) != *machine) {
+        let found = elf.elf_header().e_machine(elf.endian());
+        return Err(refuse(
+            &format!("built for another processor (ELF machine {}, this one is {})", found.0, machine.0),
+            "install the build for this platform",
+        ));
+    }
     let section = elf.section_by_name(META_SECTION).and_then(|section| section.data().ok());
     let Some(section) = section else {
         return Err(refuse("not a rivet plugin (it has no .rivet_meta section)", "build it with rivet_sdk::plugin!"));
@@ -72,6 +79,15 @@ pub fn inspect(path: &Path) -> Result<Inspected> {
     let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(Inspected { path: path.to_owned(), manifest, abi: head.abi, sha256, size_bytes: bytes.len() as u64, file })
 }
+
+/// The processor that this process runs on, as ELF numbers it.
+const MACHINE: Option<Machine> = if cfg!(target_arch = "x86_64") {
+    Some(EM_X86_64)
+} else if cfg!(target_arch = "aarch64") {
+    Some(EM_AARCH64)
+} else {
+    None
+};
 
 /// The refusal of a plugin for another ABI.
 pub(crate) fn other_abi(major: u32) -> Error {
