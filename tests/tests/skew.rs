@@ -63,6 +63,11 @@ fn exports(plugin: &str) {
 #[test]
 fn another_arrow_and_another_allocator() {
     exports("arrow58");
+    let lock = std::fs::read_to_string(PLUGINS.with_file_name("arrow58").join("Cargo.lock")).unwrap();
+    for (name, version) in [("arrow-array", "58."), ("arrow-data", "58."), ("mimalloc", "0.1.")] {
+        assert!(lock.contains(&format!("name = \"{name}\"\nversion = \"{version}")), "{name}");
+        assert_eq!(lock.matches(&format!("name = \"{name}\"\n")).count(), 1, "{name}");
+    }
 }
 
 #[test]
