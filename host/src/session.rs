@@ -61,8 +61,12 @@ impl Session {
             SourcePlugin::Scheme(scheme) => plugins.name_for_scheme(scheme)?,
         };
         let budget = Budget::new(config.memory_limit_mb << 20);
-        let session = Self { config, variables, plugins, budget, stop, source_plugin };
+        let mut session = Self { config, variables, plugins, budget, stop, source_plugin };
         session.check_options(file)?;
+        if let Some(schema) = session.plugins.manifest(&session.source_plugin)?.options.source {
+            let source = &mut session.config.source;
+            config::plugin_options::require_tls(&schema, source.environment, &mut source.block.options);
+        }
         Ok(session)
     }
 

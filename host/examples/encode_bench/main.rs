@@ -28,7 +28,17 @@ fn main() -> Result<()> {
     let made = Usage::now().since(&before);
 
     let before = Usage::now();
-    let written = encode(&table, rows, &format, out)?;
+    let workers: usize = std::env::var("WORKERS").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    let written = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..workers)
+            .map(|worker| {
+                let (table, format) = (&table, &format);
+                let out = if worker == 0 { out.clone() } else { None };
+                scope.spawn(move || encode(table, rows / workers, format, out, workers))
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap_or(Ok(0))).sum::<Result<u64>>()
+    })?;
     let total = Usage::now().since(&before);
     let mut stderr = std::io::stderr().lock();
     let _ = writeln!(
@@ -44,7 +54,8 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn encode(table: &str, rows: usize, format: &str, out: Option<PathBuf>) -> Result<u64> {
+fn encode(table: &str, rows: usize, format: &str, out: Option<PathBuf>, workers: usize) -> Result<u64> {
+    let target = rivet::sink::row_group_bytes(64 << 20, 512 << 20, u32::try_from(workers).unwrap_or(1));
     let format = match format {
         "csv" => Format::Csv(CsvSpec {
             delimiter: ',',
@@ -55,7 +66,7 @@ fn encode(table: &str, rows: usize, format: &str, out: Option<PathBuf>) -> Resul
             line_ending: "\r\n".into(),
         }),
         _ => Format::Parquet(ParquetSpec {
-            row_groups: RowGroups::Bytes(64 << 20),
+            row_groups: RowGroups::Bytes(usize::try_from(target).unwrap_or(usize::MAX)),
             page_size_bytes: 1 << 20,
             dictionary: std::env::var("DICTIONARY").ok().map(|text| text == "1"),
             bloom_filters: Vec::new(),

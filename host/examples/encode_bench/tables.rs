@@ -38,7 +38,7 @@ struct Order {
 }
 
 fn lineitem(random: &mut Random, order: &mut Order, rows: usize) -> RecordBatch {
-    let mut columns: Vec<Vec<i64>> = vec![Vec::with_capacity(rows); 11];
+    let mut columns: Vec<Vec<i64>> = (0..11).map(|_| Vec::with_capacity(rows)).collect();
     let mut texts: Vec<StringBuilder> = (0..5).map(|_| StringBuilder::with_capacity(rows, rows * 16)).collect();
     let mut comment = String::new();
     for _ in 0..rows {

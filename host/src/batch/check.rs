@@ -41,8 +41,11 @@ fn difference(planned: &Field, found: &Field) -> Option<String> {
         return Some(format!("type {} where the plan has {}", found.data_type(), planned.data_type()));
     }
     if planned.is_nullable() != found.is_nullable() {
-        let word = |field: &Field| if field.is_nullable() { "nullable" } else { "NOT NULL" };
-        return Some(format!("a {} column where the plan has {}", word(found), word(planned)));
+        return Some(if found.is_nullable() {
+            "a nullable column where the plan has NOT NULL".to_owned()
+        } else {
+            "a NOT NULL column where the plan has a nullable one".to_owned()
+        });
     }
     Some(format!("metadata {:?} where the plan has {:?}", found.metadata(), planned.metadata()))
 }

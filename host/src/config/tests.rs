@@ -1,7 +1,7 @@
 //! The whole way from YAML to a configuration, or to its faults.
 
 use super::*;
-use crate::plan::{Codec, Format, RowGroups};
+use crate::plan::{Codec, ConsistencyPolicy, Format, RowGroups};
 use rivet_sdk::{OnUnrepresentable, Relation, TableName, WantedType};
 use serde_json::json;
 

@@ -19,6 +19,8 @@ pub struct Inputs<'a> {
     pub capabilities: &'a [String],
     /// The run's id.
     pub run_id: String,
+    /// The process's memory, which bounds row groups.
+    pub memory_limit_bytes: u64,
     /// Now.
     pub now: jiff::Timestamp,
 }
@@ -90,7 +92,7 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
         consistency: policy,
         on_unrepresentable: export.on_unrepresentable,
         output: OutputSpec {
-            format: export.output.format.clone(),
+            format: format(inputs),
             compression: export.output.compression,
             max_file_size_bytes: export.output.max_file_size_bytes,
             skip_empty: export.output.skip_empty,
@@ -118,6 +120,18 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
     };
     check_names(&plan)?;
     Ok(Planned { plan, description, warnings })
+}
+
+/// The file format, its row groups no larger than the workers' memory allows.
+fn format(inputs: &Inputs<'_>) -> Format {
+    let mut format = inputs.export.output.format.clone();
+    if let Format::Parquet(parquet) = &mut format
+        && let RowGroups::Bytes(wanted) = parquet.row_groups
+    {
+        let most = crate::sink::row_group_bytes(wanted as u64, inputs.memory_limit_bytes, inputs.export.parallel);
+        parquet.row_groups = RowGroups::Bytes(usize::try_from(most).unwrap_or(wanted));
+    }
+    format
 }
 
 /// The hash of everything in the configuration that decides which rows land where, and how.

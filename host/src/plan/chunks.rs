@@ -12,6 +12,10 @@ use crate::config::{ChunkBy, ChunkSize, ExportConfig};
 /// About how large a chunk is where the user says nothing: large enough that its statement's
 /// start costs nothing, small enough to bound a statement and to balance workers.
 const AUTO_CHUNK_BYTES: u64 = 256 << 20;
+/// A chunk that the planner makes for parallelism alone has at least about this many rows.
+const MIN_CHUNK_ROWS: u64 = 10_000;
+/// What a row takes, where the source cannot say.
+const ROW_BYTES: u64 = 256;
 
 /// What the choice depends on.
 pub(super) struct Wanted<'a> {
@@ -37,22 +41,26 @@ impl Wanted<'_> {
             ChunkSize::Rows(rows) => SplitInto::Rows(rows),
             ChunkSize::Count(count) => SplitInto::Count(count.into()),
             ChunkSize::Bytes(bytes) => self.slices_of(bytes),
-            ChunkSize::Auto => match self.slices_of(AUTO_CHUNK_BYTES) {
-                // Every worker gets a few chunks, so that none waits long for the last one.
-                SplitInto::Count(count) if self.export.parallel > 1 => {
-                    SplitInto::Count(count.max(u64::from(self.export.parallel) * 4))
-                }
-                other => other,
-            },
+            ChunkSize::Auto if self.export.parallel == 1 => self.slices_of(AUTO_CHUNK_BYTES),
+            ChunkSize::Auto => self.slices_for_workers(),
+        }
+    }
+
+    /// Every worker gets a few chunks, so that none waits long for the last one; but a chunk
+    /// is worth its statement.
+    fn slices_for_workers(&self) -> SplitInto {
+        let few = u64::from(self.export.parallel) * 4;
+        let worth = self.description.rows.map_or(few, |rows| rows.div_ceil(MIN_CHUNK_ROWS));
+        match self.slices_of(AUTO_CHUNK_BYTES) {
+            SplitInto::Count(count) => SplitInto::Count(count.max(few.min(worth)).max(1)),
+            other => other,
         }
     }
 
     fn slices_of(&self, bytes: u64) -> SplitInto {
-        match (self.description.bytes, self.description.rows) {
-            (Some(total), _) => SplitInto::Count(total.div_ceil(bytes.max(1)).max(1)),
-            (None, Some(_)) => SplitInto::Rows((bytes / 256).max(1)),
-            (None, None) => SplitInto::Count(1),
-        }
+        // Without an estimate of bytes, a row is taken for a few hundred.
+        let total = self.description.bytes.or(self.description.rows.map(|rows| rows.saturating_mul(ROW_BYTES)));
+        SplitInto::Count(total.unwrap_or(0).div_ceil(bytes.max(1)).max(1))
     }
 }
 

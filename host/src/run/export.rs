@@ -190,6 +190,7 @@ fn inputs<'a>(session: &'a Session, export: &'a ExportConfig, source_end: &'a So
         source_options: &session.config.source.block.options,
         capabilities: &source_end.manifest().capabilities,
         run_id,
+        memory_limit_bytes: session.budget.limit(),
         now: jiff::Timestamp::now(),
     }
 }

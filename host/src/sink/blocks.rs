@@ -19,6 +19,8 @@ pub(super) struct BlockLimits {
     pub(super) cell_bytes: usize,
     pub(super) block_cells: usize,
     pub(super) block_bytes: usize,
+    /// Where row groups end after a fixed number of rows: no cell crosses that border.
+    pub(super) group_rows: Option<usize>,
 }
 
 /// Rows of one cell: slices of one or more batches.
@@ -30,6 +32,8 @@ pub(super) struct Block {
     pub(super) cells: Vec<Cell>,
     pub(super) rows: usize,
     pub(super) bytes: usize,
+    /// Whether the row group ends with this block.
+    pub(super) ends_group: bool,
 }
 
 /// Collects batches, gives blocks.
@@ -38,13 +42,22 @@ pub(super) struct Blocks {
     cell: Cell,
     cell_rows: usize,
     cell_bytes: usize,
+    group_rows: usize,
     block: Block,
     ready: VecDeque<Block>,
 }
 
 impl Blocks {
     pub(super) fn new(limits: BlockLimits) -> Self {
-        Self { limits, cell: Vec::new(), cell_rows: 0, cell_bytes: 0, block: Block::default(), ready: VecDeque::new() }
+        Self {
+            limits,
+            cell: Vec::new(),
+            cell_rows: 0,
+            cell_bytes: 0,
+            group_rows: 0,
+            block: Block::default(),
+            ready: VecDeque::new(),
+        }
     }
 
     /// Adds the rows of a batch.
@@ -55,8 +68,13 @@ impl Blocks {
             self.cell.push(batch.slice(start, rows));
             self.cell_rows += rows;
             self.cell_bytes += bytes;
+            self.group_rows += rows;
             start += rows;
-            if full {
+            if self.limits.group_rows == Some(self.group_rows) {
+                self.group_rows = 0;
+                self.block.ends_group = true;
+                self.end();
+            } else if full {
                 self.end_cell();
             }
         }
@@ -64,7 +82,8 @@ impl Blocks {
 
     /// How many rows from `start` the current cell takes, and whether it is full then.
     fn fit(&self, batch: &RecordBatch, start: usize) -> (usize, usize, bool) {
-        let room = self.limits.cell_rows - self.cell_rows;
+        let group_room = self.limits.group_rows.map_or(usize::MAX, |rows| rows - self.group_rows);
+        let room = group_room.min(self.limits.cell_rows - self.cell_rows);
         let most = room.min(batch.num_rows() - start);
         let size = |rows: usize| batch.columns().iter().map(|column| byte_size(column, start, rows)).sum::<usize>();
         let limit = self.limits.cell_bytes.saturating_sub(self.cell_bytes);

@@ -25,8 +25,28 @@ use self::object::PartFile;
 use self::parquet::{ParquetFormat, ParquetPart};
 use self::schema::Adapter;
 pub use self::schema::{EXPORTED_AT, ROW_HASH, output_schema};
+use crate::batch::Receiver;
 use crate::budget::{Held, Share};
 use crate::plan::{ColumnCounts, Format, OutputSpec, Part, PlannedColumn};
+
+/// Row groups larger than this share of the memory budget are made smaller.
+const GROUPS_OF_BUDGET: u64 = 8;
+/// Row groups smaller than this make files slow to read.
+const MIN_GROUP_BYTES: u64 = 4 << 20;
+
+/// The row group target for a plan: the configured one, or less where `workers` workers, each
+/// with a row group in memory, would take more than an eighth of the memory budget for them.
+///
+/// Part of the plan, not of the run: borders may depend on settings, never on memory.
+pub fn row_group_bytes(configured: u64, memory_limit_bytes: u64, workers: u32) -> u64 {
+    let share = memory_limit_bytes / GROUPS_OF_BUDGET / u64::from(workers.max(1));
+    configured.min(share.max(MIN_GROUP_BYTES))
+}
+
+/// Names a part by its index.
+pub type PartKey<'a> = Box<dyn FnMut(u32) -> String + Send + 'a>;
+/// Hears of a part.
+pub type OnPart<'a> = Box<dyn FnMut(&Part) -> Result<()> + Send + 'a>;
 
 /// What a sink writes, and where it tells about it.
 pub struct SinkSpec<'a> {
@@ -40,9 +60,9 @@ pub struct SinkSpec<'a> {
     /// The encoder's share of the memory budget.
     pub share: Share,
     /// The key of the part with this index, counted from 0 in each chunk.
-    pub part_key: Box<dyn FnMut(u32) -> String + Send + 'a>,
+    pub part_key: PartKey<'a>,
     /// Called with each part once it is visible; an error ends the attempt.
-    pub on_part: Box<dyn FnMut(&Part) -> Result<()> + Send + 'a>,
+    pub on_part: OnPart<'a>,
 }
 
 /// What a sink wrote.
@@ -62,14 +82,16 @@ pub struct ChunkSink<'a> {
     destination: &'a mut dyn Destination,
     adapter: Adapter,
     encoder: Encoder,
+    open_key: String,
     parts: Vec<Part>,
     memory: Held,
+    encoder_bytes: u64,
     finished: bool,
 }
 
 enum Encoder {
-    Parquet { format: ParquetFormat, blocks: Blocks, part: Option<ParquetPart> },
-    Csv { format: CsvFormat, part: Option<CsvPart> },
+    Parquet { format: ParquetFormat, blocks: Blocks, part: Option<Box<ParquetPart>> },
+    Csv { format: CsvFormat, part: Option<Box<CsvPart>> },
 }
 
 impl<'a> ChunkSink<'a> {
@@ -85,7 +107,17 @@ impl<'a> ChunkSink<'a> {
             Format::Csv(csv) => Encoder::Csv { format: CsvFormat::new(schema, csv, compression, most)?, part: None },
         };
         let memory = spec.share.record(0);
-        Ok(Self { spec, destination, adapter, encoder, parts: Vec::new(), memory, finished: false })
+        Ok(Self {
+            spec,
+            destination,
+            adapter,
+            encoder,
+            open_key: String::new(),
+            parts: Vec::new(),
+            memory,
+            encoder_bytes: 0,
+            finished: false,
+        })
     }
 
     /// The schema of the parts.
@@ -108,6 +140,15 @@ impl<'a> ChunkSink<'a> {
             }
             Encoder::Csv { .. } => self.encode_text(&batch),
         }
+    }
+
+    /// Encodes everything a queue gives. None where the source did not deliver all of it: then
+    /// nothing is left behind, and the source's own result says why.
+    pub fn write_all(mut self, queue: &mut Receiver) -> Result<Option<Written>> {
+        for queued in queue.by_ref() {
+            self.write(&queued.batch)?;
+        }
+        if queue.is_complete() { self.finish().map(Some) } else { Ok(None) }
     }
 
     /// Encodes what is left and ends the last part.
@@ -135,6 +176,9 @@ impl<'a> ChunkSink<'a> {
                 return Ok(());
             };
             let Some(block) = blocks.next() else {
+                // Rows that wait here are no longer in the queue.
+                let waiting = u64::try_from(blocks.pending_bytes()).unwrap_or(u64::MAX);
+                self.memory.set(waiting + self.encoder_bytes);
                 return Ok(());
             };
             let full = match part {
@@ -142,7 +186,8 @@ impl<'a> ChunkSink<'a> {
                 None => false,
             };
             let waiting = u64::try_from(blocks.pending_bytes() + block.bytes).unwrap_or(u64::MAX);
-            self.memory.set(waiting + part.as_ref().map_or(0, ParquetPart::memory_bytes));
+            self.encoder_bytes = part.as_ref().map_or(0, |part| part.memory_bytes());
+            self.memory.set(waiting + self.encoder_bytes);
             if full {
                 self.end_part()?;
             }
@@ -187,14 +232,15 @@ impl<'a> ChunkSink<'a> {
     fn open_part(&mut self) -> Result<()> {
         let index = u32::try_from(self.parts.len()).map_err(|_| Error::internal("too many parts in one chunk"))?;
         let key = (self.spec.part_key)(index);
+        self.open_key.clone_from(&key);
         match &mut self.encoder {
             Encoder::Parquet { format, part, .. } => {
                 let file = PartFile::create(self.destination, &key, "application/vnd.apache.parquet")?;
-                *part = Some(ParquetPart::new(format, file)?);
+                *part = Some(Box::new(ParquetPart::new(format, file)?));
             }
             Encoder::Csv { format, part } => {
                 let file = PartFile::create(self.destination, &key, format.content_type())?;
-                *part = Some(CsvPart::new(format, file)?);
+                *part = Some(Box::new(CsvPart::new(format, file)?));
             }
         }
         Ok(())
@@ -203,16 +249,24 @@ impl<'a> ChunkSink<'a> {
     fn end_part(&mut self) -> Result<()> {
         let (rows, finished) = match &mut self.encoder {
             Encoder::Parquet { part, .. } => match part.take() {
-                Some(part) => (part.rows(), part.finish()?),
+                Some(part) => (part.rows(), part.finish()),
                 None => return Ok(()),
             },
             Encoder::Csv { format, part } => match part.take() {
-                Some(part) => (part.rows(), part.finish(format)?),
+                Some(part) => (part.rows(), part.finish(format)),
                 None => return Ok(()),
             },
         };
+        let finished = match finished {
+            Ok(finished) => finished,
+            Err(error) => {
+                // It may have become visible all the same: its answer was lost, or is wrong.
+                self.remove(&self.open_key.clone());
+                return Err(error.with_context("object", self.open_key.as_str()));
+            }
+        };
         let part = Part {
-            key: finished.object.key,
+            key: self.open_key.clone(),
             size_bytes: finished.size_bytes,
             rows,
             crc32c: format!("{:08x}", finished.crc32c),
@@ -221,6 +275,12 @@ impl<'a> ChunkSink<'a> {
         self.parts.push(part.clone());
         (self.spec.on_part)(&part)
     }
+
+    fn remove(&mut self, key: &str) {
+        if let Err(error) = self.destination.delete(key) {
+            log::warn!("part {key} of an abandoned attempt could not be removed: {error}");
+        }
+    }
 }
 
 impl Drop for ChunkSink<'_> {
@@ -228,10 +288,8 @@ impl Drop for ChunkSink<'_> {
         if self.finished {
             return;
         }
-        for part in &self.parts {
-            if let Err(error) = self.destination.delete(&part.key) {
-                log::warn!("part {} of an abandoned attempt could not be removed: {error}", part.key);
-            }
+        for part in std::mem::take(&mut self.parts) {
+            self.remove(&part.key);
         }
     }
 }

@@ -71,8 +71,7 @@ impl PartFile {
             return Err(Error::integrity(format!(
                 "{} bytes were sent, the destination reports {}",
                 self.size_bytes, object.size_bytes
-            ))
-            .with_context("object", object.key));
+            )));
         }
         Ok(Finished { object, size_bytes: self.size_bytes, crc32c: self.crc32c })
     }

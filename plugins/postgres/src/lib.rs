@@ -1,1 +1,188 @@
 //! PostgreSQL source for rivet.
+//!
+//! Rows come by binary `COPY` through a wire client of our own and are decoded in the buffer
+//! they were received in, straight into Arrow. The same connection answers the planner's
+//! questions, so that an instance is one connection:
+//!
+//! options → connect (tls, auth) → session (one verified read-only transaction a statement)
+//! → plan (catalog, types, overrides) → export (decode) | split | snapshot | identity
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod auth;
+mod catalog;
+mod connect;
+mod decode;
+mod dialect;
+mod error;
+mod export;
+mod identity;
+mod kind;
+mod message;
+mod nearest;
+mod options;
+mod overrides;
+mod plan;
+mod session;
+mod snapshot;
+mod split;
+mod tls;
+mod types;
+mod wire;
+
+use std::sync::Arc;
+
+use rivet_sdk::options::ServerOptions;
+use rivet_sdk::sql::trim_query;
+use rivet_sdk::{
+    BatchSink, Context, Description, Error, ErrorKind, ExportRequest, ExportStats, Identity, Interrupt, Relation,
+    Result, Scalar, SessionPolicy, Snapshot, Source, SourceDriver, Split, SplitRequest, TableFilter, TableSummary,
+    TypeMapping, capability,
+};
+
+use crate::options::Endpoint;
+use crate::plan::Plan;
+use crate::session::{Session, Stopper};
+
+rivet_sdk::plugin! {
+    name: "postgres",
+    schemes: ["postgres", "postgresql"],
+    source: PostgresDriver, options: include_str!("../options.schema.json"),
+}
+
+/// Opens connections to PostgreSQL.
+#[derive(Debug)]
+pub struct PostgresDriver;
+
+impl SourceDriver for PostgresDriver {
+    type Options = ServerOptions;
+    type Source = Postgres;
+    const CAPABILITIES: &'static [&'static str] = &[
+        capability::TABLES,
+        capability::SPLIT_RANGE,
+        capability::SPLIT_KEYSET,
+        capability::SPLIT_NATIVE,
+        capability::SNAPSHOT,
+        capability::PRESSURE,
+        capability::INTERRUPT,
+        capability::COUNT,
+        capability::QUERY,
+    ];
+
+    fn open(options: ServerOptions, context: &Context) -> Result<Postgres> {
+        context.check()?;
+        Ok(Postgres { session: Session::open(Endpoint::new(options)?)?, context: context.clone() })
+    }
+}
+
+/// One connection to PostgreSQL.
+pub struct Postgres {
+    session: Session,
+    context: Context,
+}
+
+impl Source for Postgres {
+    fn identity(&mut self) -> Result<Identity> {
+        identity::identity(&mut self.session)
+    }
+
+    fn export(&mut self, request: &ExportRequest, sink: &mut dyn BatchSink) -> Result<ExportStats> {
+        export::run(&mut self.session, &self.context, request, sink)
+            .map_err(|error| error.with_context("table", request.relation.to_string()))
+    }
+
+    fn query_scalar(&mut self, sql: &str) -> Result<Option<Scalar>> {
+        let answer = self.session.transaction(&SessionPolicy::default(), |wire| wire.query(trim_query(sql), 2))?;
+        let wrong = |what: String| {
+            Error::new(ErrorKind::InvalidQuery, format!("the query returned {what} where one value was expected"))
+        };
+        let [column] = &answer.columns[..] else { return Err(wrong(format!("{} columns", answer.columns.len()))) };
+        let mut rows = answer.rows.into_iter();
+        match (rows.next().and_then(|row| row.into_iter().next()), rows.next()) {
+            (_, Some(_)) => Err(wrong("more than one row".to_owned())),
+            (None, _) => Ok(None),
+            (Some(None), _) => Ok(Some(Scalar::Null)),
+            (Some(Some(text)), _) => split::scalar(type_name(column.oid), text).map(Some),
+        }
+    }
+
+    fn type_mappings(&mut self, request: &ExportRequest) -> Result<Vec<TypeMapping>> {
+        let version = self.session.version();
+        self.session.transaction(&request.session, |wire| Plan::new(wire, version, request)?.mappings())
+    }
+
+    fn tables(&mut self, filter: &TableFilter) -> Result<Vec<TableSummary>> {
+        self.session.transaction(&SessionPolicy::default(), |wire| catalog::tables(wire, filter))
+    }
+
+    fn describe(&mut self, relation: &Relation) -> Result<Description> {
+        let version = self.session.version();
+        self.session.transaction(&SessionPolicy::default(), |wire| catalog::describe(wire, version, relation))
+    }
+
+    fn split(&mut self, request: &SplitRequest) -> Result<Split> {
+        let version = self.session.version();
+        self.session.transaction(&request.of.session, |wire| split::split(wire, version, request))
+    }
+
+    fn snapshot(&mut self, _workers: u32) -> Result<Option<Snapshot>> {
+        snapshot::hold(&mut self.session)
+    }
+
+    fn join(&mut self, snapshot: &Snapshot) -> Result<()> {
+        self.session.join(&snapshot.token)
+    }
+
+    fn release(&mut self) -> Result<()> {
+        self.session.release();
+        Ok(())
+    }
+
+    fn count(&mut self, request: &ExportRequest) -> Result<u64> {
+        let sql = format!("SELECT count(*) FROM (SELECT 1 {}) AS rivet_count", plan::tail(request)?);
+        let answer = self.session.transaction(&request.session, |wire| wire.query(&sql, 0))?;
+        types::number(answer.rows.first().and_then(|row| row.first()).unwrap_or(&None))
+    }
+
+    fn pressure(&mut self) -> Result<Option<u64>> {
+        let counter = if self.session.version() >= 170_000 {
+            "num_requested FROM pg_catalog.pg_stat_checkpointer"
+        } else {
+            "checkpoints_req FROM pg_catalog.pg_stat_bgwriter"
+        };
+        let sql = format!("SELECT pg_catalog.pg_stat_clear_snapshot(); SELECT {counter}");
+        let answer = self.session.transaction(&SessionPolicy::default(), |wire| wire.simple(&sql))?;
+        Ok(answer.rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok()))
+    }
+
+    fn interrupt(&self) -> Option<Box<dyn Interrupt>> {
+        Some(Box::new(CancelRequest(self.session.stopper())))
+    }
+}
+
+/// Cancels over a connection of its own.
+struct CancelRequest(Arc<Stopper>);
+
+impl Interrupt for CancelRequest {
+    fn interrupt(&self) -> Result<()> {
+        self.0.stop()
+    }
+}
+
+/// The name of a built-in type, whose number never changes.
+fn type_name(oid: u32) -> &'static str {
+    match oid {
+        16 => "bool",
+        17 => "bytea",
+        20 | 21 | 23 | 26 | 28 | 29 => "int8",
+        700 | 701 => "float8",
+        1082 => "date",
+        1083 => "time",
+        1114 => "timestamp",
+        1184 => "timestamptz",
+        1700 => "numeric",
+        2950 => "uuid",
+        _ => "text",
+    }
+}

@@ -243,7 +243,7 @@ fn broken(error: &io::Error) -> Error {
 /// The part's file behind its codec.
 enum Compressor {
     None(PartFile),
-    Gzip(GzEncoder<PartFile>),
+    Gzip(Box<GzEncoder<PartFile>>),
     Zstd(Box<zstd::Encoder<'static, PartFile>>),
 }
 
@@ -257,7 +257,7 @@ impl Compressor {
                     return Err(Error::config("compression_level: gzip has levels 0 to 9"));
                 }
                 // No time stamp: the same rows give the same bytes.
-                Self::Gzip(GzBuilder::new().mtime(0).write(file, flate2::Compression::new(level)))
+                Self::Gzip(Box::new(GzBuilder::new().mtime(0).write(file, flate2::Compression::new(level))))
             }
             Codec::Zstd => {
                 let mut encoder = zstd::Encoder::new(file, compression.level.unwrap_or(3)).map_err(invalid)?;

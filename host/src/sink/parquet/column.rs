@@ -11,6 +11,7 @@ use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRow
 use parquet::file::writer::SerializedFileWriter;
 use rivet_sdk::Result;
 
+use super::declared;
 use super::dictionary::{Choice, Sample, choose};
 use super::encoding;
 use super::properties::Settings;
@@ -73,7 +74,7 @@ impl Column {
     /// The file's own writer has one set of properties for all row groups, so each column's
     /// writers come from a file writer of their own that writes nothing.
     fn open(&self, block: &Block) -> Result<Vec<ArrowColumnWriter>> {
-        let schema = Arc::new(Schema::new(vec![Arc::clone(&self.field)]));
+        let schema = Arc::new(Schema::new(vec![declared::field(&self.field)]));
         let parquet_schema = ArrowSchemaConverter::new().with_coerce_types(true).convert(&schema).map_err(encoding)?;
         let choices = self.choices(block, parquet_schema.num_columns())?;
         let paths = parquet_schema.columns().iter().map(|leaf| leaf.path().clone());

@@ -9,6 +9,7 @@
 //! never time, memory or the number of threads.
 
 mod column;
+mod declared;
 mod dictionary;
 mod properties;
 
@@ -36,6 +37,7 @@ const CELL_ROWS: usize = 4096;
 const CELL_BYTES: usize = 1 << 20;
 /// Cells of a block.
 const BLOCK_CELLS: usize = 16;
+const BLOCK_ROWS: usize = CELL_ROWS * BLOCK_CELLS;
 /// Bytes of a block, about.
 const BLOCK_BYTES: usize = 8 << 20;
 
@@ -44,7 +46,6 @@ pub(super) struct ParquetFormat {
     pub(super) schema: SchemaRef,
     parquet_schema: SchemaDescriptor,
     settings: Arc<Settings>,
-    group_rows: usize,
     group_bytes: u64,
     limits: BlockLimits,
 }
@@ -56,23 +57,25 @@ impl ParquetFormat {
         compression: Compression,
         max_file_size_bytes: Option<u64>,
     ) -> Result<Self> {
+        let declared = declared::schema(schema);
         let parquet_schema =
-            ArrowSchemaConverter::new().with_coerce_types(true).convert(schema).map_err(unsupported)?;
+            ArrowSchemaConverter::new().with_coerce_types(true).convert(&declared).map_err(unsupported)?;
         let (group_rows, group_bytes) = match spec.row_groups {
-            RowGroups::Rows(rows) => (rows.max(1), u64::MAX),
-            RowGroups::Bytes(bytes) => (MAX_GROUP_ROWS, u64::try_from(bytes).unwrap_or(u64::MAX).max(1)),
+            RowGroups::Rows(rows) => (Some(rows.max(1)), u64::MAX),
+            RowGroups::Bytes(bytes) => (None, u64::try_from(bytes).unwrap_or(u64::MAX).max(1)),
         };
         // Borders are looked at after each block: small limits want small blocks.
         let smallest = group_bytes.min(max_file_size_bytes.unwrap_or(u64::MAX));
         let eighth = usize::try_from(smallest / 8).unwrap_or(usize::MAX).max(1);
         let limits = BlockLimits {
-            cell_rows: CELL_ROWS.min(group_rows),
+            cell_rows: CELL_ROWS,
             cell_bytes: CELL_BYTES.min(eighth),
-            block_cells: BLOCK_CELLS.min((group_rows / CELL_ROWS).max(1)),
+            block_cells: BLOCK_CELLS,
             block_bytes: BLOCK_BYTES.min(eighth),
+            group_rows,
         };
-        let settings = Arc::new(Settings::new(schema, &parquet_schema, spec, compression, group_bytes)?);
-        Ok(Self { schema: Arc::clone(schema), parquet_schema, settings, group_rows, group_bytes, limits })
+        let settings = Arc::new(Settings::new(&declared, &parquet_schema, spec, compression, group_bytes)?);
+        Ok(Self { schema: Arc::clone(schema), parquet_schema, settings, group_bytes, limits })
     }
 
     /// How rows are to be cut.
@@ -88,6 +91,7 @@ pub(super) struct ParquetPart {
     columns: Vec<Column>,
     running: Option<Running<Column>>,
     group_rows: usize,
+    group_ends: bool,
     rows: u64,
     largest_block: u64,
     encoded_before: u64,
@@ -108,6 +112,7 @@ impl ParquetPart {
             columns: Vec::new(),
             running: None,
             group_rows: 0,
+            group_ends: false,
             rows: 0,
             largest_block: 0,
             encoded_before: 0,
@@ -128,6 +133,7 @@ impl ParquetPart {
                 .collect();
         }
         self.group_rows += block.rows;
+        self.group_ends = block.ends_group;
         self.rows += u64::try_from(block.rows).unwrap_or(u64::MAX);
         // The costliest columns first, so that no thread is left with one at the end.
         let mut columns = std::mem::take(&mut self.columns);
@@ -155,10 +161,17 @@ impl ParquetPart {
         let encoded = self.file_bytes() + group_bytes;
         self.largest_block = self.largest_block.max(encoded.saturating_sub(self.encoded_before));
         self.encoded_before = encoded;
-        if self.group_rows + format.limits.cell_rows > format.group_rows || group_bytes >= format.group_bytes {
+        if self.group_ends || group_bytes >= format.group_bytes || self.group_rows > MAX_GROUP_ROWS - BLOCK_ROWS {
             self.end_group()?;
         }
-        Ok(max_file_size_bytes.is_some_and(|most| encoded + self.largest_block > most))
+        Ok(max_file_size_bytes.is_some_and(|most| encoded + self.largest_block + self.footer_bytes() > most))
+    }
+
+    /// About what the footer takes: the schema, and each column of each row group.
+    fn footer_bytes(&self) -> u64 {
+        let columns = self.file.schema_descr().num_columns();
+        let groups = self.file.flushed_row_groups().len() + 1;
+        u64::try_from(2048 + 400 * columns * groups).unwrap_or(u64::MAX)
     }
 
     /// Bytes of memory the open row group takes.

@@ -15,7 +15,7 @@ use crate::plan::{Codec, Compression, ParquetSpec, Statistics};
 /// A dictionary that outgrows this is given up.
 pub(super) const DICTIONARY_BYTES: usize = 1 << 20;
 /// Rows of a page at most: readers skip by page.
-const PAGE_ROWS: usize = 1 << 17;
+const PAGE_ROWS: usize = 1 << 15;
 
 /// How the parts of a chunk are written.
 pub(in crate::sink) struct Settings {

@@ -1,0 +1,484 @@
+//! Binary values of a row, straight into Arrow buffers: one builder a column, chosen once,
+//! no allocation and no dynamic call per value.
+
+mod buffers;
+mod nested;
+mod numeric;
+mod text;
+
+use std::sync::Arc;
+
+use rivet_sdk::arrow_array::builder::{BooleanBufferBuilder, NullBufferBuilder};
+use rivet_sdk::arrow_array::types::{
+    ArrowPrimitiveType, Date32Type, Decimal128Type, Decimal256Type, DurationMicrosecondType, Float32Type, Float64Type,
+    Int16Type, Int32Type, Int64Type, Time64MicrosecondType, TimestampMicrosecondType, TimestampNanosecondType,
+    UInt32Type,
+};
+use rivet_sdk::arrow_array::{ArrayRef, BinaryArray, BooleanArray, FixedSizeBinaryArray, PrimitiveArray, StringArray};
+use rivet_sdk::arrow_buffer::{Buffer, ScalarBuffer, i256};
+use rivet_sdk::arrow_schema::DataType;
+use rivet_sdk::{Error, OnUnrepresentable, Result};
+
+use crate::kind::{Kind, TextForm};
+use buffers::{Fixed, Variable};
+pub(crate) use nested::{List, Map, Range, Struct};
+
+/// 1970-01-01 to 2000-01-01, PostgreSQL's own epoch.
+const EPOCH_DAYS: i32 = 10_957;
+const EPOCH_MICROS: i64 = 946_684_800_000_000;
+const DAY_MICROS: i64 = 86_400_000_000;
+
+/// Why a value was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The bytes are not of the announced type.
+    Malformed,
+    /// The Arrow type cannot hold it; the text says what it is.
+    Unrepresentable(String),
+    /// It does not fit the type the user asked for.
+    DoesNotFit(String),
+    /// An array of this many dimensions.
+    Dimensions(i32),
+    /// The batch's texts passed 2 GiB.
+    Full,
+}
+
+/// The policy for values that do not fit, and how often it was needed.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    pub policy: OnUnrepresentable,
+    pub count: u64,
+}
+
+impl Tally {
+    /// Counts the value, or refuses it.
+    #[cold]
+    fn unrepresentable(&mut self, what: impl FnOnce() -> String) -> Result<(), Fault> {
+        match self.policy {
+            OnUnrepresentable::Fail => Err(Fault::Unrepresentable(what())),
+            OnUnrepresentable::Null => {
+                self.count += 1;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The builder of one column (or of one level of a nested one).
+pub(crate) enum Column {
+    Bool {
+        values: BooleanBufferBuilder,
+        nulls: NullBufferBuilder,
+    },
+    Int16(Fixed<i16>),
+    Int32(Fixed<i32>),
+    Int64(Fixed<i64>),
+    /// Integers checked into a narrower or wider type.
+    CheckedInt {
+        values: Fixed<i64>,
+        numeric: bool,
+        width: u8,
+    },
+    UInt32(Fixed<u32>),
+    Float32(Fixed<f32>),
+    Float64(Fixed<f64>),
+    Decimal128 {
+        values: Fixed<i128>,
+        precision: u8,
+        scale: i8,
+    },
+    Decimal256 {
+        values: Fixed<i256>,
+        precision: u8,
+        scale: i8,
+    },
+    Money {
+        values: Fixed<i128>,
+        scale: i8,
+    },
+    Date(Fixed<i32>),
+    Time(Fixed<i64>),
+    Timestamp {
+        values: Fixed<i64>,
+        utc: bool,
+        nanoseconds: bool,
+    },
+    Duration(Fixed<i64>),
+    Uuid {
+        values: Vec<u8>,
+        nulls: NullBufferBuilder,
+    },
+    Binary(Variable),
+    Text(Variable),
+    Jsonb(Variable),
+    Formatted {
+        values: Variable,
+        form: TextForm,
+    },
+    List(Box<List>),
+    Struct(Box<Struct>),
+    Range(Box<Range>),
+    Map(Box<Map>),
+}
+
+impl Column {
+    /// A builder for `kind`, with room for `capacity` rows.
+    pub fn new(kind: &Kind, capacity: usize) -> Self {
+        match kind {
+            Kind::Bool => {
+                Self::Bool { values: BooleanBufferBuilder::new(capacity), nulls: NullBufferBuilder::new(capacity) }
+            }
+            Kind::Int16 => Self::Int16(Fixed::new(capacity)),
+            Kind::Int32 => Self::Int32(Fixed::new(capacity)),
+            Kind::Int64 => Self::Int64(Fixed::new(capacity)),
+            Kind::AnyInt(width) => Self::CheckedInt { values: Fixed::new(capacity), numeric: false, width: *width },
+            Kind::NumericInt(width) => Self::CheckedInt { values: Fixed::new(capacity), numeric: true, width: *width },
+            Kind::UInt32 => Self::UInt32(Fixed::new(capacity)),
+            Kind::Float32 => Self::Float32(Fixed::new(capacity)),
+            Kind::Float64 => Self::Float64(Fixed::new(capacity)),
+            Kind::Decimal128(precision, scale) => {
+                Self::Decimal128 { values: Fixed::new(capacity), precision: *precision, scale: *scale }
+            }
+            Kind::Decimal256(precision, scale) => {
+                Self::Decimal256 { values: Fixed::new(capacity), precision: *precision, scale: *scale }
+            }
+            Kind::Money(scale) => Self::Money { values: Fixed::new(capacity), scale: *scale },
+            Kind::Date => Self::Date(Fixed::new(capacity)),
+            Kind::Time => Self::Time(Fixed::new(capacity)),
+            Kind::Timestamp { utc, nanoseconds } => {
+                Self::Timestamp { values: Fixed::new(capacity), utc: *utc, nanoseconds: *nanoseconds }
+            }
+            Kind::Duration => Self::Duration(Fixed::new(capacity)),
+            Kind::Uuid => {
+                Self::Uuid { values: Vec::with_capacity(capacity * 16), nulls: NullBufferBuilder::new(capacity) }
+            }
+            Kind::Binary | Kind::Wkb => Self::Binary(Variable::new(capacity)),
+            Kind::Text(TextForm::Plain) | Kind::Json => Self::Text(Variable::new(capacity)),
+            Kind::Text(form) => Self::Formatted { values: Variable::new(capacity), form: *form },
+            Kind::Jsonb => Self::Jsonb(Variable::new(capacity)),
+            Kind::List(_) | Kind::Multirange(_) | Kind::Vector => Self::List(Box::new(List::new(kind, capacity))),
+            Kind::Struct(members) => Self::Struct(Box::new(Struct::new(members, capacity))),
+            Kind::Range(bound) => Self::Range(Box::new(Range::new(bound, capacity))),
+            Kind::Hstore => Self::Map(Box::new(Map::new(capacity))),
+        }
+    }
+
+    /// Appends a value.
+    #[inline]
+    pub fn push(&mut self, value: &[u8], tally: &mut Tally) -> Result<(), Fault> {
+        match self {
+            Self::Int64(values) => values.push(i64::from_be_bytes(exact(value)?)),
+            Self::Int32(values) => values.push(i32::from_be_bytes(exact(value)?)),
+            Self::Text(values) | Self::Binary(values) => return values.push(value),
+            Self::Decimal128 { values, precision, scale } => {
+                return numeric::push_decimal128(values, value, *precision, *scale, tally);
+            }
+            Self::Date(values) => match i32::from_be_bytes(exact(value)?) {
+                days @ (i32::MIN | i32::MAX) => {
+                    tally.unrepresentable(|| infinity(days < 0))?;
+                    values.push_null();
+                }
+                days => match days.checked_add(EPOCH_DAYS) {
+                    Some(days) => values.push(days),
+                    None => return Err(Fault::Malformed),
+                },
+            },
+            Self::Timestamp { values, nanoseconds, .. } => {
+                let micros = i64::from_be_bytes(exact(value)?);
+                match timestamp(micros, *nanoseconds) {
+                    Some(moment) => values.push(moment),
+                    None => {
+                        tally.unrepresentable(|| too_far(micros, *nanoseconds))?;
+                        values.push_null();
+                    }
+                }
+            }
+            Self::Float64(values) => values.push(f64::from_be_bytes(exact(value)?)),
+            Self::Float32(values) => values.push(f32::from_be_bytes(exact(value)?)),
+            Self::Int16(values) => values.push(i16::from_be_bytes(exact(value)?)),
+            Self::UInt32(values) => values.push(u32::from_be_bytes(exact(value)?)),
+            Self::Bool { values, nulls } => {
+                let [byte] = exact(value)?;
+                values.append(byte != 0);
+                nulls.append_non_null();
+            }
+            Self::Uuid { values, nulls } => {
+                values.extend_from_slice(&exact::<16>(value)?);
+                nulls.append_non_null();
+            }
+            Self::Time(values) => match i64::from_be_bytes(exact(value)?) {
+                micros @ 0..DAY_MICROS => values.push(micros),
+                _ => {
+                    tally.unrepresentable(|| "24:00:00".to_owned())?;
+                    values.push_null();
+                }
+            },
+            Self::Jsonb(values) => match value.split_first() {
+                Some((1, text)) => return values.push(text),
+                _ => return Err(Fault::Malformed),
+            },
+            Self::Formatted { values, form } => {
+                text::append(&mut values.data, value, *form)?;
+                return values.close();
+            }
+            Self::Decimal256 { values, precision, scale } => {
+                return numeric::push_decimal256(values, value, *precision, *scale, tally);
+            }
+            Self::Money { values, .. } => values.push(i64::from_be_bytes(exact(value)?).into()),
+            Self::CheckedInt { values, numeric, width } => {
+                return numeric::push_integer(values, value, *numeric, *width, tally);
+            }
+            Self::Duration(values) => match text::duration(value)? {
+                Some(micros) => values.push(micros),
+                None => {
+                    tally.unrepresentable(|| "an interval with months or years".to_owned())?;
+                    values.push_null();
+                }
+            },
+            Self::List(list) => return list.push(value, tally),
+            Self::Struct(members) => return members.push(value, tally),
+            Self::Range(range) => return range.push(value, tally),
+            Self::Map(map) => return map.push(value),
+        }
+        Ok(())
+    }
+
+    /// Appends NULL.
+    #[inline]
+    pub fn push_null(&mut self) {
+        match self {
+            Self::Text(values) | Self::Binary(values) | Self::Jsonb(values) => values.push_null(),
+            Self::Formatted { values, .. } => values.push_null(),
+            Self::Int16(values) => values.push_null(),
+            Self::Int32(values) | Self::Date(values) => values.push_null(),
+            Self::Int64(values) | Self::Time(values) | Self::Duration(values) => values.push_null(),
+            Self::CheckedInt { values, .. } | Self::Timestamp { values, .. } => values.push_null(),
+            Self::UInt32(values) => values.push_null(),
+            Self::Float32(values) => values.push_null(),
+            Self::Float64(values) => values.push_null(),
+            Self::Decimal128 { values, .. } | Self::Money { values, .. } => values.push_null(),
+            Self::Decimal256 { values, .. } => values.push_null(),
+            Self::Bool { values, nulls } => {
+                values.append(false);
+                nulls.append_null();
+            }
+            Self::Uuid { values, nulls } => {
+                values.extend_from_slice(&[0; 16]);
+                nulls.append_null();
+            }
+            Self::List(list) => list.push_null(),
+            Self::Struct(members) => members.push_null(),
+            Self::Range(range) => range.push_null(),
+            Self::Map(map) => map.push_null(),
+        }
+    }
+
+    /// Bytes of variable length gathered so far, nested values included.
+    pub fn variable_bytes(&self) -> usize {
+        match self {
+            Self::Text(values) | Self::Binary(values) | Self::Jsonb(values) => values.data.len(),
+            Self::Formatted { values, .. } => values.data.len(),
+            Self::List(list) => list.variable_bytes(),
+            Self::Struct(members) => members.variable_bytes(),
+            Self::Range(range) => range.variable_bytes(),
+            Self::Map(map) => map.variable_bytes(),
+            _ => 0,
+        }
+    }
+
+    /// The values so far as an array; the builder is empty afterwards.
+    pub fn finish(&mut self) -> Result<ArrayRef> {
+        Ok(match self {
+            Self::Bool { values, nulls } => Arc::new(BooleanArray::new(values.finish(), nulls.finish())),
+            Self::Int16(values) => primitive::<Int16Type>(values, &DataType::Int16),
+            Self::Int32(values) => primitive::<Int32Type>(values, &DataType::Int32),
+            Self::Int64(values) => primitive::<Int64Type>(values, &DataType::Int64),
+            Self::CheckedInt { values, width, .. } => numeric::narrow(values, *width)?,
+            Self::UInt32(values) => primitive::<UInt32Type>(values, &DataType::UInt32),
+            Self::Float32(values) => primitive::<Float32Type>(values, &DataType::Float32),
+            Self::Float64(values) => primitive::<Float64Type>(values, &DataType::Float64),
+            Self::Decimal128 { values, precision, scale } => {
+                primitive::<Decimal128Type>(values, &DataType::Decimal128(*precision, *scale))
+            }
+            Self::Decimal256 { values, precision, scale } => {
+                primitive::<Decimal256Type>(values, &DataType::Decimal256(*precision, *scale))
+            }
+            Self::Money { values, scale } => primitive::<Decimal128Type>(values, &DataType::Decimal128(19, *scale)),
+            Self::Date(values) => primitive::<Date32Type>(values, &DataType::Date32),
+            Self::Time(values) => primitive::<Time64MicrosecondType>(values, &Kind::Time.data_type()),
+            Self::Timestamp { values, utc, nanoseconds } => {
+                let data_type = Kind::Timestamp { utc: *utc, nanoseconds: *nanoseconds }.data_type();
+                match nanoseconds {
+                    true => primitive::<TimestampNanosecondType>(values, &data_type),
+                    false => primitive::<TimestampMicrosecondType>(values, &data_type),
+                }
+            }
+            Self::Duration(values) => primitive::<DurationMicrosecondType>(values, &Kind::Duration.data_type()),
+            Self::Uuid { values, nulls } => {
+                let next = Vec::with_capacity(values.len());
+                let values = Buffer::from_vec(std::mem::replace(values, next));
+                Arc::new(FixedSizeBinaryArray::try_new(16, values, nulls.finish())?)
+            }
+            Self::Binary(values) => {
+                let (offsets, data, nulls) = values.take();
+                Arc::new(BinaryArray::try_new(offsets, data, nulls)?)
+            }
+            Self::Text(values) | Self::Jsonb(values) | Self::Formatted { values, .. } => {
+                let (offsets, data, nulls) = values.take();
+                // Checks the whole buffer at once, then that every offset is a boundary.
+                let array = StringArray::try_new(offsets, data, nulls);
+                Arc::new(array.map_err(|_| Error::data("the server sent text that is not UTF-8"))?)
+            }
+            Self::List(list) => list.finish()?,
+            Self::Struct(members) => members.finish()?,
+            Self::Range(range) => range.finish()?,
+            Self::Map(map) => map.finish()?,
+        })
+    }
+}
+
+fn primitive<T: ArrowPrimitiveType>(values: &mut Fixed<T::Native>, data_type: &DataType) -> ArrayRef {
+    let (values, nulls) = values.take();
+    Arc::new(PrimitiveArray::<T>::new(ScalarBuffer::from(values), nulls).with_data_type(data_type.clone()))
+}
+
+#[inline(always)]
+fn exact<const N: usize>(value: &[u8]) -> Result<[u8; N], Fault> {
+    value.try_into().map_err(|_| Fault::Malformed)
+}
+
+#[inline(always)]
+fn timestamp(micros: i64, nanoseconds: bool) -> Option<i64> {
+    if micros == i64::MAX || micros == i64::MIN {
+        return None;
+    }
+    let micros = micros.checked_add(EPOCH_MICROS)?;
+    if nanoseconds { micros.checked_mul(1000) } else { Some(micros) }
+}
+
+fn too_far(micros: i64, nanoseconds: bool) -> String {
+    match micros {
+        i64::MIN => infinity(true),
+        i64::MAX => infinity(false),
+        _ if nanoseconds => "a timestamp outside the years 1677 to 2262".to_owned(),
+        _ => "a timestamp after 294247-01-10".to_owned(),
+    }
+}
+
+fn infinity(negative: bool) -> String {
+    if negative { "-infinity" } else { "infinity" }.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kinds() -> Vec<Kind> {
+        let mut kinds = vec![
+            Kind::Bool,
+            Kind::Int16,
+            Kind::Int64,
+            Kind::AnyInt(2),
+            Kind::NumericInt(8),
+            Kind::Float64,
+            Kind::Decimal128(15, 2),
+            Kind::Decimal128(38, 38),
+            Kind::Decimal256(76, 0),
+            Kind::Money(2),
+            Kind::Date,
+            Kind::Time,
+            Kind::Timestamp { utc: true, nanoseconds: true },
+            Kind::Duration,
+            Kind::Uuid,
+            Kind::Binary,
+            Kind::Jsonb,
+            Kind::Hstore,
+            Kind::Vector,
+        ];
+        let forms = [
+            TextForm::Plain,
+            TextForm::Char,
+            TextForm::Numeric,
+            TextForm::Interval,
+            TextForm::TimeTz,
+            TextForm::Inet,
+            TextForm::MacAddress,
+            TextForm::Bits,
+            TextForm::Lsn,
+        ];
+        kinds.extend(forms.map(Kind::Text));
+        for kind in kinds.clone() {
+            kinds.push(Kind::List(Box::new(kind.clone())));
+            kinds.push(Kind::Multirange(Box::new(kind.clone())));
+            kinds.push(Kind::Struct(vec![("a".into(), kind.clone()), ("b".into(), Kind::List(Box::new(kind)))]));
+        }
+        kinds
+    }
+
+    /// xorshift: the same bytes in every run.
+    struct Noise(u64);
+
+    impl Noise {
+        fn next(&mut self) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0
+        }
+
+        /// Mostly small numbers, as lengths and counts are.
+        fn bytes(&mut self) -> Vec<u8> {
+            let length = self.next() % 64;
+            (0..length)
+                .map(|_| {
+                    if self.next().is_multiple_of(3) {
+                        self.next().to_le_bytes()[0]
+                    } else {
+                        self.next().to_le_bytes()[0] % 3 % 2
+                    }
+                })
+                .collect()
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_a_decoder_panic() {
+        let mut noise = Noise(0x9E37_79B9_7F4A_7C15);
+        for kind in kinds() {
+            for _ in 0..2_000 {
+                let mut column = Column::new(&kind, 2);
+                let mut tally = Tally { policy: OnUnrepresentable::Null, count: 0 };
+                if column.push(&noise.bytes(), &mut tally).is_ok() {
+                    column.push_null();
+                    // Texts that are not UTF-8 are refused here.
+                    if let Ok(array) = column.finish() {
+                        assert_eq!((array.len(), array.data_type()), (2, &kind.data_type()), "{kind:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_builder_starts_afresh_after_each_batch() {
+        for kind in kinds() {
+            let mut column = Column::new(&kind, 4);
+            for rows in [3, 0, 5] {
+                (0..rows).for_each(|_| column.push_null());
+                let array = column.finish().unwrap();
+                assert_eq!((array.len(), array.null_count()), (rows, rows), "{kind:?}");
+                assert_eq!(column.variable_bytes(), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn text_that_is_not_utf8_is_refused_even_across_values() {
+        let mut column = Column::new(&Kind::PLAIN, 4);
+        let mut tally = Tally { policy: OnUnrepresentable::Fail, count: 0 };
+        // Together the halves of one character are valid, apart they are not.
+        column.push(&[0xC3], &mut tally).unwrap();
+        column.push(&[0xA4], &mut tally).unwrap();
+        assert!(column.finish().is_err());
+    }
+}

@@ -1,0 +1,367 @@
+//! Lists, structs, ranges and maps: builders over builders.
+
+use std::sync::Arc;
+
+use rivet_sdk::arrow_array::builder::{BooleanBufferBuilder, NullBufferBuilder};
+use rivet_sdk::arrow_array::{ArrayRef, BooleanArray, ListArray, MapArray, StructArray};
+use rivet_sdk::arrow_buffer::{OffsetBuffer, ScalarBuffer};
+use rivet_sdk::arrow_schema::{DataType, FieldRef, Fields};
+use rivet_sdk::{Error, Result};
+
+use super::{Column, Fault, Tally};
+use crate::kind::{Kind, TextForm, hstore_fields, range_fields};
+
+/// A cursor over a value's bytes.
+struct Parts<'a>(&'a [u8]);
+
+impl<'a> Parts<'a> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
+        let (head, tail) = self.0.split_first_chunk::<N>().ok_or(Fault::Malformed)?;
+        self.0 = tail;
+        Ok(*head)
+    }
+
+    fn i32(&mut self) -> Result<i32, Fault> {
+        self.take().map(i32::from_be_bytes)
+    }
+
+    /// A value with its length in front; None for NULL.
+    fn value(&mut self) -> Result<Option<&'a [u8]>, Fault> {
+        let length = self.i32()?;
+        if length == -1 {
+            return Ok(None);
+        }
+        let length = usize::try_from(length).map_err(|_| Fault::Malformed)?;
+        let (head, tail) = self.0.split_at_checked(length).ok_or(Fault::Malformed)?;
+        self.0 = tail;
+        Ok(Some(head))
+    }
+
+    fn push_into(&mut self, column: &mut Column, tally: &mut Tally) -> Result<(), Fault> {
+        match self.value()? {
+            Some(value) => column.push(value, tally),
+            None => {
+                column.push_null();
+                Ok(())
+            }
+        }
+    }
+
+    fn end(&self) -> Result<(), Fault> {
+        if self.0.is_empty() { Ok(()) } else { Err(Fault::Malformed) }
+    }
+}
+
+/// Where each list or map ends.
+struct Offsets {
+    ends: Vec<i32>,
+    count: i32,
+    nulls: NullBufferBuilder,
+}
+
+impl Offsets {
+    fn new(capacity: usize) -> Self {
+        let mut ends = Vec::with_capacity(capacity + 1);
+        ends.push(0);
+        Self { ends, count: 0, nulls: NullBufferBuilder::new(capacity) }
+    }
+
+    fn push(&mut self, length: i32) -> Result<(), Fault> {
+        self.count = self.count.checked_add(length).ok_or(Fault::Full)?;
+        self.ends.push(self.count);
+        self.nulls.append_non_null();
+        Ok(())
+    }
+
+    fn push_null(&mut self) {
+        self.ends.push(self.count);
+        self.nulls.append_null();
+    }
+
+    fn take(&mut self) -> OffsetBuffer<i32> {
+        self.count = 0;
+        OffsetBuffer::new(ScalarBuffer::from(std::mem::replace(&mut self.ends, vec![0])))
+    }
+}
+
+/// An array, a multirange or a pgvector.
+pub(crate) struct List {
+    element: Column,
+    field: FieldRef,
+    offsets: Offsets,
+    form: ListForm,
+}
+
+#[derive(Clone, Copy)]
+enum ListForm {
+    Array,
+    Multirange,
+    Vector,
+}
+
+impl List {
+    pub fn new(kind: &Kind, capacity: usize) -> Self {
+        let (element, form) = match kind {
+            Kind::Multirange(bound) => (Column::new(&Kind::Range(bound.clone()), capacity), ListForm::Multirange),
+            Kind::List(element) => (Column::new(element, capacity), ListForm::Array),
+            _ => (Column::new(&Kind::Float32, capacity), ListForm::Vector),
+        };
+        let field = match kind.data_type() {
+            DataType::List(field) => field,
+            _ => Arc::new(Kind::Float32.field("element", true)),
+        };
+        Self { element, field, offsets: Offsets::new(capacity), form }
+    }
+
+    pub fn push(&mut self, value: &[u8], tally: &mut Tally) -> Result<(), Fault> {
+        let mut parts = Parts(value);
+        let count = match self.form {
+            ListForm::Array => {
+                let dimensions = parts.i32()?;
+                let (_flags, _element) = (parts.i32()?, parts.i32()?);
+                match dimensions {
+                    0 => 0,
+                    1 => {
+                        let count = parts.i32()?;
+                        let _lower_bound = parts.i32()?;
+                        count
+                    }
+                    more => return Err(Fault::Dimensions(more)),
+                }
+            }
+            ListForm::Multirange => parts.i32()?,
+            ListForm::Vector => {
+                let count = i16::from_be_bytes(parts.take()?);
+                let _unused: [u8; 2] = parts.take()?;
+                i32::from(count)
+            }
+        };
+        for _ in 0..count {
+            match self.form {
+                ListForm::Vector => self.element.push(&parts.take::<4>()?, tally)?,
+                _ => parts.push_into(&mut self.element, tally)?,
+            }
+        }
+        parts.end()?;
+        self.offsets.push(count.max(0))
+    }
+
+    pub fn push_null(&mut self) {
+        self.offsets.push_null();
+    }
+
+    pub fn variable_bytes(&self) -> usize {
+        let elements = usize::try_from(self.offsets.count).unwrap_or(0);
+        let width = match &self.element {
+            Column::Decimal256 { .. } | Column::Struct(_) | Column::Range(_) => 32,
+            Column::Decimal128 { .. } | Column::Uuid { .. } => 16,
+            _ => 8,
+        };
+        elements * width + self.element.variable_bytes()
+    }
+
+    pub fn finish(&mut self) -> Result<ArrayRef> {
+        let values = self.element.finish()?;
+        let offsets = self.offsets.take();
+        Ok(Arc::new(ListArray::try_new(Arc::clone(&self.field), offsets, values, self.offsets.nulls.finish())?))
+    }
+}
+
+/// A composite value.
+pub(crate) struct Struct {
+    members: Vec<Column>,
+    fields: Fields,
+    nulls: NullBufferBuilder,
+}
+
+impl Struct {
+    pub fn new(members: &[(String, Kind)], capacity: usize) -> Self {
+        Self {
+            fields: members.iter().map(|(name, kind)| kind.field(name, true)).collect(),
+            members: members.iter().map(|(_, kind)| Column::new(kind, capacity)).collect(),
+            nulls: NullBufferBuilder::new(capacity),
+        }
+    }
+
+    pub fn push(&mut self, value: &[u8], tally: &mut Tally) -> Result<(), Fault> {
+        let mut parts = Parts(value);
+        if usize::try_from(parts.i32()?) != Ok(self.members.len()) {
+            return Err(Fault::Malformed);
+        }
+        for member in &mut self.members {
+            let _type = parts.i32()?;
+            parts.push_into(member, tally)?;
+        }
+        parts.end()?;
+        self.nulls.append_non_null();
+        Ok(())
+    }
+
+    pub fn push_null(&mut self) {
+        self.members.iter_mut().for_each(Column::push_null);
+        self.nulls.append_null();
+    }
+
+    pub fn variable_bytes(&self) -> usize {
+        self.members.iter().map(Column::variable_bytes).sum()
+    }
+
+    pub fn finish(&mut self) -> Result<ArrayRef> {
+        let length = self.nulls.len();
+        let arrays = self.members.iter_mut().map(Column::finish).collect::<Result<Vec<_>>>()?;
+        Ok(Arc::new(StructArray::try_new_with_length(self.fields.clone(), arrays, self.nulls.finish(), length)?))
+    }
+}
+
+/// A range: two bounds and three truths.
+pub(crate) struct Range {
+    bounds: [Column; 2],
+    lower_inclusive: BooleanBufferBuilder,
+    upper_inclusive: BooleanBufferBuilder,
+    empty: BooleanBufferBuilder,
+    fields: Fields,
+    nulls: NullBufferBuilder,
+}
+
+const EMPTY: u8 = 0x01;
+const LOWER_INCLUSIVE: u8 = 0x02;
+const UPPER_INCLUSIVE: u8 = 0x04;
+const LOWER_INFINITE: u8 = 0x08;
+const UPPER_INFINITE: u8 = 0x10;
+
+impl Range {
+    pub fn new(bound: &Kind, capacity: usize) -> Self {
+        Self {
+            bounds: [Column::new(bound, capacity), Column::new(bound, capacity)],
+            lower_inclusive: BooleanBufferBuilder::new(capacity),
+            upper_inclusive: BooleanBufferBuilder::new(capacity),
+            empty: BooleanBufferBuilder::new(capacity),
+            fields: range_fields(bound),
+            nulls: NullBufferBuilder::new(capacity),
+        }
+    }
+
+    pub fn push(&mut self, value: &[u8], tally: &mut Tally) -> Result<(), Fault> {
+        let mut parts = Parts(value);
+        let [flags] = parts.take()?;
+        for (column, infinite) in self.bounds.iter_mut().zip([LOWER_INFINITE, UPPER_INFINITE]) {
+            if flags & (EMPTY | infinite) != 0 {
+                column.push_null();
+            } else {
+                parts.push_into(column, tally)?;
+            }
+        }
+        parts.end()?;
+        self.append(flags);
+        self.nulls.append_non_null();
+        Ok(())
+    }
+
+    fn append(&mut self, flags: u8) {
+        self.lower_inclusive.append(flags & LOWER_INCLUSIVE != 0);
+        self.upper_inclusive.append(flags & UPPER_INCLUSIVE != 0);
+        self.empty.append(flags & EMPTY != 0);
+    }
+
+    pub fn push_null(&mut self) {
+        self.bounds.iter_mut().for_each(Column::push_null);
+        self.append(0);
+        self.nulls.append_null();
+    }
+
+    pub fn variable_bytes(&self) -> usize {
+        self.bounds.iter().map(Column::variable_bytes).sum()
+    }
+
+    pub fn finish(&mut self) -> Result<ArrayRef> {
+        let mut arrays = self.bounds.iter_mut().map(Column::finish).collect::<Result<Vec<_>>>()?;
+        for values in [&mut self.lower_inclusive, &mut self.upper_inclusive, &mut self.empty] {
+            arrays.push(Arc::new(BooleanArray::new(values.finish(), None)));
+        }
+        Ok(Arc::new(StructArray::try_new(self.fields.clone(), arrays, self.nulls.finish())?))
+    }
+}
+
+/// hstore.
+pub(crate) struct Map {
+    keys: Column,
+    values: Column,
+    offsets: Offsets,
+}
+
+impl Map {
+    pub fn new(capacity: usize) -> Self {
+        let text = Kind::Text(TextForm::Plain);
+        Self {
+            keys: Column::new(&text, capacity),
+            values: Column::new(&text, capacity),
+            offsets: Offsets::new(capacity),
+        }
+    }
+
+    pub fn push(&mut self, value: &[u8]) -> Result<(), Fault> {
+        let mut tally = Tally { policy: rivet_sdk::OnUnrepresentable::Fail, count: 0 };
+        let mut parts = Parts(value);
+        let count = parts.i32()?;
+        for _ in 0..count {
+            let key = parts.value()?.ok_or(Fault::Malformed)?;
+            self.keys.push(key, &mut tally)?;
+            parts.push_into(&mut self.values, &mut tally)?;
+        }
+        parts.end()?;
+        self.offsets.push(count.max(0))
+    }
+
+    pub fn push_null(&mut self) {
+        self.offsets.push_null();
+    }
+
+    pub fn variable_bytes(&self) -> usize {
+        let pairs = usize::try_from(self.offsets.count).unwrap_or(0);
+        pairs * 8 + self.keys.variable_bytes() + self.values.variable_bytes()
+    }
+
+    pub fn finish(&mut self) -> Result<ArrayRef> {
+        let fields = hstore_fields();
+        let entries = StructArray::try_new(fields, vec![self.keys.finish()?, self.values.finish()?], None)?;
+        let DataType::Map(field, _) = Kind::Hstore.data_type() else {
+            return Err(Error::internal("a map that is not a map"));
+        };
+        let offsets = self.offsets.take();
+        Ok(Arc::new(MapArray::try_new(field, offsets, entries, self.offsets.nulls.finish(), false)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally() -> Tally {
+        Tally { policy: rivet_sdk::OnUnrepresentable::Fail, count: 0 }
+    }
+
+    #[test]
+    fn an_array_of_two_dimensions_is_refused() {
+        let mut list = List::new(&Kind::List(Box::new(Kind::Int32)), 1);
+        let value = [2_i32, 0, 23, 1, 1, 1, 1, 4, 9].map(i32::to_be_bytes).concat();
+        assert_eq!(list.push(&value, &mut tally()), Err(Fault::Dimensions(2)));
+    }
+
+    #[test]
+    fn bytes_that_end_early_or_late_are_refused() {
+        for words in [&[1_i32, 0, 23, 2, 1, 4, 9][..], &[1, 0, 23, 0, 1, 7], &[1, 0]] {
+            let value = words.iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<_>>();
+            let mut list = List::new(&Kind::List(Box::new(Kind::Int32)), 1);
+            assert_eq!(list.push(&value, &mut tally()), Err(Fault::Malformed), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn null_lists_take_no_elements() {
+        let mut list = List::new(&Kind::List(Box::new(Kind::Int32)), 1);
+        list.push(&[1_i32, 0, 23, 2, 1, 4, 9, -1].map(i32::to_be_bytes).concat(), &mut tally()).unwrap();
+        list.push_null();
+        let array = list.finish().unwrap();
+        assert_eq!((array.len(), array.null_count()), (2, 1));
+    }
+}

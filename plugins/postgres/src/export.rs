@@ -1,0 +1,328 @@
+//! The export: one `COPY … (FORMAT binary)`, its rows decoded where they were received.
+
+use std::time::Instant;
+
+use rivet_sdk::arrow_array::{RecordBatch, RecordBatchOptions};
+use rivet_sdk::arrow_schema::SchemaRef;
+use rivet_sdk::{BatchSink, ColumnStats, Context, Error, ErrorKind, ExportRequest, ExportStats, Result, schema_of};
+
+use crate::decode::{Column, Fault, Tally};
+use crate::error::confused;
+use crate::kind::{Kind, TextForm};
+use crate::plan::Plan;
+use crate::session::Session;
+
+/// What a binary COPY begins with, before flags and the header's extension.
+const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
+/// Arrow's offsets are 32 bits wide; a batch stays well below.
+const BATCH_BYTES: usize = 1 << 30;
+/// Builders begin with room for this many rows, grow in the first batch, and are made as large
+/// as the batch before from then on: a small table costs little.
+const CAPACITY_ROWS: usize = 1 << 10;
+
+/// Reads the rows of `request` into `sink`.
+pub(crate) fn run(
+    session: &mut Session,
+    context: &Context,
+    request: &ExportRequest,
+    sink: &mut dyn BatchSink,
+) -> Result<ExportStats> {
+    let version = session.version();
+    session.transaction(&request.session, |wire| {
+        let plan = Plan::new(wire, version, request)?;
+        let schema = schema_of(&plan.mappings()?)?;
+        sink.on_schema(SchemaRef::clone(&schema))?;
+        let sql = format!("COPY ({}) TO STDOUT (FORMAT binary)", plan.select(request)?);
+        let mut batches = Batches::new(&plan, request, schema, context, sink);
+        let started = Instant::now();
+        let limit = request.max_value_bytes;
+        // A row larger than the buffer takes its bytes from the host's budget.
+        let mut large = None;
+        let mut guard = |have: &[u8], size: usize| {
+            refuse_large(have, &plan, limit)?;
+            if large.as_ref().is_none_or(|(reserved, _)| *reserved != size) {
+                large = None;
+                large = Some((size, context.reserve(u64::try_from(size).unwrap_or(u64::MAX))?));
+            }
+            Ok(())
+        };
+        wire.copy_out(&sql, |data| batches.take(data), &mut guard)?;
+        let longest_statement = started.elapsed();
+        let mut stats = batches.end()?;
+        stats.longest_statement = longest_statement;
+        Ok(stats)
+    })
+}
+
+/// Rows on their way into batches.
+struct Batches<'a> {
+    plan: &'a Plan,
+    request: &'a ExportRequest,
+    schema: SchemaRef,
+    context: &'a Context,
+    sink: &'a mut dyn BatchSink,
+    slots: Vec<Slot>,
+    max_value_bytes: usize,
+    limit_rows: usize,
+    limit_bytes: usize,
+    fixed_bytes: usize,
+    /// Rows in the batch being built.
+    rows: usize,
+    /// Bytes received for it, and at how many to measure it again.
+    received: usize,
+    measure_at: usize,
+    total: u64,
+    started: bool,
+    ended: bool,
+}
+
+struct Slot {
+    builder: Column,
+    tally: Tally,
+}
+
+impl<'a> Batches<'a> {
+    fn new(
+        plan: &'a Plan,
+        request: &'a ExportRequest,
+        schema: SchemaRef,
+        context: &'a Context,
+        sink: &'a mut dyn BatchSink,
+    ) -> Self {
+        let limit_rows = request.batch.rows.max(1);
+        let limit_bytes = request.batch.bytes.clamp(1, BATCH_BYTES);
+        let fixed_bytes = plan.columns.iter().map(|column| column.kind().fixed_bytes()).sum::<usize>().max(1);
+        let capacity = limit_rows.min(CAPACITY_ROWS).min(limit_bytes / fixed_bytes + 1);
+        let slot = |kind: &Kind| Slot {
+            builder: Column::new(kind, capacity),
+            tally: Tally { policy: request.on_unrepresentable, count: 0 },
+        };
+        Self {
+            slots: plan.columns.iter().map(|column| slot(column.kind())).collect(),
+            plan,
+            request,
+            schema,
+            context,
+            sink,
+            max_value_bytes: usize::try_from(request.max_value_bytes).unwrap_or(usize::MAX),
+            limit_rows,
+            limit_bytes,
+            fixed_bytes,
+            rows: 0,
+            received: 0,
+            measure_at: limit_bytes / 8,
+            total: 0,
+            started: false,
+            ended: false,
+        }
+    }
+
+    /// One CopyData: whole rows, after the header in the first one.
+    #[inline]
+    fn take(&mut self, mut data: &[u8]) -> Result<()> {
+        if !self.started {
+            data = after_header(data).ok_or_else(|| confused("the header of the COPY"))?;
+            self.started = true;
+        }
+        while !data.is_empty() {
+            data = self.row(data)?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn row<'d>(&mut self, data: &'d [u8]) -> Result<&'d [u8]> {
+        let Some((count, mut rest)) = data.split_first_chunk::<2>() else { return Err(confused("a short row")) };
+        let count = i16::from_be_bytes(*count);
+        if count == -1 {
+            self.ended = true;
+            return Ok(rest);
+        }
+        if usize::try_from(count) != Ok(self.slots.len()) {
+            return Err(confused(format!("a row of {count} values where {} were expected", self.slots.len())));
+        }
+        if self.rows > 0 && data.len() > self.limit_bytes / 4 {
+            self.flush()?;
+        }
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            let Some((length, after)) = rest.split_first_chunk::<4>() else { return Err(confused("a short row")) };
+            let length = i32::from_be_bytes(*length);
+            let Ok(length) = usize::try_from(length) else {
+                slot.builder.push_null();
+                rest = after;
+                continue;
+            };
+            let Some((value, after)) = after.split_at_checked(length) else { return Err(confused("a short value")) };
+            if length > self.max_value_bytes {
+                return Err(too_large(self.plan, index, length, self.request.max_value_bytes));
+            }
+            if let Err(fault) = slot.builder.push(value, &mut slot.tally) {
+                return Err(self.refuse(index, data, fault));
+            }
+            rest = after;
+        }
+        self.rows += 1;
+        self.received += data.len() - rest.len();
+        if self.rows >= self.limit_rows {
+            self.flush()?;
+        } else if self.received >= self.measure_at {
+            self.measure()?;
+        }
+        Ok(rest)
+    }
+
+    /// Ends the batch if it is about as large as it may be.
+    #[cold]
+    fn measure(&mut self) -> Result<()> {
+        let variable: usize = self.slots.iter().map(|slot| slot.builder.variable_bytes()).sum();
+        let left = self.limit_bytes.saturating_sub(variable + self.rows * self.fixed_bytes);
+        if left <= self.limit_bytes / 16 {
+            return self.flush();
+        }
+        // A received byte becomes at most eight (a NULL of four bytes, a decimal of 32).
+        self.measure_at = self.received + left / 8;
+        Ok(())
+    }
+
+    #[cold]
+    fn flush(&mut self) -> Result<()> {
+        self.context.check()?;
+        let mut arrays = Vec::with_capacity(self.slots.len());
+        for (slot, column) in self.slots.iter_mut().zip(&self.plan.columns) {
+            arrays.push(slot.builder.finish().map_err(|error| error.with_context("column", column.name()))?);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
+        let batch = RecordBatch::try_new_with_options(SchemaRef::clone(&self.schema), arrays, &options)?;
+        self.total += u64::try_from(self.rows).unwrap_or(0);
+        self.rows = 0;
+        self.received = 0;
+        self.measure_at = self.limit_bytes / 8;
+        self.sink.on_batch(batch)
+    }
+
+    fn end(mut self) -> Result<ExportStats> {
+        if !self.ended {
+            return Err(confused("the COPY ended without its trailer"));
+        }
+        if self.rows > 0 {
+            self.flush()?;
+        }
+        let columns = self.slots.iter().zip(&self.plan.columns).filter(|(slot, _)| slot.tally.count > 0);
+        Ok(ExportStats {
+            rows: self.total,
+            columns: columns
+                .map(|(slot, column)| ColumnStats {
+                    name: column.name().to_owned(),
+                    unrepresentable: slot.tally.count,
+                    rounded: 0,
+                })
+                .collect(),
+            ..ExportStats::default()
+        })
+    }
+
+    /// The error for a value: its column, its row and what to do.
+    #[cold]
+    fn refuse(&self, index: usize, row: &[u8], fault: Fault) -> Error {
+        let Some(column) = self.plan.columns.get(index) else { return Error::internal("a column too many") };
+        let name = column.name();
+        let of = &column.source.source_type;
+        let error = match fault {
+            Fault::Malformed => confused(format!("a value of column `{name}` is not a {of}")),
+            Fault::Unrepresentable(what) => {
+                Error::data(format!("column `{name}` ({of}) holds {what}, which its Arrow type cannot hold")).with_hint(
+                    format!("`columns: {{ {name}: text }}` keeps such values; `on_unrepresentable: null` drops them"),
+                )
+            }
+            Fault::DoesNotFit(what) => Error::data(format!("column `{name}` ({of}): {what}"))
+                .with_hint(format!("give `{name}` a wider type under `columns:`, or text")),
+            Fault::Dimensions(count) => {
+                Error::data(format!("column `{name}` ({of}) holds an array of {count} dimensions"))
+                    .with_hint(format!("`columns: {{ {name}: json }}` keeps arrays of any shape"))
+            }
+            Fault::Full => Error::data(format!("the texts of column `{name}` in one batch exceed 2 GiB"))
+                .with_hint("make batches smaller"),
+        };
+        let ordinal = self.total + u64::try_from(self.rows).unwrap_or(0) + 1;
+        let error = error.with_context("column", name).with_context("row", ordinal.to_string());
+        match self.key_of(row) {
+            Some(key) => error.with_context("key", key),
+            None => error,
+        }
+    }
+
+    /// The row's primary key, if all of it is exported and printable.
+    fn key_of(&self, row: &[u8]) -> Option<String> {
+        let values = fields(row.get(2..)?).take(self.slots.len()).collect::<Vec<_>>();
+        let parts = self.plan.key.iter().map(|index| {
+            let column = self.plan.columns.get(*index)?;
+            let (_, value) = values.get(*index)?;
+            Some(format!("{}={}", column.name(), printable(column.kind(), (*value)?)?))
+        });
+        let parts = parts.collect::<Option<Vec<_>>>()?;
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
+}
+
+/// A value for an error message.
+fn printable(kind: &Kind, value: &[u8]) -> Option<String> {
+    Some(match (kind, value.len()) {
+        (Kind::Int16, _) => i16::from_be_bytes(value.try_into().ok()?).to_string(),
+        (Kind::Int32, _) => i32::from_be_bytes(value.try_into().ok()?).to_string(),
+        (Kind::Int64, _) => i64::from_be_bytes(value.try_into().ok()?).to_string(),
+        (Kind::UInt32, _) => u32::from_be_bytes(value.try_into().ok()?).to_string(),
+        (Kind::Text(TextForm::Plain), ..200) => std::str::from_utf8(value).ok()?.to_owned(),
+        (Kind::Uuid, 16) => {
+            let hex: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
+            let part = |range| hex.get(range).unwrap_or_default();
+            format!("{}-{}-{}-{}-{}", part(0..8), part(8..12), part(12..16), part(16..20), part(20..32))
+        }
+        _ => return None,
+    })
+}
+
+/// The announced length of each value, and its bytes as far as they are there.
+fn fields(mut rest: &[u8]) -> impl Iterator<Item = (i32, Option<&[u8]>)> {
+    std::iter::from_fn(move || {
+        let (length, after) = rest.split_first_chunk::<4>()?;
+        let length = i32::from_be_bytes(*length);
+        let Ok(size) = usize::try_from(length) else {
+            rest = after;
+            return Some((length, None));
+        };
+        let value = after.get(..size);
+        rest = after.get(size..).unwrap_or_default();
+        Some((length, value))
+    })
+}
+
+fn after_header(data: &[u8]) -> Option<&[u8]> {
+    let rest = data.strip_prefix(SIGNATURE)?;
+    let (_flags, rest) = rest.split_first_chunk::<4>()?;
+    let (extension, rest) = rest.split_first_chunk::<4>()?;
+    rest.get(usize::try_from(i32::from_be_bytes(*extension)).ok()?..)
+}
+
+/// Looks at the beginning of a row that has not arrived whole: a value beyond the limit is
+/// refused before memory is spent on it.
+fn refuse_large(have: &[u8], plan: &Plan, limit: u64) -> Result<()> {
+    let row = if have.starts_with(SIGNATURE) { after_header(have).unwrap_or_default() } else { have };
+    for (index, (length, _)) in fields(row.get(2..).unwrap_or_default()).take(plan.columns.len()).enumerate() {
+        let length = usize::try_from(length).unwrap_or(0);
+        if u64::try_from(length).unwrap_or(u64::MAX) > limit {
+            return Err(too_large(plan, index, length, limit));
+        }
+    }
+    Ok(())
+}
+
+#[cold]
+fn too_large(plan: &Plan, index: usize, length: usize, limit: u64) -> Error {
+    let name = plan.columns.get(index).map_or("?", |column| column.name());
+    Error::new(
+        ErrorKind::Data,
+        format!("a value of column `{name}` has {length} bytes, more than the limit of {limit}"),
+    )
+    .with_context("column", name)
+    .with_hint(format!("raise `max_value_mb`, or leave the column out: `exclude: [{name}]`"))
+}

@@ -1,0 +1,259 @@
+//! One connection, and the only way anything runs on it: a read-only transaction whose
+//! settings were made with SET LOCAL and then verified.
+//!
+//! Nothing is set for the session: behind a pooler it would reach somebody else's statements,
+//! and ours would not keep it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rivet_sdk::sql::quote_text;
+use rivet_sdk::{Error, ErrorKind, Result, Retry, SessionPolicy};
+
+use crate::connect::Target;
+use crate::message::Rows;
+use crate::options::Endpoint;
+use crate::wire::{Wire, cancel};
+
+/// What every transaction sets, and what the server must then show.
+const SETTINGS: [(&str, &str); 7] = [
+    ("DateStyle", "ISO, YMD"),
+    ("TimeZone", "UTC"),
+    ("IntervalStyle", "iso_8601"),
+    ("extra_float_digits", "3"),
+    ("bytea_output", "hex"),
+    ("standard_conforming_strings", "on"),
+    ("row_security", "off"),
+];
+
+/// How long a stopped statement may take to end before its connection is dropped.
+const ABANDON: Duration = Duration::from_secs(5);
+
+/// A connection with what it joined or holds.
+pub(crate) struct Session {
+    wire: Wire,
+    endpoint: Endpoint,
+    /// A snapshot of another instance that every transaction reads at.
+    joined: Option<String>,
+    /// True while this instance's own open transaction is the snapshot.
+    held: bool,
+    stopper: Arc<Stopper>,
+}
+
+/// What another thread needs to stop the session's statement.
+pub(crate) struct Stopper {
+    /// The session in use now: it changes when a broken connection is opened anew.
+    key: Mutex<(Target, i32, i32)>,
+    used: AtomicBool,
+}
+
+impl Stopper {
+    /// Sends a cancel request over a connection of its own.
+    pub fn stop(&self) -> Result<()> {
+        self.used.store(true, Ordering::SeqCst);
+        let (target, process, secret) = self.key.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        cancel(&target, process, secret)
+    }
+}
+
+impl Session {
+    /// Connects, and runs one empty transaction to verify that settings hold.
+    pub fn open(endpoint: Endpoint) -> Result<Self> {
+        let wire = Wire::open(&endpoint)?;
+        let stopper = Arc::new(Stopper { key: Mutex::new(wire.cancel_key()), used: AtomicBool::new(false) });
+        let mut session = Self { wire, endpoint, joined: None, held: false, stopper };
+        session.transaction(&SessionPolicy::default(), |_| Ok(()))?;
+        Ok(session)
+    }
+
+    /// A handle for another thread.
+    pub fn stopper(&self) -> Arc<Stopper> {
+        Arc::clone(&self.stopper)
+    }
+
+    pub fn wire(&self) -> &Wire {
+        &self.wire
+    }
+
+    /// `server_version_num`: 150018.
+    pub fn version(&self) -> u32 {
+        version_number(self.wire.parameter("server_version").unwrap_or_default())
+    }
+
+    /// Runs `work` in a read-only transaction, which is over when this returns, however it
+    /// returns; or, in the holder of a snapshot, under a savepoint.
+    pub fn transaction<T>(&mut self, policy: &SessionPolicy, work: impl FnOnce(&mut Wire) -> Result<T>) -> Result<T> {
+        self.reconnect()?;
+        let begin = match (self.held, &self.joined) {
+            (true, _) => "SAVEPOINT rivet".to_owned(),
+            (false, None) => BEGIN.to_owned(),
+            (false, Some(token)) => format!("{BEGIN}; SET TRANSACTION SNAPSHOT {}", quote_text(token)),
+        };
+        let begun = begin_with_settings(&mut self.wire, &begin, policy);
+        let begun = begun.map_err(|error| if self.joined.is_some() { snapshot_gone(error) } else { error });
+        let outcome = begun.and_then(|()| work(&mut self.wire));
+        self.end(outcome.is_ok());
+        outcome.map_err(|error| self.tell_cancel_from_timeout(error))
+    }
+
+    /// The server has one code for both; whether we asked is for us to know.
+    fn tell_cancel_from_timeout(&self, error: Error) -> Error {
+        if error.code() == Some("57014") && self.stopper.used.load(Ordering::SeqCst) {
+            return Error::cancelled("the statement was stopped").with_code("57014");
+        }
+        error
+    }
+
+    fn end(&mut self, succeeded: bool) {
+        if self.wire.is_busy() {
+            self.wire.abandon(ABANDON);
+        }
+        if self.wire.is_broken() {
+            return;
+        }
+        let end = match (self.held, succeeded) {
+            (true, _) => "ROLLBACK TO SAVEPOINT rivet; RELEASE SAVEPOINT rivet",
+            (false, true) => "COMMIT",
+            (false, false) => "ROLLBACK",
+        };
+        // Every row has arrived by now. A connection that dies here is opened anew next time.
+        if (self.held || self.wire.in_transaction())
+            && let Err(error) = self.wire.simple(end)
+        {
+            log::debug!("ending a transaction: {error}");
+        }
+    }
+
+    fn reconnect(&mut self) -> Result<()> {
+        if !self.wire.is_broken() {
+            return Ok(());
+        }
+        if self.held {
+            return Err(Error::connection("the connection that held the snapshot is lost")
+                .with_retry(Retry::Permanent)
+                .with_hint("start the export again: its read point is gone"));
+        }
+        self.wire = Wire::open(&self.endpoint)?;
+        *self.stopper.key.lock().unwrap_or_else(PoisonError::into_inner) = self.wire.cancel_key();
+        Ok(())
+    }
+
+    /// Opens the transaction that is the snapshot, and gives the row `sql` returns in it.
+    pub fn hold(&mut self, sql: &str) -> Result<Rows> {
+        self.release();
+        self.reconnect()?;
+        let mut begin = format!("{BEGIN}; SET LOCAL idle_in_transaction_session_timeout = 0");
+        if self.version() >= 170_000 {
+            begin.push_str("; SET LOCAL transaction_timeout = 0");
+        }
+        let answer =
+            begin_with_settings(&mut self.wire, &begin, &SessionPolicy::default()).and_then(|()| self.wire.simple(sql));
+        match answer {
+            Ok(rows) => {
+                self.held = true;
+                Ok(rows)
+            }
+            Err(error) => {
+                self.end(false);
+                Err(error)
+            }
+        }
+    }
+
+    /// From now on every transaction reads at another instance's snapshot.
+    pub fn join(&mut self, token: &str) -> Result<()> {
+        self.release();
+        self.joined = Some(token.to_owned());
+        self.transaction(&SessionPolicy::default(), |_| Ok(())).inspect_err(|_| self.joined = None)
+    }
+
+    /// Lets go of a snapshot, held or joined.
+    pub fn release(&mut self) {
+        self.joined = None;
+        if std::mem::take(&mut self.held) {
+            self.end(false);
+        }
+    }
+}
+
+/// The server refuses a snapshot whose holder has ended, under codes of several classes.
+fn snapshot_gone(error: Error) -> Error {
+    if error.is_transient() {
+        return error;
+    }
+    let gone = Error::new(ErrorKind::Connection, "the snapshot cannot be read at any more").with_source(&error);
+    let gone = match error.code() {
+        Some(code) => gone.with_code(code),
+        None => gone,
+    };
+    gone.with_retry(Retry::Permanent)
+        .with_hint("the snapshot lives as long as the run that made it; start the export again")
+}
+
+const BEGIN: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+
+fn begin_with_settings(wire: &mut Wire, begin: &str, policy: &SessionPolicy) -> Result<()> {
+    let mut sql = begin.to_owned();
+    let mut wanted = Vec::new();
+    let mut shown = Vec::new();
+    for (name, value) in SETTINGS {
+        sql.push_str(&format!("; SET LOCAL {name} = {}", quote_text(value)));
+        shown.push(format!("current_setting('{name}')"));
+        wanted.push((name, value.to_owned()));
+    }
+    let limits = [("statement_timeout", policy.statement_timeout_ms), ("lock_timeout", policy.lock_timeout_ms)];
+    for (name, limit) in limits {
+        let Some(limit) = limit else { continue };
+        let limit = limit.min(i32::MAX.unsigned_abs().into());
+        sql.push_str(&format!("; SET LOCAL {name} = {limit}"));
+        shown.push(format!("(extract(epoch FROM current_setting('{name}')::interval) * 1000)::int8::text"));
+        wanted.push((name, limit.to_string()));
+    }
+    shown.push("current_setting('transaction_read_only')".to_owned());
+    wanted.push(("transaction_read_only", "on".to_owned()));
+    shown.push("current_setting('client_encoding')".to_owned());
+    wanted.push(("client_encoding", "UTF8".to_owned()));
+    sql.push_str(&format!("; SELECT {}", shown.join(", ")));
+    let rows = wire.simple(&sql)?;
+    let row = rows.rows.first().ok_or_else(|| Error::connection("the server did not show its settings"))?;
+    for ((name, wanted), found) in wanted.iter().zip(row) {
+        if found.as_ref() != Some(wanted) {
+            let found = found.as_deref().unwrap_or("nothing");
+            return Err(Error::new(
+                ErrorKind::Connection,
+                format!("the setting {name} is {found} although it was set to {wanted}"),
+            )
+            .with_retry(Retry::Permanent)
+            .with_hint("a proxy between rivet and PostgreSQL swallows SET; connect past it"));
+        }
+    }
+    Ok(())
+}
+
+/// 150018 from `15.18 (Debian …)`, 90624 from `9.6.24`.
+fn version_number(version: &str) -> u32 {
+    let mut numbers = version
+        .split(|c: char| !c.is_ascii_digit() && c != '.')
+        .next()
+        .unwrap_or_default()
+        .split('.')
+        .map(|number| number.parse::<u32>().unwrap_or(0).min(9_999));
+    let (first, second, third) =
+        (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if first >= 10 { first * 10_000 + second } else { first * 10_000 + second * 100 + third }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_every_shape_are_numbers() {
+        for (text, number) in
+            [("15.18 (Debian 15.18-0+deb12u1)", 150_018), ("9.6.24", 90_624), ("18beta2", 180_000), ("", 0)]
+        {
+            assert_eq!(version_number(text), number, "{text}");
+        }
+    }
+}

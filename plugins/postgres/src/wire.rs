@@ -1,0 +1,415 @@
+//! The PostgreSQL protocol, blocking: messages in a reused buffer, rows parsed where they lie.
+
+use std::collections::BTreeMap;
+use std::io::{ErrorKind as IoKind, Read, Write};
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use postgres_protocol::message::frontend;
+use rivet_sdk::{Error, Result};
+
+use crate::connect::{Stream, Target, connect};
+use crate::error::{ServerMessage, confused, lost};
+use crate::message::{ResultColumn, Rows, backend_key, data_row, row_description};
+use crate::options::Endpoint;
+
+const BUFFER_BYTES: usize = 256 << 10;
+/// No answer to a control message is larger; rows of a COPY are bounded by the caller.
+const CONTROL_BYTES: usize = 256 << 20;
+const HEADER_BYTES: usize = 5;
+
+/// One connection with a session on it.
+pub(crate) struct Wire {
+    stream: Stream,
+    target: Target,
+    /// All of it is initialised; the unread part is `start..end`.
+    input: Vec<u8>,
+    start: usize,
+    end: usize,
+    output: BytesMut,
+    parameters: BTreeMap<String, String>,
+    key: (i32, i32),
+    status: u8,
+    /// True from a request until the server is ready again.
+    busy: bool,
+    broken: bool,
+}
+
+/// A whole message in the buffer: its tag, and where its body lies.
+struct Frame {
+    tag: u8,
+    body: Range<usize>,
+}
+
+/// Told of a message larger than the buffer, with what has arrived of it and how large it will
+/// be: go on, or refuse it.
+pub(crate) type Guard<'a> = dyn FnMut(&[u8], usize) -> Result<()> + 'a;
+
+impl Wire {
+    /// Connects and logs in.
+    pub fn open(endpoint: &Endpoint) -> Result<Self> {
+        let (stream, target) = connect(endpoint)?;
+        let mut wire = Self {
+            stream,
+            target,
+            input: vec![0; BUFFER_BYTES],
+            start: 0,
+            end: 0,
+            output: BytesMut::new(),
+            parameters: BTreeMap::new(),
+            key: (0, 0),
+            status: b'?',
+            busy: false,
+            broken: false,
+        };
+        // `options` is left out: poolers refuse it. client_encoding is one they know.
+        let parameters = [
+            ("user", endpoint.user.as_str()),
+            ("database", endpoint.database.as_str()),
+            ("client_encoding", "UTF8"),
+            ("application_name", "rivet"),
+        ];
+        frontend::startup_message(parameters, &mut wire.output)
+            .map_err(|_| Error::config("user and database names must not hold a zero byte"))?;
+        wire.flush()?;
+        wire.authenticate(endpoint)?;
+        wire.until_ready(|_, _| Ok(()))?;
+        if wire.parameters.get("client_encoding").is_none_or(|encoding| encoding != "UTF8") {
+            return Err(Error::connection("the server (or a pooler) did not accept client_encoding UTF8"));
+        }
+        wire.stream.read_timeout(None).map_err(|error| lost(&error))?;
+        Ok(wire)
+    }
+
+    /// What is needed to cancel this session's statement from elsewhere.
+    pub fn cancel_key(&self) -> (Target, i32, i32) {
+        (self.target.clone(), self.key.0, self.key.1)
+    }
+
+    /// The server process the login answer named.
+    pub fn process_id(&self) -> i32 {
+        self.key.0
+    }
+
+    /// A parameter the server reported, such as `server_version`.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.get(name).map(String::as_str)
+    }
+
+    /// `TLSv1.3` and the like; None for plain text.
+    pub fn tls_version(&self) -> Option<String> {
+        self.stream.tls_version()
+    }
+
+    /// True once nothing can be sent any more.
+    pub fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// True while a request has not been answered to its end.
+    pub fn is_busy(&self) -> bool {
+        self.busy
+    }
+
+    /// True inside a transaction block, failed or not.
+    pub fn in_transaction(&self) -> bool {
+        self.status != b'I'
+    }
+
+    /// Runs one or more statements of ours, and gives the rows of the last one that has any.
+    pub fn simple(&mut self, sql: &str) -> Result<Rows> {
+        log::trace!("{sql}");
+        frontend::query(sql, &mut self.output).map_err(|_| zero_byte())?;
+        self.collect()
+    }
+
+    /// Runs exactly one statement, a user's too: several in one text are refused by the server.
+    /// At most `limit` rows are fetched; 0 means all.
+    pub fn query(&mut self, sql: &str, limit: i32) -> Result<Rows> {
+        log::trace!("{sql}");
+        self.parse(sql)?;
+        frontend::describe(b'P', "", &mut self.output).map_err(|_| zero_byte())?;
+        self.execute(limit)?;
+        self.collect()
+    }
+
+    /// The columns a statement would return, without running it.
+    pub fn describe(&mut self, sql: &str) -> Result<Vec<ResultColumn>> {
+        frontend::parse("", sql, [], &mut self.output).map_err(|_| zero_byte())?;
+        frontend::describe(b'S', "", &mut self.output).map_err(|_| zero_byte())?;
+        frontend::sync(&mut self.output);
+        Ok(self.collect()?.columns)
+    }
+
+    /// Runs a `COPY … TO STDOUT` and gives every CopyData body to `on_data`, in the buffer it
+    /// was received in. `guard` sees what has arrived of a message larger than the buffer.
+    ///
+    /// When `on_data` or `guard` fails the COPY is still running: see [`Wire::abandon`].
+    pub fn copy_out(
+        &mut self,
+        sql: &str,
+        mut on_data: impl FnMut(&[u8]) -> Result<()>,
+        guard: &mut Guard<'_>,
+    ) -> Result<()> {
+        log::debug!("{sql}");
+        self.parse(sql)?;
+        self.execute(0)?;
+        self.flush()?;
+        let mut failure: Option<Error> = None;
+        loop {
+            let frame = self.next_after(&failure, guard)?;
+            let body = self.input.get(frame.body.clone()).unwrap_or_default();
+            match frame.tag {
+                b'd' if failure.is_none() => on_data(body)?,
+                b'd' | b'H' | b'c' | b'C' | b'1' | b'2' => {}
+                b'E' => failure = Some(ServerMessage::parse(body).into_error()),
+                b'Z' => {
+                    self.status = body.first().copied().unwrap_or(b'I');
+                    self.busy = false;
+                    return failure.map_or(Ok(()), Err);
+                }
+                other => self.on_asynchronous(other, frame.body)?,
+            }
+        }
+    }
+
+    /// Stops the running statement and reads what is still on its way, so that the session
+    /// can be used again. If that takes longer than `limit`, the connection is given up.
+    pub fn abandon(&mut self, limit: Duration) {
+        if self.broken || self.drain(limit).is_err() {
+            self.broken = true;
+            let _ = match &self.stream {
+                Stream::Tcp(socket) => socket.shutdown(std::net::Shutdown::Both),
+                Stream::Unix(socket) => socket.shutdown(std::net::Shutdown::Both),
+                Stream::Tls(stream) => stream.sock.shutdown(std::net::Shutdown::Both),
+            };
+        }
+    }
+
+    fn drain(&mut self, limit: Duration) -> Result<()> {
+        let (target, process, secret) = self.cancel_key();
+        cancel(&target, process, secret)?;
+        let deadline = Instant::now() + limit;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Error::connection("the server did not stop in time"));
+            }
+            self.stream.read_timeout(Some(left)).map_err(|error| lost(&error))?;
+            let frame = self.next(&mut |_, _| Ok(()))?;
+            if frame.tag == b'Z' {
+                self.status = self.input.get(frame.body.start).copied().unwrap_or(b'I');
+                self.busy = false;
+                break;
+            }
+        }
+        self.stream.read_timeout(None).map_err(|error| lost(&error))
+    }
+
+    fn parse(&mut self, sql: &str) -> Result<()> {
+        frontend::parse("", sql, [], &mut self.output).map_err(|_| zero_byte())?;
+        let none = std::iter::empty::<i16>();
+        let values = std::iter::empty::<()>();
+        let bound = frontend::bind(
+            "",
+            "",
+            none.clone(),
+            values,
+            |(), _| Ok(postgres_protocol::IsNull::Yes),
+            none,
+            &mut self.output,
+        );
+        bound.map_err(|_| Error::internal("a Bind message could not be built"))
+    }
+
+    fn execute(&mut self, limit: i32) -> Result<()> {
+        frontend::execute("", limit, &mut self.output).map_err(|_| zero_byte())?;
+        frontend::sync(&mut self.output);
+        Ok(())
+    }
+
+    fn collect(&mut self) -> Result<Rows> {
+        self.flush()?;
+        let mut rows = Rows::default();
+        self.until_ready(|tag, body| {
+            match tag {
+                b'T' => rows = Rows { columns: row_description(body)?, rows: Vec::new() },
+                b'D' => rows.rows.push(data_row(body)?),
+                b'G' | b'H' => return Err(confused("a COPY where rows were expected")),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    /// Reads until the server is ready again; an error it reported on the way is returned then.
+    fn until_ready(&mut self, mut on_message: impl FnMut(u8, &[u8]) -> Result<()>) -> Result<()> {
+        let mut failure: Option<Error> = None;
+        loop {
+            let frame = self.next_after(&failure, &mut |_, size| match size > CONTROL_BYTES {
+                true => Err(confused("a message that is too large")),
+                false => Ok(()),
+            })?;
+            let body = self.input.get(frame.body.clone()).unwrap_or_default();
+            match frame.tag {
+                b'E' => {
+                    let error = ServerMessage::parse(body).into_error();
+                    if self.status == b'?' {
+                        self.broken = true;
+                        return Err(error);
+                    }
+                    failure = failure.or(Some(error));
+                }
+                b'Z' => {
+                    self.status = body.first().copied().unwrap_or(b'I');
+                    self.busy = false;
+                    return failure.map_or(Ok(()), Err);
+                }
+                b'K' => self.key = backend_key(body)?,
+                b'S' | b'N' | b'A' => self.on_asynchronous(frame.tag, frame.body)?,
+                tag => {
+                    if let Err(error) = on_message(tag, body) {
+                        failure = failure.or(Some(error));
+                    }
+                }
+            }
+        }
+    }
+
+    fn on_asynchronous(&mut self, tag: u8, body: Range<usize>) -> Result<()> {
+        let body = self.input.get(body).unwrap_or_default();
+        match tag {
+            b'S' => {
+                let mut texts = body.split(|byte| *byte == 0).map(|text| String::from_utf8_lossy(text).into_owned());
+                if let (Some(name), Some(value)) = (texts.next(), texts.next()) {
+                    self.parameters.insert(name, value);
+                }
+            }
+            b'N' => log::debug!("PostgreSQL notice: {}", ServerMessage::parse(body).message),
+            b'A' => {}
+            other => return Err(confused(format!("message `{}` here", char::from(other)))),
+        }
+        Ok(())
+    }
+
+    /// The next message during login, for the authentication exchange.
+    pub(crate) fn login_message(&mut self) -> Result<(u8, Vec<u8>)> {
+        let frame = self.next(&mut |_, _| Err(confused("a login message that is too large")))?;
+        let body = self.input.get(frame.body).unwrap_or_default().to_vec();
+        Ok((frame.tag, body))
+    }
+
+    /// Sends what `build` puts into the output buffer.
+    pub(crate) fn send(&mut self, build: impl FnOnce(&mut BytesMut) -> std::io::Result<()>) -> Result<()> {
+        build(&mut self.output).map_err(|_| zero_byte())?;
+        self.flush()
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if self.broken {
+            return Err(Error::connection("the connection is broken"));
+        }
+        self.busy = true;
+        let sent = self.stream.write_all(&self.output).and_then(|()| self.stream.flush());
+        self.output.clear();
+        sent.map_err(|error| self.fail(&error))
+    }
+
+    fn fail(&mut self, error: &std::io::Error) -> Error {
+        self.broken = true;
+        lost(error)
+    }
+
+    /// The next message; a server that goes away after an error has said why.
+    #[inline]
+    fn next_after(&mut self, failure: &Option<Error>, guard: &mut Guard<'_>) -> Result<Frame> {
+        self.next(guard).map_err(|error| match failure {
+            Some(earlier) if self.broken => earlier.clone(),
+            _ => error,
+        })
+    }
+
+    /// The next whole message.
+    #[inline]
+    fn next(&mut self, guard: &mut Guard<'_>) -> Result<Frame> {
+        loop {
+            let unread = self.input.get(self.start..self.end).unwrap_or_default();
+            let mut wanted = HEADER_BYTES;
+            if let Some((header, have)) = unread.split_first_chunk::<HEADER_BYTES>() {
+                let [tag, a, b, c, d] = *header;
+                let length = i32::from_be_bytes([a, b, c, d]);
+                let Some(body) = usize::try_from(length).ok().and_then(|length| length.checked_sub(4)) else {
+                    self.broken = true;
+                    return Err(confused("a message of impossible length"));
+                };
+                if have.len() >= body {
+                    let from = self.start + HEADER_BYTES;
+                    self.start = from + body;
+                    return Ok(Frame { tag, body: from..from + body });
+                }
+                wanted += body;
+                if wanted > BUFFER_BYTES {
+                    guard(have, body)?;
+                }
+            }
+            self.fill(wanted)?;
+        }
+    }
+
+    /// Reads more, making room for a message of `wanted` bytes bit by bit.
+    #[cold]
+    fn fill(&mut self, wanted: usize) -> Result<()> {
+        let unread = self.end - self.start;
+        if self.start > 0 {
+            self.input.copy_within(self.start..self.end, 0);
+            self.start = 0;
+            self.end = unread;
+        }
+        if unread == self.input.len() {
+            // Doubling, so that a length the guard refuses is never allocated.
+            self.input.resize((unread * 2).min(wanted.max(BUFFER_BYTES)).max(unread + 1), 0);
+        } else if self.input.len() > BUFFER_BYTES * 4 && wanted <= BUFFER_BYTES && unread <= BUFFER_BYTES {
+            self.input.truncate(BUFFER_BYTES);
+            self.input.shrink_to_fit();
+        }
+        loop {
+            let free = self.input.get_mut(self.end..).unwrap_or_default();
+            match self.stream.read(free) {
+                Ok(0) => return Err(self.fail(&IoKind::UnexpectedEof.into())),
+                Ok(count) => {
+                    self.end += count;
+                    return Ok(());
+                }
+                Err(error) if error.kind() == IoKind::Interrupted => {}
+                Err(error) => return Err(self.fail(&error)),
+            }
+        }
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        if !self.broken {
+            self.output.clear();
+            frontend::terminate(&mut self.output);
+            let _ = self.flush();
+        }
+    }
+}
+
+/// Asks the server, over a connection of its own, to stop a session's statement.
+pub(crate) fn cancel(target: &Target, process: i32, secret: i32) -> Result<()> {
+    let mut stream = target.connect()?;
+    let mut request = BytesMut::new();
+    frontend::cancel_request(process, secret, &mut request);
+    stream.write_all(&request).and_then(|()| stream.flush()).map_err(|error| lost(&error))?;
+    // The server closes once it has passed the signal on.
+    let _ = stream.read(&mut [0]);
+    Ok(())
+}
+
+fn zero_byte() -> Error {
+    Error::config("a name or text holds a zero byte, which PostgreSQL cannot take")
+}
