@@ -28,6 +28,12 @@ pub fn binary() -> PathBuf {
     binary
 }
 
+/// The target folder this test was built into.
+pub fn target() -> PathBuf {
+    // target/debug/deps/<test>
+    std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned()
+}
+
 /// Where the plugins are: `RIVET_TEST_PLUGIN_DIR`, or beside the binary.
 pub fn plugins() -> PathBuf {
     std::env::var_os("RIVET_TEST_PLUGIN_DIR").map_or_else(|| binary().parent().unwrap().to_owned(), PathBuf::from)

@@ -18,6 +18,11 @@ pub fn install(global: &Global) {
     let logger = Stderr { json: global.log_format == LogFormat::Json };
     if log::set_boxed_logger(Box::new(logger)).is_ok() {
         log::set_max_level(level);
+        // One line, through the printer that takes secrets out of it.
+        std::panic::set_hook(Box::new(|panic| {
+            let text = panic.to_string();
+            log::error!("{}", text.split_whitespace().collect::<Vec<_>>().join(" "));
+        }));
     }
 }
 

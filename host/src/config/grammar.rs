@@ -127,6 +127,12 @@ pub static TUNING: Block = Block {
             "fast none, balanced 300, safe 120",
             "Longest a statement may run; 0 is no limit.",
         ),
+        key(
+            "chunk_deadline_s",
+            SECONDS,
+            "four times statement_timeout_s, at least 600",
+            "Longest a try of a chunk may take before its worker is given up as hanging; 0 is no limit.",
+        ),
         key("lock_timeout_s", SECONDS, "fast none, balanced 30, safe 10", "Longest wait for a lock; 0 is no limit."),
         key("max_retries", Kind::Integer(0, 1000), "fast 1, balanced 3, safe 5", "Tries of a chunk after the first."),
         key(

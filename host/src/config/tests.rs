@@ -199,6 +199,7 @@ fn the_fixtures_hold_every_frozen_key() {
         "on_unrepresentable",
         "order_by",
         "max_value_mb",
+        "chunk_deadline_s",
         "dirs",
         "lock",
         "webhook",
@@ -225,6 +226,7 @@ fn tuning_is_merged_key_by_key_over_the_profile() {
     assert_eq!((tuning.batch_rows, tuning.batch_bytes), (1 << 20, 4 << 20));
     assert_eq!((tuning.max_retries, tuning.throttle_ms, tuning.retry_backoff_ms), (9, 500, 5_000));
     assert_eq!((tuning.session.statement_timeout_ms, tuning.session.lock_timeout_ms), (Some(120_000), None));
+    assert_eq!(tuning.chunk_deadline_ms, Some(600_000));
 }
 
 #[test]

@@ -58,6 +58,8 @@ pub struct Tuning {
     pub throttle_ms: u64,
     /// Time limits for each statement.
     pub session: SessionPolicy,
+    /// Longest one try of a chunk may take.
+    pub chunk_deadline_ms: Option<u64>,
     /// Tries of a chunk after the first.
     pub max_retries: u32,
     /// The first pause before a retry.
@@ -70,6 +72,8 @@ pub struct Tuning {
 const ROWS_BY_BYTES: usize = 1 << 20;
 const DEFAULT_ROWS: usize = 16_384;
 const DEFAULT_BYTES: usize = 8 << 20;
+/// The shortest deadline of a chunk that follows from a statement timeout.
+const HANGS_AFTER_MS: u64 = 600_000;
 
 /// The tuning of one export. `layers` are the `tuning` blocks, the closest first.
 pub fn resolve(environment: Option<Environment>, layers: &[&Fields]) -> Tuning {
@@ -86,15 +90,19 @@ pub fn resolve(environment: Option<Environment>, layers: &[&Fields]) -> Tuning {
     };
     let (batch_rows, batch_bytes) = batch(layers);
     let limit = |seconds: u64| (seconds > 0).then(|| seconds.saturating_mul(1_000));
+    let statement_timeout_ms = limit(first(layers, "statement_timeout_s").unwrap_or(statement_s));
+    // A chunk that takes many times its statement timeout hangs: the server would have cut it.
+    let hangs_ms = || statement_timeout_ms.map(|timeout| timeout.saturating_mul(4).max(HANGS_AFTER_MS));
     Tuning {
         profile,
         batch_rows,
         batch_bytes,
         throttle_ms: first(layers, "throttle_ms").unwrap_or(throttle_ms),
         session: SessionPolicy {
-            statement_timeout_ms: limit(first(layers, "statement_timeout_s").unwrap_or(statement_s)),
+            statement_timeout_ms,
             lock_timeout_ms: limit(first(layers, "lock_timeout_s").unwrap_or(lock_s)),
         },
+        chunk_deadline_ms: first(layers, "chunk_deadline_s").map_or_else(hangs_ms, limit),
         max_retries: first(layers, "max_retries").unwrap_or(retries),
         retry_backoff_ms: first(layers, "retry_backoff_ms").unwrap_or(backoff_ms),
         max_value_bytes: first::<u64>(layers, "max_value_mb").unwrap_or(64) << 20,

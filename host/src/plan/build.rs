@@ -114,7 +114,7 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
             max_attempts: export.max_attempts,
             retry_backoff_ms: export.tuning.retry_backoff_ms,
             throttle_ms: export.tuning.throttle_ms,
-            chunk_deadline_ms: chunk_deadline(export),
+            chunk_deadline_ms: export.tuning.chunk_deadline_ms,
             max_value_bytes: export.tuning.max_value_bytes,
         },
     };
@@ -132,11 +132,6 @@ fn format(inputs: &Inputs<'_>) -> Format {
         parquet.row_groups = RowGroups::Bytes(usize::try_from(most).unwrap_or(wanted));
     }
     format
-}
-
-/// A chunk that takes many times its statement timeout hangs: the server would have cut it.
-fn chunk_deadline(export: &ExportConfig) -> Option<u64> {
-    export.tuning.session.statement_timeout_ms.map(|timeout| timeout.saturating_mul(4).max(600_000))
 }
 
 /// The hash of everything in the configuration that decides which rows land where, and how.

@@ -12,6 +12,7 @@ use super::pool::Job;
 use crate::batch::{ChannelSpec, Receiver, channel};
 use crate::commit::{self, RunKey};
 use crate::plan::{Chunk, ColumnCounts, Part, Plan, Report};
+use crate::redact;
 use crate::sink::{ChunkSink, SinkSpec, Written};
 
 /// Bytes that wait between a source and its encoder: enough to overlap the two.
@@ -72,9 +73,13 @@ pub(super) fn run(job: &Job, chunk: &Chunk, tools: Tools<'_>) -> Result<Option<R
             .unwrap_or_else(|payload| Err(panicked("reading", &*payload)));
         let exported = exported.and_then(|stats| {
             let rows = sender.rows();
+            if stats.rows != rows {
+                return Err(Error::protocol(format!("the plugin says it sent {} rows, {rows} came", stats.rows)));
+            }
             sender.complete()?;
             Ok((stats, rows))
         });
+        let exported = exported.map_err(|error| blame(error, &plan.source.plugin));
         let written = encoder.join().unwrap_or_else(|payload| Err(panicked("encoding", &*payload)));
         (exported, written)
     });
@@ -96,7 +101,7 @@ pub(super) fn run(job: &Job, chunk: &Chunk, tools: Tools<'_>) -> Result<Option<R
         parts: written.parts,
         columns: counts(plan, written.columns, &stats),
         longest_statement_ms: millis(stats.longest_statement),
-        warnings: stats.warnings,
+        warnings: stats.warnings.iter().map(|warning| redact::clean(warning).into_owned()).collect(),
     };
     if job.unrecorded {
         return Ok(Some(report));
@@ -129,6 +134,19 @@ fn settle(
         (Err(stopped), Err(cause)) if stopped.kind() == ErrorKind::Cancelled => Err(cause),
         (Err(cause), _) | (Ok(_), Err(cause)) => Err(cause),
         (Ok(_), Ok(None)) => Err(Error::cancelled("the attempt was stopped")),
+    }
+}
+
+/// A broken contract is the plugin's fault, whoever of us noticed it.
+fn blame(error: Error, plugin: &str) -> Error {
+    if error.kind() != ErrorKind::Protocol {
+        return error;
+    }
+    let named = error.context().iter().any(|(name, _)| name == "plugin");
+    let error = if named { error } else { error.with_context("plugin", plugin) };
+    match error.hint() {
+        Some(_) => error,
+        None => error.with_hint("this is a defect of the plugin; report it to its author"),
     }
 }
 

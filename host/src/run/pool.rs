@@ -224,7 +224,7 @@ impl Pool {
             let error = Error::new(ErrorKind::Timeout, format!("the chunk took longer than {} s", deadline.as_secs()))
                 .with_retry(Retry::Transient(None))
                 .with_context("plugin", plugin.clone())
-                .with_hint("smaller chunks (`chunk_size`) or a higher `statement_timeout_s` give it more room");
+                .with_hint("smaller chunks (`chunk_size`) or a higher `tuning.chunk_deadline_s` give it more room");
             self.retry(chunk, error, on_event)?;
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
-use object::elf::{FileHeader64, PT_LOAD};
+use object::elf::{EM_AARCH64, EM_X86_64, FileHeader64, Machine, PT_LOAD};
 use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
 use object::{Endianness, Object, ObjectSection};
 use rivet_abi::{ABI_MAJOR, FLAG_PANIC_UNWIND, META_HEADER_BYTES, META_MAGIC, META_SECTION};
@@ -42,7 +42,7 @@ pub fn inspect_steps(path: &Path, passed: &mut dyn FnMut(Step)) -> Result<Inspec
         Error::new(ErrorKind::Config, format!("{}: {why}", path.display())).with_hint(hint.to_owned())
     };
     let unreadable = |error: std::io::Error| {
-        Error::new(ErrorKind::NotFound, format!("{}: {error}", path.display()))
+        Error::new(ErrorKind::Config, format!("{}: {error}", path.display()))
             .with_hint("check the path and its permissions")
     };
     let mut file = File::open(path).map_err(unreadable)?;
@@ -50,13 +50,20 @@ pub fn inspect_steps(path: &Path, passed: &mut dyn FnMut(Step)) -> Result<Inspec
     file.read_to_end(&mut bytes).map_err(unreadable)?;
     file.rewind().map_err(unreadable)?;
 
-    let elf = ElfFile64::<Endianness>::parse(&bytes[..]).map_err(|error| {
-        refuse(&format!("not a shared library ({error})"), "install the plugin's .so file for this platform")
-    })?;
-    if let Some(missing) = missing_bytes(&elf, &bytes) {
+    if let Some(missing) = missing_bytes(&bytes) {
         return Err(refuse(
             &format!("truncated: {missing} bytes are missing"),
             "the download or copy did not finish; install it again by writing a new file and renaming it",
+        ));
+    }
+    let elf = ElfFile64::<Endianness>::parse(&bytes[..]).map_err(|error| {
+        refuse(&format!("not a shared library ({error})"), "install the plugin's .so file for this platform")
+    })?;
+    if let Some(machine) = MACHINE.filter(|machine| elf.elf_header().e_machine(elf.endian()) != *machine) {
+        let found = elf.elf_header().e_machine(elf.endian());
+        return Err(refuse(
+            &format!("built for another processor (ELF machine {}, this one is {})", found.0, machine.0),
+            "install the build for this platform",
         ));
     }
     passed(Step::Library);
@@ -66,9 +73,7 @@ pub fn inspect_steps(path: &Path, passed: &mut dyn FnMut(Step)) -> Result<Inspec
     };
     let head = Head::read(section).ok_or_else(|| refuse("its .rivet_meta section is damaged", "rebuild the plugin"))?;
     if head.abi.0 != ABI_MAJOR {
-        let fix =
-            if head.abi.0 > ABI_MAJOR { "use a newer rivet" } else { "rebuild the plugin against a newer rivet-sdk" };
-        return Err(refuse(&format!("speaks plugin ABI {}; this rivet speaks ABI {ABI_MAJOR}", head.abi.0), fix));
+        return Err(other_abi(head.abi.0).with_context("plugin", path.display().to_string()));
     }
     if head.flags & FLAG_PANIC_UNWIND == 0 {
         return Err(refuse(
@@ -84,16 +89,34 @@ pub fn inspect_steps(path: &Path, passed: &mut dyn FnMut(Step)) -> Result<Inspec
     Ok(Inspected { path: path.to_owned(), manifest, abi: head.abi, sha256, size_bytes: bytes.len() as u64, file })
 }
 
-/// How many bytes of the loadable segments lie beyond the file's end. Mapping such a file kills
-/// the process with SIGBUS.
-fn missing_bytes(elf: &ElfFile64<'_, Endianness>, bytes: &[u8]) -> Option<u64> {
-    let endian = elf.endian();
-    let header: &FileHeader64<Endianness> = elf.elf_header();
-    let segments = header.program_headers(endian, bytes).ok()?;
+/// The processor that this process runs on, as ELF numbers it.
+const MACHINE: Option<Machine> = if cfg!(target_arch = "x86_64") {
+    Some(EM_X86_64)
+} else if cfg!(target_arch = "aarch64") {
+    Some(EM_AARCH64)
+} else {
+    None
+};
+
+/// The refusal of a plugin for another ABI.
+pub(crate) fn other_abi(major: u32) -> Error {
+    let fix = if major > ABI_MAJOR { "use a newer rivet" } else { "rebuild the plugin against a newer rivet-sdk" };
+    Error::config(format!("speaks plugin ABI {major}; this rivet speaks ABI {ABI_MAJOR}")).with_hint(fix)
+}
+
+/// How many bytes that the file's own tables speak of lie beyond its end. Mapping a file whose
+/// segments are cut off kills the process with SIGBUS. None too for what is no library at all.
+fn missing_bytes(bytes: &[u8]) -> Option<u64> {
+    let header = FileHeader64::<Endianness>::parse(bytes).ok()?;
+    let endian = header.endian().ok()?;
+    let table = |start: u64, entries: u16, size: u16| start.saturating_add(u64::from(entries) * u64::from(size));
+    let segment_table = table(header.e_phoff(endian), header.e_phnum(endian), header.e_phentsize(endian));
+    let section_table = table(header.e_shoff(endian), header.e_shnum(endian), header.e_shentsize(endian));
+    let segments = header.program_headers(endian, bytes).unwrap_or_default();
+    let segments = segments.iter().filter(|segment| segment.p_type(endian) == PT_LOAD);
     let end = segments
-        .iter()
-        .filter(|segment| segment.p_type(endian) == PT_LOAD)
         .map(|segment| segment.p_offset(endian).saturating_add(segment.p_filesz(endian)))
+        .chain([segment_table, section_table])
         .max()?;
     end.checked_sub(bytes.len() as u64).filter(|missing| *missing > 0)
 }

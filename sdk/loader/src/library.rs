@@ -128,7 +128,9 @@ fn open(inspected: &Inspected) -> Result<&'static Library> {
     // whole ELF library, and says that it is a plugin of our ABI.
     let library = unsafe { Library::open(Some(&same_file), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) };
     let library = library.map_err(|error| {
-        Error::config(format!("cannot be loaded: {error}")).with_hint("install the build for this platform and libc")
+        let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+        let why = why.replace(&format!("{same_file}: "), "");
+        Error::config(format!("cannot be loaded: {why}")).with_hint("install the build for this platform and libc")
     })?;
     Ok(Box::leak(Box::new(library)))
 }
@@ -157,11 +159,7 @@ fn check_descriptor(library: &'static Library, inspected: &Inspected) -> Result<
     // SAFETY: magic and size say that every field of this version is there.
     let descriptor = unsafe { &*descriptor };
     if descriptor.abi_major != ABI_MAJOR {
-        return Err(Error::config(format!(
-            "speaks plugin ABI {}; this rivet speaks ABI {ABI_MAJOR}",
-            descriptor.abi_major
-        ))
-        .with_hint("install the build for this rivet"));
+        return Err(crate::inspect::other_abi(descriptor.abi_major));
     }
     if descriptor.flags & FLAG_PANIC_UNWIND == 0 {
         return Err(

@@ -13,22 +13,22 @@ const STICKY: u32 = 0o1000;
 /// Refuses a file that somebody other than its owner, root or this user could replace: a
 /// foreign owner or write permission for others, of the file or of any folder above it.
 pub(crate) fn check(file: &Path) -> Result<()> {
-    let canonical = file.canonicalize().map_err(|error| refuse(file, &error.to_string()))?;
+    let canonical = file.canonicalize().map_err(|error| unreadable(file, &error))?;
     let us = rustix::process::geteuid().as_raw();
     for (depth, place) in canonical.ancestors().enumerate() {
-        let metadata = fs::metadata(place).map_err(|error| refuse(place, &error.to_string()))?;
+        let metadata = fs::metadata(place).map_err(|error| unreadable(place, &error))?;
         let mode = metadata.mode();
         // A sticky folder such as /tmp is shared, yet nobody can replace another's entries.
         // The plugin's own folder gets no such grace: others could add plugins to it.
         let sticky_ancestor = depth > 1 && mode & STICKY != 0;
         if mode & WRITABLE_BY_OTHERS != 0 && !sticky_ancestor {
-            return Err(refuse(place, "everybody may write there"));
+            return Err(refuse(file, place, "everybody may write there"));
         }
         if mode & WRITABLE_BY_GROUP != 0 && metadata.gid() != 0 && !is_private_group(&metadata) && !sticky_ancestor {
-            return Err(refuse(place, "a group may write there"));
+            return Err(refuse(file, place, "a group may write there"));
         }
         if metadata.uid() != 0 && metadata.uid() != us {
-            return Err(refuse(place, &format!("it belongs to user {}", metadata.uid())));
+            return Err(refuse(file, place, &format!("it belongs to user {}", metadata.uid())));
         }
     }
     Ok(())
@@ -39,7 +39,12 @@ fn is_private_group(metadata: &fs::Metadata) -> bool {
     metadata.gid() == metadata.uid()
 }
 
-fn refuse(place: &Path, why: &str) -> Error {
-    Error::new(ErrorKind::Permission, format!("plugin folder is not safe: {}: {why}", place.display()))
+fn refuse(file: &Path, place: &Path, why: &str) -> Error {
+    Error::new(ErrorKind::Config, format!("{}: not safe to load: {}: {why}", file.display(), place.display()))
         .with_hint(format!("make it yours alone: chown and chmod go-w {}", place.display()))
+}
+
+fn unreadable(place: &Path, error: &std::io::Error) -> Error {
+    Error::new(ErrorKind::Config, format!("{}: {error}", place.display()))
+        .with_hint("check the path and its permissions")
 }

@@ -5,6 +5,7 @@
 //! driver loaded from its library, so that the boundary cannot change an answer. Checks of
 //! optional parts run where the driver declares the capability.
 
+#![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed check")]
 
 mod checks;

@@ -15,7 +15,7 @@ pub extern "C" fn open_destination<D: DestinationDriver>(
     context: ContextRef,
 ) -> AbiResult<DestinationBox> {
     let context = host::context(context);
-    let (options, secrets) = secret::collect(|| parse_options::<D::Options>(options.as_str()));
+    let (options, secrets) = secret::collect(|| catch("options", || parse_options::<D::Options>(options.as_str())));
     let opened = options.and_then(|options| catch("open", || D::open(options, &context)));
     to_abi(match opened {
         Ok(destination) => Ok(DestinationAbi_TO::from_value(Instance(Guarded::new(destination, secrets)), TD_Opaque)),

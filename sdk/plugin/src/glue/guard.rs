@@ -1,9 +1,10 @@
 //! Keeps a panic of the author's code inside its instance.
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::{Error, ErrorKind, Result, redact};
 
@@ -35,8 +36,12 @@ pub(super) fn catch<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T
         Ok(result) => result,
         Err(payload) => {
             let text = LAST_PANIC.take().unwrap_or_else(|| payload_text(&*payload));
-            // A payload may panic in its own drop.
-            let _ = catch_unwind(AssertUnwindSafe(move || drop(payload)));
+            // A payload may panic in its own drop, and so may the payload of that panic: the
+            // second is left alone for ever.
+            if let Err(second) = catch_unwind(AssertUnwindSafe(move || drop(payload))) {
+                std::mem::forget(second);
+                LAST_PANIC.take();
+            }
             Err(Error::new(ErrorKind::Panic, format!("the plugin panicked in {what}: {text}"))
                 .with_hint("this is a defect of the plugin; report it to its author"))
         }
@@ -47,13 +52,13 @@ pub(super) fn catch<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T
 /// messages are cleared of its secrets.
 pub(super) struct Guarded<T> {
     value: ManuallyDrop<T>,
-    poisoned: Cell<bool>,
+    poisoned: AtomicBool,
     secrets: Vec<String>,
 }
 
 impl<T> Guarded<T> {
     pub fn new(value: T, secrets: Vec<String>) -> Self {
-        Self { value: ManuallyDrop::new(value), poisoned: Cell::new(false), secrets }
+        Self { value: ManuallyDrop::new(value), poisoned: AtomicBool::new(false), secrets }
     }
 
     pub fn secrets(&self) -> &[String] {
@@ -74,7 +79,7 @@ impl<T> Guarded<T> {
     }
 
     fn refuse_poisoned(&self, what: &str) -> Result<()> {
-        if self.poisoned.get() {
+        if self.poisoned.load(Ordering::Relaxed) {
             return Err(Error::new(ErrorKind::Panic, format!("{what}: this instance panicked earlier")));
         }
         Ok(())
@@ -83,7 +88,7 @@ impl<T> Guarded<T> {
     fn settle<R>(&self, result: Result<R>) -> Result<R> {
         result.map_err(|error| {
             if error.kind() == ErrorKind::Panic {
-                self.poisoned.set(true);
+                self.poisoned.store(true, Ordering::Relaxed);
             }
             clean(error, &self.secrets)
         })

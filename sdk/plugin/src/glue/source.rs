@@ -14,7 +14,7 @@ use crate::{BatchSink, Error, Interrupt, Result, Source, SourceDriver, ffi, secr
 /// The module's `open_source` for driver `D`.
 pub extern "C" fn open_source<D: SourceDriver>(options: RStr<'_>, context: ContextRef) -> AbiResult<SourceBox> {
     let context = host::context(context);
-    let (options, secrets) = secret::collect(|| parse_options::<D::Options>(options.as_str()));
+    let (options, secrets) = secret::collect(|| catch("options", || parse_options::<D::Options>(options.as_str())));
     let opened = options.and_then(|options| catch("open", || D::open(options, &context)));
     to_abi(match opened {
         Ok(source) => Ok(SourceAbi_TO::from_value(Instance(Guarded::new(source, secrets)), TD_Opaque)),
@@ -54,7 +54,7 @@ impl<S: Source> SourceAbi for Instance<S> {
         let secrets = self.0.secrets().to_vec();
         match self.0.with("interrupt", |source| Ok(source.interrupt())) {
             Ok(Some(interrupt)) => {
-                RSome(InterruptAbi_TO::from_value(GuardedInterrupt { interrupt, secrets }, TD_Opaque))
+                RSome(InterruptAbi_TO::from_value(GuardedInterrupt(Guarded::new(interrupt, secrets)), TD_Opaque))
             }
             Ok(None) => RNone,
             Err(error) => {
@@ -65,14 +65,11 @@ impl<S: Source> SourceAbi for Instance<S> {
     }
 }
 
-struct GuardedInterrupt {
-    interrupt: Box<dyn Interrupt>,
-    secrets: Vec<String>,
-}
+struct GuardedInterrupt(Guarded<Box<dyn Interrupt>>);
 
 impl InterruptAbi for GuardedInterrupt {
     fn interrupt(&self) -> AbiResult<()> {
-        to_abi(catch("interrupt", || self.interrupt.interrupt()).map_err(|error| clean(error, &self.secrets)))
+        to_abi(self.0.with("interrupt", |interrupt| interrupt.interrupt()))
     }
 }
 
