@@ -138,7 +138,8 @@ fn ascending<T: ArrowNativeType + PartialOrd>(data: &ArrayData) -> bool {
     let offsets = data.buffers().first().map(|buffer| buffer.typed_data::<T>()).unwrap_or_default();
     let used = offsets.get(data.offset()..).and_then(|rest| rest.get(..=data.len())).unwrap_or_default();
     // Without an early end the loop is a handful of vector instructions.
-    !used.windows(2).fold(false, |bad, pair| bad | (pair[0] > pair[1]))
+    let next = used.get(1..).unwrap_or_default();
+    !used.iter().zip(next).fold(false, |bad, (one, next)| bad | (one > next))
 }
 
 trait RowNulls {
