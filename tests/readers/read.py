@@ -253,12 +253,13 @@ def counted(expression, t):
         return f"epoch_us({expression})"
     if t.id == "timestamp_ns":
         return f"epoch_ns({expression})"
+    # A lambda's parameter must not have the name of a column.
     if t.id in ("list", "array"):
-        return f"list_transform({expression}, lambda x: {counted('x', t.children[0][1])})"
+        return f"list_transform({expression}, lambda rivet_item: {counted('rivet_item', t.children[0][1])})"
     if t.id == "map":
         key, value = (child for _, child in t.children)
-        pair = f"{{'k': {counted('e.key', key)}, 'v': {counted('e.value', value)}}}"
-        return f"list_transform(map_entries({expression}), lambda e: {pair})"
+        pair = f"{{'k': {counted('rivet_entry.key', key)}, 'v': {counted('rivet_entry.value', value)}}}"
+        return f"list_transform(map_entries({expression}), lambda rivet_entry: {pair})"
     if t.id == "struct":
         fields = ", ".join(f"{quoted(name)} := {counted(f'({expression}).{quoted(name)}', child)}" for name, child in t.children)
         return f"CASE WHEN {expression} IS NOT NULL THEN struct_pack({fields}) END"

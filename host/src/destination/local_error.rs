@@ -17,7 +17,9 @@ pub(super) fn file_error(doing: &str, path: &Path, error: &io::Error) -> Error {
         Io::NotADirectory => (ErrorKind::Config, Some("a component of the path is a file; choose another path")),
         Io::IsADirectory => (ErrorKind::AlreadyExists, Some("a folder has the name that a file should get")),
         Io::InvalidFilename => (ErrorKind::Config, Some("the file system does not allow this name")),
-        Io::NotFound => (ErrorKind::NotFound, None),
+        Io::NotFound => {
+            (ErrorKind::NotFound, Some("a folder of the path is not there and cannot be made; choose another path"))
+        }
         Io::AlreadyExists => (ErrorKind::AlreadyExists, None),
         Io::Unsupported => (ErrorKind::Unsupported, Some("rivet needs hard links there; choose another file system")),
         Io::Interrupted | Io::ResourceBusy | Io::StaleNetworkFileHandle | Io::TimedOut => (ErrorKind::Transient, None),
