@@ -220,7 +220,8 @@ impl Database {
             },
             // Fixed-length types such as point have elements too, but are no arrays.
             _ if category == "A" && element != 0 => self.list(element, value),
-            _ => Form::text("text", format!("{value}::text")),
+            // What the server prints; a cast to text drops a char's padding and adds an inet's mask.
+            _ => Form::text("text", format!("CASE WHEN {value} IS NOT NULL THEN format('%s', {value}) END")),
         }
     }
 
