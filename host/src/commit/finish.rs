@@ -139,7 +139,7 @@ fn manifest_of(plan: &Plan, reports: &[Report]) -> Result<Manifest> {
         export: plan.export.clone(),
         plan_id: plan.id()?,
         committed_at: now(),
-        consistency: consistency(&reports),
+        consistency: consistency(reports),
         read_points: distinct(reports.iter().filter_map(|report| report.read_point.clone())),
         data_prefix: plan.destination.data_prefix.clone(),
         write_mode: plan.destination.write_mode,

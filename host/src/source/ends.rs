@@ -67,7 +67,7 @@ pub enum DestinationEnd {
     /// The host's own: its name and options.
     BuiltIn(String, Value),
     /// A plugin's.
-    Plugin(Plugin, Arc<config::Resolved>),
+    Plugin(Box<Plugin>, Arc<config::Resolved>),
 }
 
 impl DestinationEnd {
@@ -84,7 +84,7 @@ impl DestinationEnd {
                 .with_hint("`rivet plugin list` shows what each plugin offers")
         })?;
         let options = resolve(options, &schema, variables)?;
-        Ok(Self::Plugin(loaded, Arc::new(options)))
+        Ok(Self::Plugin(Box::new(loaded), Arc::new(options)))
     }
 
     /// Whether it is standard output: one chunk, no reports.

@@ -11,7 +11,10 @@ use rivet_sdk::{
 use crate::Opened;
 use crate::rows::{Collected, collect};
 
-pub(crate) const ALL: &[(&str, fn(&Opened))] = &[
+/// A sentence of the contract and how it is checked.
+pub(crate) type Check = (&'static str, fn(&Opened));
+
+pub(crate) const ALL: &[Check] = &[
     ("identity_is_stable", identity_is_stable),
     ("unknown_options_are_refused", unknown_options_are_refused),
     ("tables_are_listed", tables_are_listed),

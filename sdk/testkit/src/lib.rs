@@ -35,11 +35,14 @@ pub struct SourceSubject {
     pub missing_relation: Relation,
 }
 
+/// Opens an instance: linked in, or through the boundary.
+type Open = dyn Fn(&Value, &Context) -> Result<Box<dyn Source>> + Send + Sync;
+
 /// How a check gets instances.
 pub(crate) struct Opened {
     pub subject: Arc<SourceSubject>,
     pub capabilities: &'static [&'static str],
-    open: Box<dyn Fn(&Value, &Context) -> Result<Box<dyn Source>> + Send + Sync>,
+    open: Box<Open>,
 }
 
 impl Opened {
