@@ -1,6 +1,6 @@
 //! One attempt at one chunk: when it must stop, and how it reports.
 
-use rivet_sdk::{Destination, Error, Object, ObjectWriter, Result};
+use rivet_sdk::{Destination, Error, Result};
 
 use super::decision::{Decision, decided, decision};
 use super::keys::{RunKey, new_attempt_id};
@@ -25,20 +25,6 @@ pub fn begin_attempt(dest: &mut dyn Destination, plan: &Plan) -> Result<String> 
         Decision::Undecided => Ok(new_attempt_id()),
         found => Err(decided(&run, &found)),
     }
-}
-
-/// Makes a part visible, then asks with [`fence`] whether it may stay.
-pub fn finish_part(
-    dest: &mut dyn Destination,
-    writer: &mut dyn ObjectWriter,
-    plan: &Plan,
-    chunk: u32,
-    attempt: &str,
-) -> Result<Object> {
-    crash_point("part.finish");
-    let object = writer.finish()?;
-    fence(dest, plan, chunk, attempt)?;
-    Ok(object)
 }
 
 /// Asks, after each part, whether the run is decided already. A late

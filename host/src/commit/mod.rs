@@ -29,7 +29,7 @@ mod tests_kill;
 mod text;
 mod verify;
 
-pub use attempt::{Outcome, begin_attempt, discard_attempt, fence, finish_part, publish_report};
+pub use attempt::{Outcome, begin_attempt, discard_attempt, fence, publish_report};
 pub use decision::{Decision, Tombstone, decision};
 pub use finish::{MANIFEST_VERSION, commit};
 pub use keys::RunKey;

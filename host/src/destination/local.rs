@@ -16,6 +16,9 @@ use ulid::Ulid;
 use super::local_error::file_error;
 use crate::crash::crash_point;
 
+/// A temporary file younger than this may not have its writer's lock yet.
+const TEMP_AGE: Duration = Duration::from_secs(5);
+
 /// What the user may configure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -164,6 +167,11 @@ impl Destination for Local {
             Some(()) => sync_folder(&path),
             None => Ok(()),
         }
+    }
+
+    fn tidy(&mut self) -> Result<u64> {
+        let removed = self.remove_stale_temps(TEMP_AGE)?;
+        Ok(u64::try_from(removed.len()).unwrap_or(u64::MAX))
     }
 }
 

@@ -49,6 +49,9 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
             .push(format!("a pooler ({pooler}) stands before the database: every chunk is one transaction of its own"));
     }
 
+    let plain_text = identity.notes.iter().filter(|note| note.warning && note.subject == "TLS");
+    warnings.extend(plain_text.map(|note| format!("TLS: {}", note.text)));
+
     let policy = export.consistency;
     let (chunks, strategy) = chunks::cut(
         source,

@@ -68,6 +68,10 @@ pub fn run_export(
     let source_end = session.source_end()?;
     let journal =
         if destination_end.is_stdout() { None } else { Some(Journal::open(session, export, options.lock_wait)?) };
+    if journal.is_some() {
+        let removed = destination.tidy()?;
+        log::info!("{}: removed {removed} unfinished files of dead writers", export.name);
+    }
     let mut prepared = if destination_end.is_stdout() {
         Prepared::fresh(session, export, &source_end, ulid::Ulid::generate().to_string())?
     } else if options.resume {

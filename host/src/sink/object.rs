@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rivet_sdk::{Destination, Error, Object, ObjectWriter, Result, WriteOptions};
 
+use crate::crash::crash_point;
+
 /// Bytes gathered before the destination sees them.
 const BUFFER_BYTES: usize = 1 << 20;
 
@@ -66,6 +68,7 @@ impl PartFile {
     pub(super) fn finish(mut self) -> Result<Finished> {
         self.send_buffer()?;
         let mut writer = self.writer.take().ok_or_else(already_failed)?;
+        crash_point("part.finish");
         let object = writer.finish()?;
         if object.size_bytes != self.size_bytes {
             return Err(Error::integrity(format!(

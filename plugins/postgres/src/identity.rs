@@ -2,6 +2,7 @@
 
 use rivet_sdk::{Identity, Note, Result, SessionPolicy};
 
+use crate::error::confused;
 use crate::session::Session;
 
 /// Asks the server about itself.
@@ -16,9 +17,9 @@ pub(crate) fn identity(session: &mut Session) -> Result<Identity> {
              (SELECT rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = session_user)",
         )
     })?;
-    let row: Vec<String> =
-        facts.rows.into_iter().next().unwrap_or_default().into_iter().map(Option::unwrap_or_default).collect();
-    let fact = |index: usize| row.get(index).cloned().unwrap_or_default();
+    let row = facts.rows.into_iter().next().ok_or_else(|| confused("no row for a SELECT without FROM"))?;
+    // NULL is a fact that this server does not have.
+    let fact = |index: usize| row.get(index).cloned().flatten().unwrap_or_default();
     // Some servers keep this function to themselves.
     let system = session
         .transaction(&policy, |wire| wire.simple("SELECT system_identifier FROM pg_catalog.pg_control_system()"))

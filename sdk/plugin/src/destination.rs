@@ -46,6 +46,12 @@ pub trait Destination: Send {
 
     /// Removes the object. Removing what is not there succeeds.
     fn delete(&mut self, key: &str) -> Result<()>;
+
+    /// Removes what writers that died left unfinished and invisible (temporary files, uploads
+    /// never completed), and nothing that a living writer works on. How many.
+    fn tidy(&mut self) -> Result<u64> {
+        Ok(0)
+    }
 }
 
 /// One object being written. Dropping it unfinished aborts it.

@@ -78,6 +78,10 @@ impl Destination for RemoteDestination {
     fn delete(&mut self, key: &str) -> Result<()> {
         self.call("delete", &key)
     }
+
+    fn tidy(&mut self) -> Result<u64> {
+        self.call("tidy", &())
+    }
 }
 
 struct RemoteWriter {

@@ -63,6 +63,7 @@ impl<D: Destination> DestinationAbi for Instance<D> {
             "head" => to_json(&destination.head(&from_json::<String>(arguments)?)?),
             "list" => to_json(&destination.list(&from_json::<String>(arguments)?)?),
             "delete" => to_json(&destination.delete(&from_json::<String>(arguments)?)?),
+            "tidy" => to_json(&destination.tidy()?),
             other => Err(unknown_method(other)),
         }))
     }
