@@ -2,7 +2,9 @@
 
 mod build;
 mod chunks;
+mod report;
 mod types;
 
 pub use build::{Inputs, Planned, build, fingerprint, whole_request};
+pub use report::*;
 pub use types::*;

@@ -21,6 +21,7 @@ mod scalar;
 mod secret;
 mod source;
 pub mod sql;
+mod wanted;
 
 pub use context::{Context, HostServices, Reservation};
 pub use destination::{Destination, DestinationDriver, Object, ObjectWriter, WriteOptions};
@@ -28,7 +29,6 @@ pub use error::{Error, ErrorKind, Result, Retry};
 pub use mapping::{FIDELITY_KEY, Fidelity, FieldSpec, SOURCE_TYPE_KEY, TypeMapping, schema_of};
 pub use request::{
     BatchLimits, Bound, ColumnRequest, Condition, ExportRequest, OnUnrepresentable, Relation, SessionPolicy, TableName,
-    WantedType,
 };
 pub use scalar::Scalar;
 pub use secret::{Secret, redact, secret_texts};
@@ -36,6 +36,8 @@ pub use source::{
     BatchSink, ColumnStats, Description, ExportStats, Identity, Interrupt, Key, KeyColumn, NativeSplit, Note, Slice,
     Snapshot, Source, SourceDriver, Split, SplitBy, SplitInto, SplitRequest, TableFilter, TableSummary, capability,
 };
+
+pub use wanted::WantedType;
 
 pub use {arrow_array, arrow_buffer, arrow_data, arrow_schema, log, schemars, serde, serde_json};
 

@@ -1,0 +1,123 @@
+//! What was done: the report of a chunk, and the manifest of a run.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::types::{Consistency, WriteMode};
+
+/// One file this run wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Its key, relative to the destination.
+    pub key: String,
+    /// Its size.
+    pub size_bytes: u64,
+    /// Rows in it.
+    pub rows: u64,
+    /// CRC-32C of its bytes, as eight hex digits.
+    pub crc32c: String,
+    /// The store's tag for it, where it has one.
+    #[serde(default)]
+    pub etag: Option<String>,
+}
+
+/// What an output column's values went through. Keyed by output name in reports.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnCounts {
+    /// NULLs written.
+    pub nulls: u64,
+    /// Values that became NULL under `on_unrepresentable: null`.
+    #[serde(default)]
+    pub unrepresentable: u64,
+    /// Values that lost digits below the Arrow type's resolution.
+    #[serde(default)]
+    pub rounded: u64,
+}
+
+/// What one attempt at one chunk did. Written put-if-absent: the first attempt wins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Version of this JSON.
+    pub report_version: u32,
+    /// The run.
+    pub run_id: String,
+    /// The export.
+    pub export: String,
+    /// [`Plan::id`].
+    pub plan_id: String,
+    /// The chunk's index.
+    pub chunk: u32,
+    /// This attempt's random id.
+    pub attempt: String,
+    /// The snapshot it read at, if any.
+    #[serde(default)]
+    pub read_point: Option<String>,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    /// RFC 3339, UTC.
+    pub finished_at: String,
+    /// Rows read and written.
+    pub rows: u64,
+    /// The files written, in order.
+    pub parts: Vec<Part>,
+    /// By output name; every output column is there.
+    pub columns: BTreeMap<String, ColumnCounts>,
+    /// How long the longest statement was open on the server.
+    pub longest_statement_ms: u64,
+    /// Texts for the user.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// The committed parts of a run. Immutable once written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of this JSON.
+    pub manifest_version: u32,
+    /// The run.
+    pub run_id: String,
+    /// The export.
+    pub export: String,
+    /// [`Plan::id`].
+    pub plan_id: String,
+    /// When the commit wrote it: RFC 3339, UTC.
+    pub committed_at: String,
+    /// What the chunks share.
+    pub consistency: Consistency,
+    /// Every distinct read point of its chunks.
+    pub read_points: Vec<String>,
+    /// Where its parts and `_SUCCESS` are: [`DestinationSpec::data_prefix`].
+    pub data_prefix: String,
+    /// What becomes of earlier runs' parts.
+    pub write_mode: WriteMode,
+    /// Chunks in the plan, all of them in here.
+    pub chunks: u32,
+    /// The attempt that counts for each chunk, by the chunk's position.
+    pub attempts: Vec<String>,
+    /// Rows in all parts.
+    pub rows: u64,
+    /// Bytes of all parts.
+    pub bytes: u64,
+    /// Every part, ordered by chunk.
+    pub parts: Vec<ManifestPart>,
+    /// Sums over all reports, by output name.
+    pub columns: BTreeMap<String, ColumnCounts>,
+    /// The longest statement of any chunk.
+    pub longest_statement_ms: u64,
+    /// Distinct texts of all reports.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// A part in a manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestPart {
+    /// The chunk it belongs to.
+    pub chunk: u32,
+    /// The attempt that wrote it.
+    pub attempt: String,
+    /// The file.
+    #[serde(flatten)]
+    pub part: Part,
+}
