@@ -118,9 +118,9 @@ fn print_error(error: &Error, global: &Global) {
         );
         return;
     }
-    print::note(&format!("error: {error}"));
+    print::note(&format!("{} {error}", print::red("error:", global.color)));
     if let Some(hint) = error.hint() {
-        print::note(&format!("hint: {hint}"));
+        print::note(&format!("{} {hint}", print::cyan("hint:", global.color)));
     }
 }
 
@@ -141,8 +141,8 @@ fn print_fault(faults: &Diagnostics, fault: &crate::config::Diagnostic, global: 
         );
         return;
     }
-    print::note(&format!("error: {}", faults.line(fault)));
+    print::note(&format!("{} {}", print::red("error:", global.color), faults.line(fault)));
     if let Some(hint) = &fault.hint {
-        print::note(&format!("hint: {hint}"));
+        print::note(&format!("{} {hint}", print::cyan("hint:", global.color)));
     }
 }

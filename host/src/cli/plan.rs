@@ -65,6 +65,17 @@ fn seal(plan: &Plan, path: &std::path::Path) -> Result<()> {
     })
 }
 
+/// `local ./out/2026-01-31/`: the plugin, and where in it.
+fn destination(spec: &crate::plan::DestinationSpec) -> String {
+    let root = ["path", "bucket"].iter().find_map(|key| spec.options.get(key)?.as_str()).unwrap_or_default();
+    format!(
+        "{} {root}{}{}",
+        spec.plugin,
+        if root.is_empty() || root.ends_with('/') { "" } else { "/" },
+        spec.data_prefix
+    )
+}
+
 fn pretty(planned: &Planned) -> Result<String> {
     let plan = &planned.plan;
     let rows: Option<u64> = plan.chunks.iter().map(|chunk| chunk.estimated_rows).sum();
@@ -79,7 +90,7 @@ fn pretty(planned: &Planned) -> Result<String> {
     }
     row("consistency", format!("{:?}", plan.consistency).to_lowercase());
     row("parallel", plan.execution.parallel.to_string());
-    row("destination", format!("{} {}", plan.destination.plugin, plan.destination.data_prefix));
+    row("destination", destination(&plan.destination));
     let width = plan.columns.iter().map(|column| column.output_name.chars().count()).max().unwrap_or(0);
     out.push_str("  columns\n");
     for column in &plan.columns {

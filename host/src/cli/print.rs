@@ -1,4 +1,4 @@
-//! The only place that writes to stdout and stderr. Secrets are taken out of every text.
+//! The only place that writes to stdout and stderr. Secrets are taken out of every message.
 
 #![allow(clippy::print_stdout, reason = "this is the printer")]
 
@@ -7,12 +7,14 @@ use std::io::{self, IsTerminal, Write};
 use rivet_sdk::{Error, Result};
 use serde::Serialize;
 
+use super::arguments::Color;
 use crate::redact;
 
-/// Data for stdout. A closed pipe is the reader's wish, not an error.
+/// Data for stdout, as it is: it is made of names and numbers, and of errors that were cleaned
+/// before; a name that happens to hold a password's letters must stay a name. A closed pipe is the reader's wish, not an error.
 pub fn out(text: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(redact::clean(text).as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Error::new(rivet_sdk::ErrorKind::ResourceExhausted, format!("standard output: {error}")))
         }
@@ -39,6 +41,25 @@ pub fn note(text: &str) {
 /// Whether people read stderr.
 pub fn is_terminal() -> bool {
     io::stderr().is_terminal()
+}
+
+/// `text` in red, where colour is wanted.
+pub fn red(text: &str, color: Color) -> String {
+    paint(text, "31;1", color)
+}
+
+/// `text` in cyan, where colour is wanted.
+pub fn cyan(text: &str, color: Color) -> String {
+    paint(text, "36", color)
+}
+
+fn paint(text: &str, code: &str, color: Color) -> String {
+    let wanted = match color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+    };
+    if wanted { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
 }
 
 /// `1234567` as `1 234 567`.

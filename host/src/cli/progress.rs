@@ -143,6 +143,7 @@ fn tick(mode: Mode, state: &State) {
             (Some(bar), _) => {
                 bar.set_length(now.chunks as u64);
                 bar.set_position(now.done as u64);
+                bar.set_prefix(now.export.clone());
                 bar.set_message(now.text());
             }
             (None, Mode::Json) => print::note(&now.json().to_string()),
@@ -156,7 +157,7 @@ fn tick(mode: Mode, state: &State) {
 
 fn bar() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    let style = ProgressStyle::with_template("[{elapsed_precise}] {bar:30} {pos}/{len} chunks  {msg}");
+    let style = ProgressStyle::with_template("{prefix} [{elapsed_precise}] {bar:20} {pos}/{len}  {wide_msg}");
     if let Ok(style) = style {
         bar.set_style(style);
     }

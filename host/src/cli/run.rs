@@ -33,7 +33,7 @@ pub fn run(arguments: &RunArguments, global: &Global, stop: Stop) -> Outcome {
             threads.into_iter().map(join).collect()
         })
     };
-    finish(&results, arguments)?;
+    finish(&results, &exports, arguments)?;
     let errors: Vec<Error> = results.into_iter().filter_map(Result::err).collect();
     match stop.reason() {
         Some(reason) => Err(Failed::Stopped(reason, errors)),
@@ -64,21 +64,24 @@ fn run_one(
 }
 
 /// Summaries as JSON. Where an export itself goes to stdout, its summary does not.
-fn finish(results: &[Result<Finished>], arguments: &RunArguments) -> Result<()> {
+fn finish(results: &[Result<Finished>], exports: &[&ExportConfig], arguments: &RunArguments) -> Result<()> {
     let summaries: Vec<serde_json::Value> = results
         .iter()
-        .map(|result| match result {
+        .zip(exports)
+        .map(|(result, export)| match result {
             Ok(finished) => summary::to_json(finished),
-            Err(error) => serde_json::json!({
-                "status": "failed", "error": error.to_string(), "kind": error.kind().to_string(), "hint": error.hint(),
-                "exit": super::exit::code_of(error),
-            }),
+            Err(error) => {
+                let error = crate::redact::clean_error(error.clone());
+                serde_json::json!({
+                    "export": export.name, "status": "failed", "error": error.to_string(), "kind": error.kind().to_string(),
+                    "code": error.code(), "hint": error.hint(), "exit": super::exit::code_of(&error),
+                })
+            }
         })
         .collect();
     let document = serde_json::json!({ "exports": summaries });
     if let Some(path) = &arguments.summary_output {
-        let text = crate::redact::clean(&document.to_string()).into_owned();
-        std::fs::write(path, text)
+        std::fs::write(path, document.to_string())
             .map_err(|error| Error::new(rivet_sdk::ErrorKind::Other, format!("{}: {error}", path.display())))?;
     }
     if arguments.json {

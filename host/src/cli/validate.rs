@@ -19,9 +19,20 @@ pub fn validate(arguments: &ValidateArguments, global: &Global, stop: Stop) -> O
     let mut errors: Vec<Error> = Vec::new();
     let mut documents = Vec::new();
     for export in session.exports(&arguments.selection.export)? {
-        let (_, mut destination) = session.open_destination(export)?;
-        let run = commit::find_run(&mut *destination, &export.name, arguments.run_id.as_deref())?;
-        let validation = commit::validate(&mut *destination, &run, depth)?;
+        let look = || {
+            let (_, mut destination) = session.open_destination(export)?;
+            let run = commit::find_run(&mut *destination, &export.name, arguments.run_id.as_deref())?;
+            let validation = commit::validate(&mut *destination, &run, depth)?;
+            Ok((run, validation))
+        };
+        let (run, validation) = match look() {
+            Ok(found) => found,
+            Err(error) => {
+                let error: Error = error;
+                errors.push(error.with_context("export", export.name.clone()));
+                continue;
+            }
+        };
         let problems: Vec<_> = validation
             .problems
             .iter()

@@ -21,7 +21,7 @@ impl RunKey {
         check_name("export", export)?;
         if Ulid::from_string(run_id).is_err() || run_id.len() != RUN_ID_LENGTH {
             return Err(Error::config(format!("{run_id:?} is not a run id"))
-                .with_hint("run ids are the 26 characters that `rivet status` prints"));
+                .with_hint("run ids are the 26 characters that `rivet journal` prints"));
         }
         Ok(Self { export: export.to_owned(), run_id: run_id.to_owned() })
     }

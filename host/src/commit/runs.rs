@@ -79,7 +79,7 @@ pub fn unfinished(dest: &mut dyn Destination, export: &str) -> Result<Vec<RunObj
 pub fn read_plan(dest: &mut dyn Destination, run: &RunKey) -> Result<Plan> {
     let body = dest.get(&run.plan())?.ok_or_else(|| {
         Error::not_found(format!("no plan of run {} at the destination", run.run_id()))
-            .with_hint("see `rivet status` for the runs there")
+            .with_hint("see `rivet journal` for the runs there")
             .with_context("object", run.plan())
     })?;
     parse(&run.plan(), &body)
@@ -201,7 +201,7 @@ pub fn find_run(dest: &mut dyn Destination, export: &str, text: Option<&str>) ->
             .with_hint("give more of the run id")
             .with_context("export", export)),
         (None, _) => Err(Error::not_found("no such run at the destination")
-            .with_hint("see `rivet status`")
+            .with_hint("see `rivet journal`")
             .with_context("export", export)
             .with_context("destination", dest.location())),
     }

@@ -88,7 +88,7 @@ pub fn validate(dest: &mut dyn Destination, run: &RunKey, depth: Depth) -> Resul
         Decision::Committed { manifest, .. } => manifest,
         other => {
             return Err(Error::new(ErrorKind::NotFound, format!("run {} is {}", run.run_id(), other.word()))
-                .with_hint("only a committed run can be validated; see `rivet status`")
+                .with_hint("only a committed run can be validated; see `rivet journal`")
                 .with_context("export", run.export()));
         }
     };

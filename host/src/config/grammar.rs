@@ -19,7 +19,12 @@ pub static ROOT: Block = Block {
         key("exports", Kind::Blocks(&EXPORT), "", "What is exported; at least one.").required(),
         key("notifications", Kind::Block(&NOTIFICATIONS), "", "Who is told how a run ended.").not_yet(),
         key("parallel_exports", Kind::Bool, "false", "Run the exports at the same time, as threads."),
-        key("parallel_export_processes", Kind::Bool, "false", "Run the exports at the same time, as processes."),
+        key(
+            "parallel_export_processes",
+            Kind::Bool,
+            "false",
+            "Accepted for rivet-cli's sake: the same as `parallel_exports`.",
+        ),
         key("plugins", Kind::Block(&PLUGINS), "", "Where plugins are found."),
         key(
             "memory_limit_mb",

@@ -41,7 +41,7 @@ pub use export::{ChunkBy, ChunkSize, Chunking, ExportConfig};
 pub use fields::Named;
 pub use output::OutputConfig;
 pub use plugin_block::PluginBlock;
-pub use secrets::{Resolved, inline_secret, resolve_secrets};
+pub use secrets::{Resolved, inline_secret, resolve_secrets, without_secrets};
 pub use source::{SourceConfig, SourcePlugin};
 pub use state::StateConfig;
 pub use template::{Tokens, expand};
@@ -77,7 +77,10 @@ pub struct Config {
 /// Reads `file` with the `--param` values `params` over the process's environment.
 pub fn load(file: &Path, params: BTreeMap<String, String>) -> Result<Config, Diagnostics> {
     let text = std::fs::read_to_string(file).map_err(|error| {
-        let message = format!("the file cannot be read: {}", error.kind());
+        let message = match error.kind() {
+            std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+            kind => format!("the file cannot be read: {kind}"),
+        };
         let fault = Diagnostic::invalid(Position { line: 1, column: 1 }, "", message);
         Diagnostics::new(file, vec![fault.with_hint("name it with --config, or let `rivet init` write one")])
     })?;
@@ -119,6 +122,7 @@ fn read(root: &Fields, file: &Path, variables: &Variables, faults: &mut Vec<Diag
     let entries = root.many("exports");
     let exports: Vec<ExportConfig> = entries.iter().filter_map(|entry| export::read(entry, &around, faults)).collect();
     check_names(entries, faults);
+    check_folders(&exports, faults);
     let state = state::read(root, variables, faults);
 
     let plugins = root.fields("plugins");
@@ -139,6 +143,24 @@ fn read(root: &Fields, file: &Path, variables: &Variables, faults: &mut Vec<Diag
         parallel_exports: root.is("parallel_exports"),
         parallel_export_processes: root.is("parallel_export_processes"),
     })
+}
+
+/// Two exports in one folder would take each other's `_SUCCESS`; standard output takes one.
+fn check_folders(exports: &[ExportConfig], faults: &mut Vec<Diagnostic>) {
+    for (index, export) in exports.iter().enumerate() {
+        let ours = &export.destination;
+        let own = ["{export}", "{table}", "{run_id}"].iter().any(|token| ours.template.contains(token));
+        let same = |other: &&ExportConfig| {
+            let theirs = &other.destination;
+            (&ours.plugin, &ours.block.options, &ours.template)
+                == (&theirs.plugin, &theirs.block.options, &theirs.template)
+        };
+        let Some(earlier) = exports.iter().take(index).find(same).filter(|_| !own) else { continue };
+        let message = format!("`{}` and `{}` have the same destination", earlier.name, export.name);
+        let hint =
+            "give each export a folder of its own, e.g. with `{export}` in the path; standard output takes one export";
+        faults.push(Diagnostic::invalid(export.at, ours.block.path.clone(), message).with_hint(hint));
+    }
 }
 
 fn check_names(exports: &[Fields], faults: &mut Vec<Diagnostic>) {

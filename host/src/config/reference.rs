@@ -26,7 +26,7 @@ value is an error. `$${` stands for a literal `${`. Comments are not searched; t
 - Every key that takes text, `x`, may be given as `x_env` (the name of an environment variable) \
 or `x_file` (the path of a file, which loses one final line ending) instead. That is how secrets \
 are given. A key that exists under that very name, such as `query_file`, keeps its own meaning.
-- Relative paths start at the file's own folder, except a destination's `path`, which starts at \
+- Relative paths start at the file's own folder, except the `path` of a source or a destination, which starts at \
 the working directory.
 - `MB` is a million bytes and `MiB` 1 048 576; keys that end in `_mb` count MiB.
 - *not yet*: the key is checked and then refused by name, because this version does not run it.

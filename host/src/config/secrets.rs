@@ -77,6 +77,35 @@ pub fn resolve_secrets(
     Ok(Resolved { options, secrets })
 }
 
+/// The options without any secret that stands in plain sight: its key is gone, a URL loses its
+/// password. References (`x_env`, `x_file`, `${VAR}`) stay. What is left may be stored.
+pub fn without_secrets(options: &Value) -> Value {
+    match options {
+        Value::Object(entries) => {
+            let kept = entries.iter().filter(|(key, value)| {
+                inline_secret(&serde_json::json!({ key.as_str(): value })).is_none() || url_secret_of(value).is_some()
+            });
+            kept.map(|(key, value)| (key.clone(), without_secrets(value))).collect()
+        }
+        Value::Array(items) => items.iter().map(without_secrets).collect(),
+        Value::String(text) => match url_secret(text).filter(|secret| !literal_part(secret).is_empty()) {
+            Some(secret) => Value::String(text.replace(secret, "***")),
+            None => options.clone(),
+        },
+        plain => plain.clone(),
+    }
+}
+
+/// The secret part of a value that is a URL or connection string, or holds one.
+fn url_secret_of(value: &Value) -> Option<&str> {
+    match value {
+        Value::String(text) => url_secret(text),
+        Value::Array(items) => items.iter().find_map(url_secret_of),
+        Value::Object(entries) => entries.values().find_map(url_secret_of),
+        _ => None,
+    }
+}
+
 /// The path of the first option that holds a secret in plain sight: a password in full, a URL
 /// with one. References (`x_env`, `x_file`, `${VAR}`) are not.
 pub fn inline_secret(options: &Value) -> Option<String> {

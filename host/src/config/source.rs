@@ -68,7 +68,7 @@ fn scheme(source: &Fields, variables: &Variables) -> Result<String, Box<Diagnost
     };
     let fault = |message: String| {
         let fault = Diagnostic::invalid(given.node.at, source.key(&given.key), message);
-        Box::new(fault.with_hint("or add the plugin's name, such as type: postgres"))
+        Box::new(fault.with_hint("set it, or add the plugin's name, such as type: postgres"))
     };
     let Value::Text { text, .. } = &given.node.value else {
         return Err(fault(format!("expected text, found {}", given.node.value.described())));

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::chunks::{self, Wanted};
 use super::types::*;
-use crate::config::{ExportConfig, Tokens, expand};
+use crate::config::{ExportConfig, Tokens, expand, without_secrets};
 
 /// What a plan is made from, beside the source itself.
 pub struct Inputs<'a> {
@@ -82,7 +82,7 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
         config_fingerprint: fingerprint(inputs)?,
         source: SourceSpec {
             plugin: inputs.source_plugin.to_owned(),
-            options: inputs.source_options.clone(),
+            options: without_secrets(inputs.source_options),
             identity: identity.id.clone(),
             product: format!("{} {}", identity.product, identity.version),
         },
@@ -104,7 +104,7 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
         },
         destination: DestinationSpec {
             plugin: export.destination.plugin.clone(),
-            options: export.destination.block.options.clone(),
+            options: without_secrets(&export.destination.block.options),
             data_prefix: expand(&export.destination.template, &tokens)?,
             write_mode: export.write_mode,
             verify: export.verify,
@@ -142,16 +142,17 @@ fn format(inputs: &Inputs<'_>) -> Format {
 pub fn fingerprint(inputs: &Inputs<'_>) -> Result<String> {
     let export = inputs.export;
     let text = format!(
-        "{}\n{}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{}\n{}\n{:?}\n{:?}",
+        "{:?}\n{}\n{}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{}\n{}\n{:?}\n{:?}",
+        export.consistency,
         inputs.source_plugin,
-        inputs.source_options,
+        without_secrets(inputs.source_options),
         export.relation,
         export.columns.iter().map(|column| (&column.name, column.value)).collect::<Vec<_>>(),
         export.exclude.iter().map(|column| &column.name).collect::<Vec<_>>(),
         export.rename.iter().map(|column| (&column.name, &column.value)).collect::<Vec<_>>(),
         export.output,
         export.chunking,
-        export.destination.block.options,
+        without_secrets(&export.destination.block.options),
         export.destination.template,
         export.write_mode,
         export.on_unrepresentable,

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use rivet_sdk::{Destination, Error, ErrorKind, Result, Snapshot, Source};
 
 use super::journal::Journal;
+use super::stop::Guard;
 use super::{ChunkEvent, Job, Stop, run_chunks};
 use crate::batch::Counters;
 use crate::budget::Budget;
 use crate::commit::{self, Decision, RunKey};
 use crate::config::ExportConfig;
-use crate::plan::{self, Chunk, ConsistencyPolicy, Inputs, Manifest, Plan};
+use crate::plan::{self, Chunk, ConsistencyPolicy, Inputs, Manifest, Plan, Planned};
 use crate::session::Session;
 use crate::source::{DestinationEnd, Lent, SourceEnd};
 
@@ -75,9 +76,20 @@ pub fn run_export(
     let mut prepared = if destination_end.is_stdout() {
         Prepared::fresh(session, export, &source_end, ulid::Ulid::generate().to_string())?
     } else if options.resume {
-        match resumable(session, export, &mut *destination)? {
-            Some(prepared) => prepared,
-            None => start(session, export, &source_end, &mut *destination)?,
+        match resumable(session, export, &mut *destination, journal.as_ref())? {
+            Resumed::Unfinished(prepared) => *prepared,
+            Resumed::Uncommitted(plan) => {
+                let finished = committed(*plan, &mut *destination, started)?;
+                if let Some(journal) = &journal {
+                    let run_id = finished.plan.run_id.clone();
+                    journal.end(&run_id, &Ok(&finished), &session.stop)?;
+                }
+                return Ok(finished);
+            }
+            Resumed::Nothing => {
+                log::warn!("{}: no unfinished run to resume; a new run begins", export.name);
+                start(session, export, &source_end, &mut *destination)?
+            }
         }
     } else {
         start(session, export, &source_end, &mut *destination)?
@@ -92,7 +104,7 @@ pub fn run_export(
     let run_id = prepared.plan.run_id.clone();
     journal.begin(&prepared.plan)?;
     let result = execute(prepared, ends, &mut *destination, &session.stop, watch, started);
-    journal.end(&run_id, &result, &session.stop)?;
+    journal.end(&run_id, &result.as_ref(), &session.stop)?;
     result
 }
 
@@ -103,25 +115,31 @@ pub fn apply(plan: Plan, ends: Ends, stop: &Stop, watch: &mut dyn Watch) -> Resu
     let mut destination = ends.destination.open(&lent)?;
     let run = RunKey::of(&plan)?;
     if let Decision::Committed { .. } = commit::decision(&mut *destination, &run)? {
-        let manifest = commit::commit(&mut *destination, &plan)?;
-        return Ok(Finished {
-            rows: manifest.rows,
-            location: destination.location(),
-            manifest: Some(manifest),
-            plan,
-            retries: 0,
-            elapsed: started.elapsed(),
-            warnings: Vec::new(),
-            already_committed: true,
-        });
+        return committed(plan, &mut *destination, started);
     }
     let mut source = ends.source.open(&lent)?;
+    let guard = stop.guard(source.interrupt());
     check_drift(&plan, &mut *source)?;
     commit::check_destination(&mut *destination, &plan)?;
     commit::publish_plan(&mut *destination, &plan)?;
     let done = done_chunks(&plan, &mut *destination)?;
-    let prepared = Prepared { plan, done, source: Some(source), warnings: Vec::new() };
+    let prepared = Prepared { plan, done, source: Some(source), warnings: Vec::new(), _guard: guard };
     execute(prepared, ends, &mut *destination, stop, watch, started)
+}
+
+/// A run that has its manifest: whatever a killed commit left is done, nothing is read.
+fn committed(plan: Plan, destination: &mut dyn Destination, started: Instant) -> Result<Finished> {
+    let manifest = commit::commit(destination, &plan)?;
+    Ok(Finished {
+        rows: manifest.rows,
+        location: destination.location(),
+        manifest: Some(manifest),
+        plan,
+        retries: 0,
+        elapsed: started.elapsed(),
+        warnings: Vec::new(),
+        already_committed: true,
+    })
 }
 
 /// Runs one chunk of a sealed plan, from any machine. The commit is somebody else's.
@@ -177,13 +195,17 @@ struct Prepared {
     /// The planner's instance; it holds the snapshot while workers read.
     source: Option<Box<dyn Source>>,
     warnings: Vec<String>,
+    /// Stops the planner's statement when the user wants to stop.
+    _guard: Guard,
 }
 
 impl Prepared {
     fn fresh(session: &Session, export: &ExportConfig, source_end: &SourceEnd, run_id: String) -> Result<Self> {
         let mut source = source_end.open(&session.lent())?;
+        let guard = session.stop.guard(source.interrupt());
         let planned = plan::build(&mut *source, &inputs(session, export, source_end, run_id))?;
-        Ok(Self { plan: planned.plan, done: BTreeSet::new(), source: Some(source), warnings: planned.warnings })
+        let Planned { plan, warnings, .. } = planned;
+        Ok(Self { plan, done: BTreeSet::new(), source: Some(source), warnings, _guard: guard })
     }
 }
 
@@ -235,11 +257,37 @@ fn start(
     Ok(prepared)
 }
 
-/// The newest unfinished run, if its plan still is what the configuration asks for.
-fn resumable(session: &Session, export: &ExportConfig, destination: &mut dyn Destination) -> Result<Option<Prepared>> {
-    let unfinished = commit::unfinished(destination, &export.name)?;
-    let Some(newest) = unfinished.iter().rev().find(|run| run.has_plan) else { return Ok(None) };
+/// What there is to resume.
+enum Resumed {
+    /// A run without its manifest.
+    Unfinished(Box<Prepared>),
+    /// A run with its manifest, killed before its commit was complete or noted.
+    Uncommitted(Box<Plan>),
+    Nothing,
+}
+
+/// The newest run, if it is unfinished and its plan still is what the configuration asks for.
+fn resumable(
+    session: &Session,
+    export: &ExportConfig,
+    destination: &mut dyn Destination,
+    journal: Option<&Journal>,
+) -> Result<Resumed> {
+    let runs = commit::list_runs(destination, &export.name)?;
+    let Some(newest) = runs.iter().rev().find(|run| run.has_plan) else { return Ok(Resumed::Nothing) };
     let plan = commit::read_plan(destination, &newest.key)?;
+    if newest.has_decision {
+        let Decision::Committed { .. } = commit::decision(destination, &newest.key)? else {
+            return Ok(Resumed::Nothing);
+        };
+        let said = commit::read_success(destination, &plan.destination.data_prefix)?;
+        let named = said.is_some_and(|success| success.run_id == plan.run_id);
+        let noted = match journal {
+            Some(journal) => !journal.is_open(&plan.run_id)?,
+            None => true,
+        };
+        return Ok(if named && noted { Resumed::Nothing } else { Resumed::Uncommitted(Box::new(plan)) });
+    }
     let source_end = session.source_end()?;
     let now = inputs(session, export, &source_end, plan.run_id.clone());
     if plan.config_fingerprint != plan::fingerprint(&now)? {
@@ -248,6 +296,7 @@ fn resumable(session: &Session, export: &ExportConfig, destination: &mut dyn Des
             .with_context("export", export.name.clone()));
     }
     let mut source = source_end.open(&session.lent())?;
+    let guard = session.stop.guard(source.interrupt());
     check_drift(&plan, &mut *source)?;
     let mut warnings = Vec::new();
     let rereads = plan.consistency == ConsistencyPolicy::Snapshot || plan.strategy.name == "native";
@@ -255,7 +304,7 @@ fn resumable(session: &Session, export: &ExportConfig, destination: &mut dyn Des
         // The read point is gone. Chunks of another one must not be mixed in.
         commit::abandon(destination, &newest.key, "resume without its snapshot")?;
         log::warn!("the snapshot of run {} is gone: every chunk is read again in a new run", plan.run_id);
-        return Ok(None);
+        return Ok(Resumed::Nothing);
     }
     let done = done_chunks(&plan, destination)?;
     if !done.is_empty() {
@@ -265,7 +314,7 @@ fn resumable(session: &Session, export: &ExportConfig, destination: &mut dyn Des
             plan.chunks.len()
         ));
     }
-    Ok(Some(Prepared { plan, done, source: Some(source), warnings }))
+    Ok(Resumed::Unfinished(Box::new(Prepared { plan, done, source: Some(source), warnings, _guard: guard })))
 }
 
 fn done_chunks(plan: &Plan, destination: &mut dyn Destination) -> Result<BTreeSet<u32>> {
@@ -327,7 +376,7 @@ fn execute(
     watch: &mut dyn Watch,
     started: Instant,
 ) -> Result<Finished> {
-    let Prepared { plan, done, mut source, mut warnings } = prepared;
+    let Prepared { plan, done, mut source, mut warnings, _guard } = prepared;
     let unrecorded = ends.destination.is_stdout();
     let counters = Arc::<Counters>::default();
     watch.planned(&plan, done.len(), &counters);

@@ -37,8 +37,14 @@ impl Journal {
         self.state.run_started(&plan.run_id, &plan.export, &plan.id()?)
     }
 
+    /// Whether the journal knows this run, and not that it succeeded.
+    pub fn is_open(&self, run_id: &str) -> Result<bool> {
+        let runs = self.state.runs(None, u32::MAX)?;
+        Ok(runs.iter().any(|run| run.run_id == run_id && run.status != RunStatus::Succeeded))
+    }
+
     /// Notes how it ended.
-    pub fn end(&self, run_id: &str, result: &Result<Finished>, stop: &Stop) -> Result<()> {
+    pub fn end(&self, run_id: &str, result: &Result<&Finished, &Error>, stop: &Stop) -> Result<()> {
         match result {
             Ok(finished) => {
                 let bytes = finished.manifest.as_ref().map_or(0, |manifest| manifest.bytes);

@@ -2,9 +2,23 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::time::Duration;
 
-use rivet_sdk::{Error, Result};
+use rivet_sdk::{Error, Interrupt, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
+
+/// How often a guard looks at the wish to stop.
+const GUARD_TICK: Duration = Duration::from_millis(50);
+
+/// Keeps [`Stop::guard`] going.
+#[derive(Debug)]
+pub struct Guard(Arc<AtomicBool>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 /// A flag that every thread of a run looks at.
 #[derive(Debug, Clone, Default)]
@@ -56,6 +70,27 @@ impl Stop {
     /// Whether to stop.
     pub fn is_wanted(&self) -> bool {
         self.wanted.load(Ordering::Relaxed)
+    }
+
+    /// Calls `interrupt` once stopping is wanted, until the guard is dropped: for statements
+    /// that run outside the pool.
+    pub fn guard(&self, interrupt: Option<Box<dyn Interrupt>>) -> Guard {
+        let over = Arc::new(AtomicBool::new(false));
+        if let Some(interrupt) = interrupt {
+            let (stop, over) = (self.clone(), Arc::clone(&over));
+            std::thread::spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    if stop.is_wanted() {
+                        if let Err(error) = interrupt.interrupt() {
+                            log::warn!("a statement could not be cancelled on the server: {error}");
+                        }
+                        return;
+                    }
+                    std::thread::sleep(GUARD_TICK);
+                }
+            });
+        }
+        Guard(over)
     }
 
     /// The signal that asked for it, if one did.

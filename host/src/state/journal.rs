@@ -63,6 +63,10 @@ pub struct RunRecord {
 impl State {
     /// Notes that a run begins, or is resumed here.
     pub fn run_started(&self, run_id: &str, export: &str, plan_id: &str) -> Result<()> {
+        // The caller holds the export's lease: whatever else seems to run was killed.
+        let sql =
+            "UPDATE rivet_run SET status = 'interrupted' WHERE export = ?1 AND status = 'running' AND run_id <> ?2";
+        self.execute(sql, params![export, run_id])?;
         let sql = "INSERT INTO rivet_run (run_id, export, plan_id, started_at, status)
                    VALUES (?1, ?2, ?3, ?4, 'running')
                    ON CONFLICT (run_id) DO UPDATE SET status = 'running', finished_at = NULL, error = NULL";

@@ -105,7 +105,7 @@ impl Lease {
         }
         Err(Error::new(ErrorKind::Conflict, "the lease was lost: this process was stopped for too long")
             .with_code("lease_lost")
-            .with_hint("see `rivet status` for what runs now")
+            .with_hint("see `rivet journal` for what runs now")
             .with_context("export", &self.export))
     }
 }

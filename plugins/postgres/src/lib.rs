@@ -51,6 +51,9 @@ rivet_sdk::plugin! {
     source: PostgresDriver, options: include_str!("../options.schema.json"),
 }
 
+/// Limits of the planner's own questions: they read the catalogue, and little else.
+const PLANNING: SessionPolicy = SessionPolicy { statement_timeout_ms: Some(300_000), lock_timeout_ms: Some(10_000) };
+
 /// Opens connections to PostgreSQL.
 #[derive(Debug)]
 pub struct PostgresDriver;
@@ -93,7 +96,7 @@ impl Source for Postgres {
     }
 
     fn query_scalar(&mut self, sql: &str) -> Result<Option<Scalar>> {
-        let answer = self.session.transaction(&SessionPolicy::default(), |wire| wire.query(trim_query(sql), 2))?;
+        let answer = self.session.transaction(&PLANNING, |wire| wire.query(trim_query(sql), 2))?;
         let wrong = |what: String| {
             Error::new(ErrorKind::InvalidQuery, format!("the query returned {what} where one value was expected"))
         };
@@ -113,12 +116,12 @@ impl Source for Postgres {
     }
 
     fn tables(&mut self, filter: &TableFilter) -> Result<Vec<TableSummary>> {
-        self.session.transaction(&SessionPolicy::default(), |wire| catalog::tables(wire, filter))
+        self.session.transaction(&PLANNING, |wire| catalog::tables(wire, filter))
     }
 
     fn describe(&mut self, relation: &Relation) -> Result<Description> {
         let version = self.session.version();
-        self.session.transaction(&SessionPolicy::default(), |wire| catalog::describe(wire, version, relation))
+        self.session.transaction(&PLANNING, |wire| catalog::describe(wire, version, relation))
     }
 
     fn split(&mut self, request: &SplitRequest) -> Result<Split> {
@@ -152,7 +155,7 @@ impl Source for Postgres {
             "checkpoints_req FROM pg_catalog.pg_stat_bgwriter"
         };
         let sql = format!("SELECT pg_catalog.pg_stat_clear_snapshot(); SELECT {counter}");
-        let answer = self.session.transaction(&SessionPolicy::default(), |wire| wire.simple(&sql))?;
+        let answer = self.session.transaction(&PLANNING, |wire| wire.simple(&sql))?;
         Ok(answer.rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok()))
     }
 

@@ -70,6 +70,10 @@ impl Endpoint {
         if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
             return Err(Error::config("the URL does not begin with postgres:// or postgresql://"));
         }
+        if text.split('?').next().is_some_and(|login| login.matches('@').count() > 1) {
+            return Err(Error::config("the URL has more than one `@`")
+                .with_hint("write %40 for an `@` in the user or the password, or give host, port, user, password and database separately"));
+        }
         let (tls, rest) = take_tls(text)?;
         let config = Config::from_str(&rest).map_err(|error| {
             Error::config("the URL cannot be read")

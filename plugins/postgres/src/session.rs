@@ -187,7 +187,8 @@ fn snapshot_gone(error: Error) -> Error {
         Some(code) => gone.with_code(code),
         None => gone,
     };
-    gone.with_retry(Retry::Permanent)
+    // Trying again in this run is in vain, but a new run may well succeed.
+    gone.with_retry(Retry::Transient(None))
         .with_hint("the snapshot lives as long as the run that made it; start the export again")
 }
 

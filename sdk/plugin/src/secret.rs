@@ -79,10 +79,15 @@ pub(crate) fn collect<T>(work: impl FnOnce() -> T) -> (T, Vec<String>) {
 pub fn secret_texts(secret: &str) -> Vec<String> {
     let Some((_, rest)) = secret.split_once("://") else { return vec![secret.to_owned()] };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-    let Some((user, _)) = authority.rsplit_once('@') else { return Vec::new() };
-    let Some((_, password)) = user.split_once(':') else { return Vec::new() };
-    let decoded = percent_decode(password);
-    if decoded == password { vec![decoded] } else { vec![password.to_owned(), decoded] }
+    // A password with an unescaped slash still ends at the last `@`.
+    let places = [authority, rest.split('?').next().unwrap_or(rest), rest];
+    let Some(login) = places.iter().find_map(|place| Some(place.rsplit_once('@')?.0)) else { return Vec::new() };
+    let Some((_, password)) = login.split_once(':') else { return Vec::new() };
+    let mut texts = vec![password.to_owned(), percent_decode(password)];
+    // What an unescaped `@` cuts off may be taken for a host and told as one.
+    texts.extend(password.split('@').skip(1).map(str::to_owned));
+    texts.dedup();
+    texts
 }
 
 fn percent_decode(text: &str) -> String {
@@ -126,6 +131,8 @@ mod tests {
     fn the_password_of_a_url_is_hidden_in_both_spellings() {
         assert_eq!(secret_texts("postgres://u:p%40ss@h:5/d?x=1"), ["p%40ss", "p@ss"]);
         assert_eq!(secret_texts("postgres://u@h/d"), Vec::<String>::new());
+        assert_eq!(secret_texts("postgres://u:pa/ss@h/d?x=1"), ["pa/ss"]);
+        assert_eq!(secret_texts("postgres://u:pa@ss@h/d"), ["pa@ss", "ss"]);
         assert_eq!(secret_texts("plain"), ["plain"]);
     }
 

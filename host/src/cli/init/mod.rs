@@ -90,7 +90,6 @@ fn exists(path: &Path) -> Error {
 
 fn save(path: &Path, text: &str, force: bool) -> Result<()> {
     let file = if force { std::fs::File::create(path) } else { std::fs::File::create_new(path) };
-    let text = crate::redact::clean(text);
     match file.and_then(|mut file| file.write_all(text.as_bytes())) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(exists(path)),
