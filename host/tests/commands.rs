@@ -109,7 +109,7 @@ fn check_goes_on_after_an_export_that_fails() {
 source: {type: example}
 exports:
   - {name: a, table: nothing, format: csv, destination: {type: local, path: out}}
-  - {name: b, table: numbers, format: csv, destination: {type: local, path: out}}
+  - {name: b, table: numbers, format: csv, destination: {type: local, path: out/b}}
 ";
     let (code, stdout, stderr) = run(&project(two), &["check"]);
     assert_eq!(code, 1);

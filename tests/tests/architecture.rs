@@ -21,7 +21,7 @@ const ALLOWED: [(&str, &[&str], &[&str]); 7] = [
     ("rivet-testkit", &["rivet-loader", "rivet-sdk"], &[]),
     (PLUGIN, &["rivet-sdk"], &["rivet-testkit"]),
     // The boundary's bench compares a driver in process with the same one loaded.
-    ("rivet-tests", &[], &["rivet-loader", "rivet-plugin-example", "rivet-sdk"]),
+    ("rivet-tests", &[], &["rivet-loader", "rivet-plugin-example", "rivet-plugin-postgres", "rivet-sdk"]),
 ];
 const PLUGIN: &str = "rivet-plugin-*";
 

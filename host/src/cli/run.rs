@@ -73,7 +73,7 @@ fn finish(results: &[Result<Finished>], exports: &[&ExportConfig], arguments: &R
             Err(error) => {
                 let error = crate::redact::clean_error(error.clone());
                 serde_json::json!({
-                    "export": export.name, "status": "failed", "error": error.to_string(), "kind": error.kind().to_string(),
+                    "export": export.name, "status": "failed", "error": crate::redact::clean(&error.to_string()), "kind": error.kind().to_string(),
                     "code": error.code(), "hint": error.hint(), "exit": super::exit::code_of(&error),
                 })
             }

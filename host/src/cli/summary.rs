@@ -89,5 +89,6 @@ fn seconds(millis: u64) -> f64 {
 
 fn warnings(finished: &Finished) -> Vec<String> {
     let reported = finished.manifest.iter().flat_map(|manifest| manifest.warnings.iter().cloned());
-    finished.warnings.iter().cloned().chain(reported).collect()
+    // Their texts may be a plugin's.
+    finished.warnings.iter().cloned().chain(reported).map(|text| crate::redact::clean(&text).into_owned()).collect()
 }
