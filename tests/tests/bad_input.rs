@@ -171,3 +171,30 @@ fn stdout_takes_the_data_and_stderr_the_rest() {
     let output = project.rivet("run").env("DATABASE_URL", database.url()).ok();
     assert_eq!(output.stdout, "id,s\r\n1,a\r\n2,\r\n");
 }
+
+#[test]
+fn a_password_in_the_configuration_reaches_no_file_at_the_destination() {
+    let database = database();
+    let url = database.url();
+    let password = url.split_once("://").unwrap().1.split_once(':').unwrap().1.split_once('@').unwrap().0.to_owned();
+    let parts = format!(
+        "{{type: postgres, host: 127.0.0.1, port: {}, user: postgres, password: '{password}', database: {}}}",
+        database.port(),
+        database.name
+    );
+    for source in [format!("{{url: '{url}'}}"), parts] {
+        let project = rivet::project();
+        project.config(&format!("source: {source}\nexports:\n  - {{name: e, table: t, format: parquet, {OUT}}}\n"));
+        project.rivet("run").ok();
+        let runs = std::fs::read_dir(project.out().join("_rivet/e")).unwrap();
+        for object in runs.flat_map(|run| std::fs::read_dir(run.unwrap().path()).unwrap()) {
+            let path = object.unwrap().path();
+            assert!(
+                !std::fs::read_to_string(&path).unwrap().contains(&password),
+                "{} holds the password",
+                path.display()
+            );
+        }
+        project.rivet("plan").args(["-o", "plan.json"]).fails(2).says(&["holds a", "hint:"]);
+    }
+}

@@ -150,3 +150,18 @@ fn ctrl_c_cancels_on_the_server_and_can_be_resumed() {
     assert!(gone, "the statement still runs on the server");
     assert!(!project.out().exists() || readers::files(project.out()).is_empty());
 }
+
+#[test]
+fn ctrl_c_while_planning_waits_for_no_lock() {
+    let database = table();
+    let mut holder = database.connect();
+    holder.batch_execute("BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE").unwrap();
+    let project = project();
+    let mut running = project.rivet("run").env("DATABASE_URL", database.url()).spawn();
+    let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+    let mut looker = database.connect();
+    assert!(running.until(|| looker.query_one(waiting, &[]).unwrap().get::<_, i64>(0) > 0));
+    let output = running.interrupt();
+    assert_eq!(output.code, Some(130), "{output}");
+    holder.batch_execute("ROLLBACK").unwrap();
+}

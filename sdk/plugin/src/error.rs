@@ -236,6 +236,7 @@ impl Error {
     pub fn map_texts(mut self, mut rewrite: impl FnMut(&str) -> String) -> Self {
         let inner = &mut *self.0;
         inner.message = rewrite(&inner.message);
+        inner.code = inner.code.as_deref().map(&mut rewrite);
         inner.hint = inner.hint.as_deref().map(&mut rewrite);
         for (_, value) in &mut inner.context {
             *value = rewrite(value);
