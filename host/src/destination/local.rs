@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
 use super::local_error::file_error;
+use super::writeback::Writeback;
 use crate::crash::crash_point;
 
 /// A temporary file younger than this may not have its writer's lock yet.
@@ -86,7 +87,12 @@ impl Destination for Local {
     fn create(&mut self, key: &str, _: &WriteOptions) -> Result<Box<dyn ObjectWriter>> {
         let path = self.path(key)?;
         make_folders(path.parent().unwrap_or(&self.root))?;
-        Ok(Box::new(LocalWriter { key: key.to_owned(), temp: Some(Temp::create(&path)?), written: 0 }))
+        Ok(Box::new(LocalWriter {
+            key: key.to_owned(),
+            temp: Some(Temp::create(&path)?),
+            written: 0,
+            writeback: Writeback::default(),
+        }))
     }
 
     fn put_if_absent(&mut self, key: &str, body: &[u8]) -> Result<bool> {
@@ -217,6 +223,7 @@ struct LocalWriter {
     key: String,
     temp: Option<Temp>,
     written: u64,
+    writeback: Writeback,
 }
 
 impl LocalWriter {
@@ -228,13 +235,16 @@ impl LocalWriter {
 impl ObjectWriter for LocalWriter {
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let temp = self.temp.as_mut().ok_or_else(Self::over)?;
-        temp.file.write_all(bytes).map_err(|error| file_error("write", &temp.path, &error))?;
-        self.written += bytes.len() as u64;
+        let bytes_written = bytes.len() as u64;
+        let written = temp.file.write_all(bytes).and_then(|()| self.writeback.wrote(&temp.file, bytes_written));
+        written.map_err(|error| file_error("write", &temp.path, &error))?;
+        self.written += bytes_written;
         Ok(())
     }
 
     fn finish(&mut self) -> Result<Object> {
         let mut temp = self.temp.take().ok_or_else(Self::over)?;
+        self.writeback.wait().map_err(|error| file_error("sync", &temp.path, &error))?;
         temp.sync()?;
         temp.rename()?;
         Ok(Object { key: self.key.clone(), size_bytes: self.written, etag: None })

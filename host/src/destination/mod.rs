@@ -3,6 +3,7 @@
 mod local;
 mod local_error;
 mod stdout;
+mod writeback;
 
 use rivet_sdk::{Destination, Error, Result};
 
