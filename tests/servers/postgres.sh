@@ -18,6 +18,25 @@ postgres_ready() {
     postgres_find || die "PostgreSQL was installed, but /usr/lib/postgresql/*/bin/postgres is not there"
 }
 
+# postgres_serve: the server of a test run, or with KEEP the bench's, exported as RIVET_TEST_POSTGRES_*.
+postgres_serve() {
+    local user folder
+    user=$(postgres_user)
+    if $KEEP; then
+        folder=$ROOT/.servers/bench
+        if [[ ! -d $folder ]]; then mv "$(reachable_folder "$user" bench)" "$folder"; fi
+        as_user "$user" test -x "$folder" || die "user $user cannot enter $folder: move the checkout to where it can"
+        postgres_start "$folder" shared_buffers=1GB wal_level=minimal max_wal_senders=0 max_wal_size=4GB \
+            maintenance_work_mem=256MB jit=off
+    else
+        folder=$(reachable_folder "$user" tests)
+        FOLDERS+=("$folder")
+        postgres_start "$folder" wal_level=logical
+    fi
+    export RIVET_TEST_POSTGRES_URL=$POSTGRES_URL RIVET_TEST_POSTGRES_CA=$POSTGRES_CA RIVET_TEST_POSTGRES_PID=$POSTGRES_PID
+    export PATH=$POSTGRES_BIN:$PATH
+}
+
 postgres_find() {
     local bin
     for bin in /usr/lib/postgresql/15/bin $(printf '%s\n' /usr/lib/postgresql/*/bin | sort -rV); do
