@@ -1,53 +1,67 @@
-//! One attempt at one chunk: read, encode, publish the report.
+//! One attempt at one chunk, in two halves that run on two threads: one reads, one encodes and
+//! publishes the report. The reading half is free for its next chunk while the other finishes.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use rivet_sdk::{Destination, Error, ErrorKind, ExportStats, Result, Source};
 
 use super::pool::Job;
-use crate::batch::{ChannelSpec, Receiver, channel};
+use crate::batch::{Receiver, Sender};
 use crate::commit::{self, RunKey};
 use crate::plan::{Chunk, ColumnCounts, Part, Plan, Report};
 use crate::redact;
 use crate::sink::{ChunkSink, SinkSpec, Written};
 
-/// Bytes that wait between a source and its encoder: enough to overlap the two.
-const QUEUE_BYTES: u64 = 16 << 20;
-
 /// The version of the report's JSON this host writes.
 const REPORT_VERSION: u32 = 1;
 
-/// What an attempt works with.
-pub(super) struct Tools<'a> {
-    pub source: &'a mut dyn Source,
-    /// Parts are written through this one…
-    pub destination: &'a mut dyn Destination,
-    /// …and the run's control objects are read and written through this one, meanwhile.
-    pub control: &'a mut dyn Destination,
-    /// Set to stop this attempt.
-    pub fence: Arc<AtomicBool>,
+/// What the reading half knows at its end: the source's own account, and the rows that came.
+pub(super) type Exported = Result<(ExportStats, u64)>;
+
+/// A chunk on its way from the reading half to the writing one.
+pub(super) struct Reading {
+    pub chunk: Chunk,
+    pub batches: Receiver,
+    /// Answers once, after the last batch.
+    pub exported: mpsc::Receiver<Exported>,
+    /// The read point its rows come from, if it is one that chunks share.
     pub read_point: Option<String>,
+    pub started_at: jiff::Timestamp,
 }
 
-/// Reads and writes `chunk`. The report counts once it is published; if another attempt was
-/// first, this one's parts are gone again and None is returned.
-pub(super) fn run(job: &Job, chunk: &Chunk, tools: Tools<'_>) -> Result<Option<Report>> {
-    let plan = &*job.plan;
-    let started_at = jiff::Timestamp::now();
-    let Tools { source, destination, control, fence, read_point } = tools;
-    let attempt = if job.unrecorded { plan.run_id.clone() } else { commit::begin_attempt(control, plan)? };
-
-    let (mut sender, receiver) = channel(ChannelSpec {
-        schema: Arc::clone(&job.schema),
-        share: job.lent_budget.share(),
-        capacity_bytes: QUEUE_BYTES.min(job.lent_budget.limit() / 8),
-        fence,
-        counters: Arc::clone(&job.counters),
+/// Reads `chunk` into the queue.
+pub(super) fn read(job: &Job, chunk: &Chunk, source: &mut dyn Source, mut sender: Sender) -> Exported {
+    let exported = catch_unwind(AssertUnwindSafe(|| source.export(&job.plan.request(chunk), &mut sender)))
+        .unwrap_or_else(|payload| Err(panicked("reading", &*payload)));
+    let exported = exported.and_then(|stats| {
+        let rows = sender.rows();
+        if stats.rows != rows {
+            return Err(Error::protocol(format!("the plugin says it sent {} rows, {rows} came", stats.rows)));
+        }
+        sender.complete()?;
+        Ok((stats, rows))
     });
+    exported.map_err(|error| blame(error, &job.plan.source.plugin))
+}
+
+/// Where the writing half writes.
+pub(super) struct Ends {
+    /// Parts go through this one…
+    pub parts: Box<dyn Destination>,
+    /// …and the run's control objects through this one, meanwhile.
+    pub control: Box<dyn Destination>,
+}
+
+/// Encodes what the other half reads. The report counts once it is published; if another
+/// attempt was first, this one's parts are gone again and None is returned.
+pub(super) fn write(job: &Job, reading: Reading, ends: &mut Ends) -> Result<Option<Box<Report>>> {
+    let plan = &*job.plan;
+    let Reading { chunk, batches, exported, read_point, started_at } = reading;
+    let Ends { parts, control } = ends;
+    let attempt = if job.unrecorded { plan.run_id.clone() } else { commit::begin_attempt(&mut **control, plan)? };
     let key = RunKey::of(plan)?;
     let sink = SinkSpec {
         columns: &plan.columns,
@@ -63,26 +77,17 @@ pub(super) fn run(job: &Job, chunk: &Chunk, tools: Tools<'_>) -> Result<Option<R
                 commit::keys::extension(&plan.output),
             )
         }),
-        on_part: Box::new(
-            |_: &Part| if job.unrecorded { Ok(()) } else { commit::fence(control, plan, chunk.index, &attempt) },
-        ),
+        on_part: Box::new(|_: &Part| {
+            if job.unrecorded { Ok(()) } else { commit::fence(&mut **control, plan, chunk.index, &attempt) }
+        }),
     };
-    let (exported, written) = std::thread::scope(|scope| {
-        let encoder = scope.spawn(move || encode(sink, destination, receiver));
-        let exported = catch_unwind(AssertUnwindSafe(|| source.export(&plan.request(chunk), &mut sender)))
-            .unwrap_or_else(|payload| Err(panicked("reading", &*payload)));
-        let exported = exported.and_then(|stats| {
-            let rows = sender.rows();
-            if stats.rows != rows {
-                return Err(Error::protocol(format!("the plugin says it sent {} rows, {rows} came", stats.rows)));
-            }
-            sender.complete()?;
-            Ok((stats, rows))
-        });
-        let exported = exported.map_err(|error| blame(error, &plan.source.plugin));
-        let written = encoder.join().unwrap_or_else(|payload| Err(panicked("encoding", &*payload)));
-        (exported, written)
-    });
+    let written = catch_unwind(AssertUnwindSafe(move || {
+        // Dropped here, whatever happens: that stops a source whose rows nobody takes any more.
+        let mut batches = batches;
+        ChunkSink::new(sink, &mut **parts)?.write_all(&mut batches)
+    }))
+    .unwrap_or_else(|payload| Err(panicked("encoding", &*payload)));
+    let exported = exported.recv().unwrap_or_else(|_| Err(Error::internal("the reading half of a worker is gone")));
     let (stats, rows, written) = settle(exported, written)?;
     if written.rows != rows {
         return Err(Error::new(ErrorKind::Integrity, format!("{rows} rows were read and {} written", written.rows)));
@@ -104,24 +109,12 @@ pub(super) fn run(job: &Job, chunk: &Chunk, tools: Tools<'_>) -> Result<Option<R
         warnings: stats.warnings.iter().map(|warning| redact::clean(warning).into_owned()).collect(),
     };
     if job.unrecorded {
-        return Ok(Some(report));
+        return Ok(Some(Box::new(report)));
     }
-    match commit::publish_report(control, plan, &report)? {
-        commit::Outcome::Won => Ok(Some(report)),
+    match commit::publish_report(&mut **control, plan, &report)? {
+        commit::Outcome::Won => Ok(Some(Box::new(report))),
         commit::Outcome::Lost => Ok(None),
     }
-}
-
-fn encode(spec: SinkSpec<'_>, destination: &mut dyn Destination, mut receiver: Receiver) -> Result<Option<Written>> {
-    let mut sink = ChunkSink::new(spec, destination)?;
-    for queued in receiver.by_ref() {
-        sink.write(&queued.batch)?;
-    }
-    // A source that failed says why itself; the dropped sink takes its parts away again.
-    if !receiver.is_complete() {
-        return Ok(None);
-    }
-    sink.finish().map(Some)
 }
 
 /// The result of both sides. Where one stopped the other, the first cause is the one to tell.

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rivet_sdk::{Destination, Error, ErrorKind, Result, Snapshot, Source};
+use rivet_sdk::{Destination, Error, Result, Snapshot, Source};
 
 use super::journal::Journal;
+use super::resume::{Resumed, check_drift, done_chunks, resumable};
 use super::stop::Guard;
-use super::{ChunkEvent, Job, Stop, run_chunks};
+use super::{ChunkEvent, Job, Stop, read_point, run_chunks};
 use crate::batch::Counters;
 use crate::budget::Budget;
 use crate::commit::{self, Decision, RunKey};
@@ -101,11 +102,20 @@ pub fn run_export(
     let Some(journal) = journal else {
         return execute(prepared, ends, &mut *destination, &session.stop, watch, started);
     };
-    let run_id = prepared.plan.run_id.clone();
-    journal.begin(&prepared.plan)?;
-    let result = execute(prepared, ends, &mut *destination, &session.stop, watch, started);
-    journal.end(&run_id, &result.as_ref(), &session.stop)?;
-    result
+    for attempt in 1.. {
+        let run_id = prepared.plan.run_id.clone();
+        journal.begin(&prepared.plan)?;
+        let result = execute(prepared, ends.clone(), &mut *destination, &session.stop, watch, started);
+        journal.end(&run_id, &result.as_ref(), &session.stop)?;
+        match result {
+            Err(error) if error.code() == Some(read_point::LOST) && attempt < export.max_attempts => {
+                log::warn!("{}: {}; the run starts again", export.name, error.message());
+                prepared = start(session, export, &ends.source, &mut *destination)?;
+            }
+            result => return result,
+        }
+    }
+    Err(Error::internal("the attempts of a run are not countable"))
 }
 
 /// Runs what is left of a sealed plan, and commits it.
@@ -123,7 +133,7 @@ pub fn apply(plan: Plan, ends: Ends, stop: &Stop, watch: &mut dyn Watch) -> Resu
     commit::check_destination(&mut *destination, &plan)?;
     commit::publish_plan(&mut *destination, &plan)?;
     let done = done_chunks(&plan, &mut *destination)?;
-    let prepared = Prepared { plan, done, source: Some(source), warnings: Vec::new(), _guard: guard };
+    let prepared = Prepared { plan, done, source: Some(source), warnings: Vec::new(), guard };
     execute(prepared, ends, &mut *destination, stop, watch, started)
 }
 
@@ -168,7 +178,7 @@ pub fn apply_chunk(plan: Plan, index: u32, ends: Ends, stop: &Stop, watch: &mut 
     let counters = Arc::<Counters>::default();
     watch.planned(&plan, 0, &counters);
     let job = job(Arc::new(plan), ends, counters, None)?;
-    let reports = run_chunks(job, [chunk], stop, &mut |event| watch.chunk(event))?;
+    let reports = run_chunks(job, [chunk], stop, &mut || Ok(()), &mut |event| watch.chunk(event))?;
     Ok(reports.iter().map(|report| report.rows).sum())
 }
 
@@ -189,14 +199,15 @@ impl Ends {
     }
 }
 
-struct Prepared {
-    plan: Plan,
-    done: BTreeSet<u32>,
+/// A plan, and what stands ready to carry it out.
+pub(super) struct Prepared {
+    pub plan: Plan,
+    pub done: BTreeSet<u32>,
     /// The planner's instance; it holds the snapshot while workers read.
-    source: Option<Box<dyn Source>>,
-    warnings: Vec<String>,
+    pub source: Option<Box<dyn Source>>,
+    pub warnings: Vec<String>,
     /// Stops the planner's statement when the user wants to stop.
-    _guard: Guard,
+    pub guard: Guard,
 }
 
 impl Prepared {
@@ -205,11 +216,16 @@ impl Prepared {
         let guard = session.stop.guard(source.interrupt());
         let planned = plan::build(&mut *source, &inputs(session, export, source_end, run_id))?;
         let Planned { plan, warnings, .. } = planned;
-        Ok(Self { plan, done: BTreeSet::new(), source: Some(source), warnings, _guard: guard })
+        Ok(Self { plan, done: BTreeSet::new(), source: Some(source), warnings, guard })
     }
 }
 
-fn inputs<'a>(session: &'a Session, export: &'a ExportConfig, source_end: &'a SourceEnd, run_id: String) -> Inputs<'a> {
+pub(super) fn inputs<'a>(
+    session: &'a Session,
+    export: &'a ExportConfig,
+    source_end: &'a SourceEnd,
+    run_id: String,
+) -> Inputs<'a> {
     Inputs {
         export,
         source_plugin: &session.source_plugin,
@@ -257,103 +273,6 @@ fn start(
     Ok(prepared)
 }
 
-/// What there is to resume.
-enum Resumed {
-    /// A run without its manifest.
-    Unfinished(Box<Prepared>),
-    /// A run with its manifest, killed before its commit was complete or noted.
-    Uncommitted(Box<Plan>),
-    Nothing,
-}
-
-/// The newest run, if it is unfinished and its plan still is what the configuration asks for.
-fn resumable(
-    session: &Session,
-    export: &ExportConfig,
-    destination: &mut dyn Destination,
-    journal: Option<&Journal>,
-) -> Result<Resumed> {
-    let runs = commit::list_runs(destination, &export.name)?;
-    let Some(newest) = runs.iter().rev().find(|run| run.has_plan) else { return Ok(Resumed::Nothing) };
-    let plan = commit::read_plan(destination, &newest.key)?;
-    if newest.has_decision {
-        let Decision::Committed { .. } = commit::decision(destination, &newest.key)? else {
-            return Ok(Resumed::Nothing);
-        };
-        let said = commit::read_success(destination, &plan.destination.data_prefix)?;
-        let named = said.is_some_and(|success| success.run_id == plan.run_id);
-        let noted = match journal {
-            Some(journal) => !journal.is_open(&plan.run_id)?,
-            None => true,
-        };
-        return Ok(if named && noted { Resumed::Nothing } else { Resumed::Uncommitted(Box::new(plan)) });
-    }
-    let source_end = session.source_end()?;
-    let now = inputs(session, export, &source_end, plan.run_id.clone());
-    if plan.config_fingerprint != plan::fingerprint(&now)? {
-        return Err(Error::config(format!("the configuration changed since run {} began", plan.run_id))
-            .with_hint("run without --resume to abandon that run and start afresh")
-            .with_context("export", export.name.clone()));
-    }
-    let mut source = source_end.open(&session.lent())?;
-    let guard = session.stop.guard(source.interrupt());
-    check_drift(&plan, &mut *source)?;
-    let mut warnings = Vec::new();
-    let rereads = plan.consistency == ConsistencyPolicy::Snapshot || plan.strategy.name == "native";
-    if rereads && plan.chunks.len() > 1 {
-        // The read point is gone. Chunks of another one must not be mixed in.
-        commit::abandon(destination, &newest.key, "resume without its snapshot")?;
-        log::warn!("the snapshot of run {} is gone: every chunk is read again in a new run", plan.run_id);
-        return Ok(Resumed::Nothing);
-    }
-    let done = done_chunks(&plan, destination)?;
-    if !done.is_empty() {
-        warnings.push(format!(
-            "resumed: {} of {} chunks were read earlier, at other read points",
-            done.len(),
-            plan.chunks.len()
-        ));
-    }
-    Ok(Resumed::Unfinished(Box::new(Prepared { plan, done, source: Some(source), warnings, _guard: guard })))
-}
-
-fn done_chunks(plan: &Plan, destination: &mut dyn Destination) -> Result<BTreeSet<u32>> {
-    commit::resume_point(destination, plan)
-}
-
-/// The table must still be the one the plan was made for.
-fn check_drift(plan: &Plan, source: &mut dyn Source) -> Result<()> {
-    let drift = |what: String| {
-        Error::new(ErrorKind::Conflict, what)
-            .with_code("schema_drift")
-            .with_hint("make a new plan")
-            .with_context("export", plan.export.clone())
-    };
-    let identity = source.identity()?;
-    if identity.id != plan.source.identity {
-        return Err(drift(format!(
-            "the plan was made for another database ({}), this is {}",
-            plan.source.identity, identity.id
-        )));
-    }
-    let Some(first) = plan.chunks.first() else { return Err(Error::config("the plan has no chunks")) };
-    let found = source.type_mappings(&plan.request(first)).map_err(|error| match error.kind() {
-        ErrorKind::NotFound | ErrorKind::Config => {
-            drift(format!("{} changed since the plan was made: {}", plan.relation, error.message()))
-        }
-        _ => error,
-    })?;
-    for (planned, found) in plan.columns.iter().zip(&found) {
-        if planned.mapping != *found {
-            return Err(drift(format!(
-                "the column `{}` of {} is now {}, the plan was made for {}",
-                planned.mapping.name, plan.relation, found.source_type, planned.mapping.source_type
-            )));
-        }
-    }
-    Ok(())
-}
-
 fn job(plan: Arc<Plan>, ends: Ends, counters: Arc<Counters>, snapshot: Option<Snapshot>) -> Result<Job> {
     Ok(Job {
         plan_id: plan.id()?,
@@ -376,24 +295,29 @@ fn execute(
     watch: &mut dyn Watch,
     started: Instant,
 ) -> Result<Finished> {
-    let Prepared { plan, done, mut source, mut warnings, _guard } = prepared;
+    let Prepared { plan, done, mut source, mut warnings, guard: _guard } = prepared;
     let unrecorded = ends.destination.is_stdout();
     let counters = Arc::<Counters>::default();
     watch.planned(&plan, done.len(), &counters);
     let left: Vec<Chunk> = plan.chunks.iter().filter(|chunk| !done.contains(&chunk.index)).cloned().collect();
     let snapshot = match &mut source {
-        Some(source) if !left.is_empty() => snapshot(&plan, &mut **source)?,
+        Some(source) if !left.is_empty() => read_point::take(&plan, &mut **source)?,
         _ => None,
     };
+    // A snapshot that cannot be joined later holds a lock: it goes as soon as all have joined.
+    let held_to_the_end = snapshot.as_ref().is_none_or(|snapshot| snapshot.rejoinable);
     let plan = Arc::new(plan);
     let mut retries = 0;
-    let reports = run_chunks(job(Arc::clone(&plan), ends, counters, snapshot)?, left, stop, &mut |event| {
+    let job = job(Arc::clone(&plan), ends, counters, snapshot)?;
+    let mut joined = || source.as_mut().map_or(Ok(()), |source| source.release());
+    let reports = run_chunks(job, left, stop, &mut joined, &mut |event| {
         if let ChunkEvent::Retried { .. } = event {
             retries += 1;
         }
         watch.chunk(event);
     })?;
-    if let Some(source) = &mut source
+    if held_to_the_end
+        && let Some(source) = &mut source
         && let Err(error) = source.release()
     {
         warnings.push(format!("the snapshot could not be released: {error}"));
@@ -418,22 +342,4 @@ fn execute(
         warnings,
         already_committed: false,
     })
-}
-
-/// The read point of this run, where the plan wants one and the source can give it.
-fn snapshot(plan: &Plan, source: &mut dyn Source) -> Result<Option<Snapshot>> {
-    let needed = plan.consistency == ConsistencyPolicy::Snapshot || plan.strategy.name == "native";
-    let useful = plan.chunks.len() > 1 && plan.consistency != ConsistencyPolicy::PerChunk;
-    if !needed && !useful {
-        return Ok(None);
-    }
-    let taken = source.snapshot(plan.execution.parallel)?;
-    if taken.is_none() && needed && plan.chunks.len() > 1 {
-        return Err(Error::config("this source cannot give all chunks one snapshot")
-            .with_hint(
-                "use `consistency: auto` or `per_chunk`, or `chunk_by: none`: one statement is always consistent",
-            )
-            .with_context("export", plan.export.clone()));
-    }
-    Ok(taken)
 }

@@ -8,6 +8,8 @@ mod attempt;
 mod export;
 mod journal;
 mod pool;
+mod read_point;
+mod resume;
 mod stop;
 mod worker;
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use arrow_schema::SchemaRef;
@@ -20,6 +20,8 @@ use crate::source::{DestinationEnd, SourceEnd};
 const TICK: Duration = Duration::from_millis(50);
 /// How long workers may take to end once a run stops.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long workers may take to join a snapshot whose holder waits for them, mostly with a lock.
+const JOIN_DEADLINE: Duration = Duration::from_secs(30);
 /// The throttle is stated per this many rows.
 const THROTTLE_ROWS: u64 = 10_000;
 
@@ -63,18 +65,26 @@ pub enum ChunkEvent<'a> {
     },
 }
 
-pub(super) struct Message {
-    pub worker: u64,
-    pub chunk: Chunk,
-    pub result: Result<Option<Report>>,
+/// What a worker says.
+pub(super) enum Message {
+    /// It reads at the run's snapshot now, or cannot.
+    Joined { worker: u64, result: Result<()> },
+    /// It has read a chunk of so many rows and can take another one.
+    Read { worker: u64, rows: u64 },
+    /// A chunk has its report, or failed.
+    Settled { worker: u64, chunk: Chunk, result: Result<Option<Box<Report>>> },
 }
 
 /// Runs `chunks` of the job's plan to their reports. The first error that no retry mends stops
 /// the rest; what has a report keeps it.
+///
+/// Where the job's snapshot can be joined only while its holder waits, all workers join it
+/// first, and `joined` lets the holder go on.
 pub fn run_chunks(
     job: Job,
     chunks: impl IntoIterator<Item = Chunk>,
     stop: &Stop,
+    joined: &mut dyn FnMut() -> Result<()>,
     on_event: &mut dyn FnMut(&ChunkEvent<'_>),
 ) -> Result<Vec<Report>> {
     let (messages, received) = channel();
@@ -91,14 +101,21 @@ pub fn run_chunks(
         throttle_until: Instant::now(),
         reports: Vec::new(),
     };
+    if pool.job.snapshot.as_ref().is_some_and(|snapshot| !snapshot.rejoinable) {
+        let outcome = pool.join_all(&received, stop).and_then(|()| joined());
+        if let Err(error) = outcome {
+            pool.stop(&received);
+            return Err(error);
+        }
+    }
     while pool.open > 0 {
         if stop.is_wanted() {
             pool.stop(&received);
-            return Err(Error::cancelled("interrupted").with_hint("`rivet run --resume` continues this run"));
+            return Err(interrupted());
         }
         pool.hand_out()?;
         let outcome = match received.recv_timeout(TICK) {
-            Ok(message) => pool.settle(message, on_event),
+            Ok(message) => pool.hear(message, on_event),
             Err(RecvTimeoutError::Timeout) => pool.cut_off_hanging(on_event),
             Err(RecvTimeoutError::Disconnected) => Err(Error::internal("all workers are gone")),
         };
@@ -108,6 +125,10 @@ pub fn run_chunks(
         }
     }
     Ok(pool.reports)
+}
+
+fn interrupted() -> Error {
+    Error::cancelled("interrupted").with_hint("`rivet run --resume` continues this run")
 }
 
 struct Pool {
@@ -134,10 +155,13 @@ impl Pool {
         self.queue.extend(Vec::into_iter(due).map(|(_, chunk)| chunk));
         while now >= self.throttle_until {
             let Some(chunk) = self.queue.pop_front() else { return Ok(()) };
-            let idle = self.workers.iter_mut().find(|(_, worker)| worker.busy.is_none()).map(|(id, _)| *id);
+            let idle = self.workers.iter().filter(|(_, worker)| !worker.reading);
+            // One that has nothing to write either comes first.
+            let idle = idle.min_by_key(|(_, worker)| worker.busy.len()).map(|(id, worker)| (*id, worker.busy.len()));
             let id = match idle {
-                Some(id) => id,
-                None if self.workers.len() < self.limit() => self.start_worker()?,
+                Some((id, 0)) => id,
+                _ if self.workers.len() < self.limit() => self.start_worker(false)?,
+                Some((id, _)) => id,
                 None => {
                     self.queue.push_front(chunk);
                     return Ok(());
@@ -154,31 +178,85 @@ impl Pool {
         usize::try_from(self.job.plan.execution.parallel.max(1)).unwrap_or(usize::MAX)
     }
 
-    fn start_worker(&mut self) -> Result<u64> {
+    fn start_worker(&mut self, join_now: bool) -> Result<u64> {
         let id = self.next_worker;
         self.next_worker += 1;
-        self.workers.insert(id, Worker::start(id, Arc::clone(&self.job), self.messages.clone())?);
+        self.workers.insert(id, Worker::start(id, &self.job, &self.messages, join_now)?);
         Ok(id)
     }
 
-    fn settle(&mut self, message: Message, on_event: &mut dyn FnMut(&ChunkEvent<'_>)) -> Result<()> {
+    /// Starts every worker this run can use, and waits until all of them read at the snapshot.
+    fn join_all(&mut self, received: &Receiver<Message>, stop: &Stop) -> Result<()> {
+        let wanted = self.limit().min(self.queue.len());
+        for _ in 0..wanted {
+            self.start_worker(true)?;
+        }
+        let give_up = Instant::now() + JOIN_DEADLINE;
+        let mut joined = 0;
+        while joined < wanted {
+            if stop.is_wanted() {
+                return Err(interrupted());
+            }
+            if Instant::now() > give_up {
+                let seconds = JOIN_DEADLINE.as_secs();
+                let text = format!("{joined} of {wanted} workers joined the snapshot within {seconds} s");
+                return Err(Error::new(ErrorKind::Timeout, text)
+                    .with_hint("the source's lock is given up; a smaller `parallel` needs fewer connections, `consistency: per_chunk` no lock"));
+            }
+            match received.recv_timeout(TICK) {
+                Ok(Message::Joined { worker, result }) => {
+                    result.map_err(redact::clean_error)?;
+                    joined += 1;
+                    if let Some(worker) = self.workers.get_mut(&worker) {
+                        worker.reading = false;
+                    }
+                }
+                Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Err(Error::internal("all workers are gone")),
+            }
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, message: Message, on_event: &mut dyn FnMut(&ChunkEvent<'_>)) -> Result<()> {
+        match message {
+            Message::Joined { .. } => Ok(()),
+            Message::Read { worker, rows } => {
+                if let Some(worker) = self.workers.get_mut(&worker) {
+                    worker.reading = false;
+                    self.throttle(rows);
+                }
+                Ok(())
+            }
+            Message::Settled { worker, chunk, result } => self.settle(worker, chunk, result, on_event),
+        }
+    }
+
+    fn settle(
+        &mut self,
+        worker: u64,
+        chunk: Chunk,
+        result: Result<Option<Box<Report>>>,
+        on_event: &mut dyn FnMut(&ChunkEvent<'_>),
+    ) -> Result<()> {
         // A worker that was cut off may still answer; its chunk is somebody else's now.
-        let Some(worker) = self.workers.get_mut(&message.worker) else { return Ok(()) };
-        worker.busy = None;
-        match message.result {
+        let Some(worker) = self.workers.get_mut(&worker) else { return Ok(()) };
+        if !worker.settled(chunk.index) {
+            return Err(Error::internal("a worker settled a chunk that it did not have"));
+        }
+        match result {
             Ok(Some(report)) => {
                 self.open -= 1;
-                self.throttle(report.rows);
                 on_event(&ChunkEvent::Done(&report));
-                self.reports.push(report);
+                self.reports.push(*report);
                 Ok(())
             }
             Ok(None) => {
                 self.open -= 1;
-                on_event(&ChunkEvent::DoneElsewhere(message.chunk.index));
+                on_event(&ChunkEvent::DoneElsewhere(chunk.index));
                 Ok(())
             }
-            Err(error) => self.retry(message.chunk, error, on_event),
+            Err(error) => self.retry(chunk, error, on_event),
         }
     }
 
@@ -213,35 +291,40 @@ impl Pool {
         let hanging: Vec<u64> = self
             .workers
             .iter()
-            .filter(|(_, worker)| worker.busy.as_ref().is_some_and(|(_, since)| since.elapsed() > deadline))
+            .filter(|(_, worker)| worker.busy.iter().any(|(_, since)| since.elapsed() > deadline))
             .map(|(id, _)| *id)
             .collect();
         for id in hanging {
             let Some(worker) = self.workers.remove(&id) else { continue };
             worker.stop();
-            let Some((chunk, _)) = worker.busy else { continue };
-            let plugin = &self.job.plan.source.plugin;
-            let error = Error::new(ErrorKind::Timeout, format!("the chunk took longer than {} s", deadline.as_secs()))
-                .with_retry(Retry::Transient(None))
-                .with_context("plugin", plugin.clone())
-                .with_hint("smaller chunks (`chunk_size`) or a higher `tuning.chunk_deadline_s` give it more room");
-            self.retry(chunk, error, on_event)?;
+            // The oldest is the one that took too long; what came after it only waited.
+            let mut busy = worker.busy.into_iter();
+            let Some((late, _)) = busy.next() else { continue };
+            self.queue.extend(busy.map(|(chunk, _)| chunk));
+            self.retry(late, self.too_long(deadline), on_event)?;
         }
         Ok(())
     }
 
+    fn too_long(&self, deadline: Duration) -> Error {
+        Error::new(ErrorKind::Timeout, format!("the chunk took longer than {} s", deadline.as_secs()))
+            .with_retry(Retry::Transient(None))
+            .with_context("plugin", self.job.plan.source.plugin.clone())
+            .with_hint("smaller chunks (`chunk_size`) or a higher `tuning.chunk_deadline_s` give it more room")
+    }
+
     /// Stops every worker and waits a while, so that statements are cancelled on the server
     /// and uploads aborted before the process ends.
-    fn stop(&mut self, received: &std::sync::mpsc::Receiver<Message>) {
+    fn stop(&mut self, received: &Receiver<Message>) {
         for worker in self.workers.values() {
             worker.stop();
         }
         let give_up = Instant::now() + GRACE;
-        while self.workers.values().any(|worker| worker.busy.is_some()) && Instant::now() < give_up {
-            if let Ok(message) = received.recv_timeout(TICK)
-                && let Some(worker) = self.workers.get_mut(&message.worker)
+        while self.workers.values().any(|worker| !worker.busy.is_empty()) && Instant::now() < give_up {
+            if let Ok(Message::Settled { worker, chunk, .. }) = received.recv_timeout(TICK)
+                && let Some(worker) = self.workers.get_mut(&worker)
             {
-                worker.busy = None;
+                worker.settled(chunk.index);
             }
         }
     }

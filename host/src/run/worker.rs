@@ -1,49 +1,84 @@
-//! One worker: a thread that owns its instances and takes a chunk at a time.
+//! One worker: a thread that owns a source and reads chunk after chunk, and one that owns
+//! destinations and writes them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Instant;
 
-use rivet_sdk::{Destination, Error, ErrorKind, Interrupt, Result, Source};
+use rivet_sdk::{Error, ErrorKind, Interrupt, Result, Source};
 
-use super::attempt::{self, Tools};
+use super::attempt::{self, Ends, Reading};
 use super::pool::{Job, Message};
+use super::read_point;
+use crate::batch::{self, ChannelSpec};
 use crate::plan::Chunk;
 use crate::source::Lent;
 
-/// What the pool holds of a worker. The thread is detached: one that hangs is left behind.
+/// Bytes that wait between a source and its encoder: enough to overlap the two.
+const QUEUE_BYTES: u64 = 16 << 20;
+
+/// What the pool holds of a worker. Its threads are detached: one that hangs is left behind.
 pub(super) struct Worker {
     chunks: Sender<Chunk>,
     shared: Arc<Shared>,
-    /// The chunk it works on, and since when.
-    pub busy: Option<(Chunk, Instant)>,
+    /// Whether it reads, and cannot take a chunk.
+    pub reading: bool,
+    /// The chunks it reads or writes, and since when.
+    pub busy: Vec<(Chunk, Instant)>,
 }
 
-/// What both threads touch.
+/// What all threads touch.
 struct Shared {
-    /// Set to stop the running attempt; the worker ends after it.
+    /// Set to stop what is running; the worker ends after it.
     fence: Arc<AtomicBool>,
     interrupt: Mutex<Option<Box<dyn Interrupt>>>,
 }
 
 impl Worker {
-    /// Starts worker number `id`, which answers through `messages`.
-    pub fn start(id: u64, job: Arc<Job>, messages: Sender<Message>) -> Result<Self> {
+    /// Starts worker number `id`, which answers through `messages`. With `join_now` it joins the
+    /// job's snapshot at once and says so, instead of with its first chunk.
+    pub fn start(id: u64, job: &Arc<Job>, messages: &Sender<Message>, join_now: bool) -> Result<Self> {
         let shared = Arc::new(Shared { fence: Arc::default(), interrupt: Mutex::default() });
         let (chunks, received) = channel();
-        let thread = Arc::clone(&shared);
-        std::thread::Builder::new()
-            .name(format!("worker-{id}"))
-            .spawn(move || work(id, &job, &thread, &received, &messages))
-            .map_err(|error| Error::new(ErrorKind::ResourceExhausted, format!("a worker thread: {error}")))?;
-        Ok(Self { chunks, shared, busy: None })
+        // One chunk may wait for the writing half, so that its rows are fetched meanwhile.
+        let (to_writer, readings) = sync_channel(1);
+        let refused =
+            |error: std::io::Error| Error::new(ErrorKind::ResourceExhausted, format!("a worker thread: {error}"));
+        let (job_, shared_, messages_) = (Arc::clone(job), Arc::clone(&shared), messages.clone());
+        thread::Builder::new()
+            .name(format!("write-{id}"))
+            .spawn(move || write(id, &job_, &shared_, &readings, &messages_))
+            .map_err(refused)?;
+        let reader = Reader {
+            id,
+            job: Arc::clone(job),
+            shared: Arc::clone(&shared),
+            to_writer,
+            messages: messages.clone(),
+            source: None,
+            late: !join_now,
+        };
+        thread::Builder::new()
+            .name(format!("read-{id}"))
+            .spawn(move || reader.work(&received, join_now))
+            .map_err(refused)?;
+        Ok(Self { chunks, shared, reading: join_now, busy: Vec::new() })
     }
 
     /// Hands a chunk over.
     pub fn give(&mut self, chunk: Chunk) -> Result<()> {
-        self.busy = Some((chunk.clone(), Instant::now()));
+        self.busy.push((chunk.clone(), Instant::now()));
+        self.reading = true;
         self.chunks.send(chunk).map_err(|_| Error::internal("a worker ended early"))
+    }
+
+    /// Forgets a chunk that is settled. False: it is not this worker's.
+    pub fn settled(&mut self, chunk: u32) -> bool {
+        let before = self.busy.len();
+        self.busy.retain(|(busy, _)| busy.index != chunk);
+        self.busy.len() < before
     }
 
     /// Stops what it is doing: no row is taken from now on, and the server is asked to stop its
@@ -52,7 +87,7 @@ impl Worker {
         self.shared.fence.store(true, Ordering::SeqCst);
         let interrupt = self.shared.interrupt.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(interrupt) = interrupt {
-            std::thread::spawn(move || {
+            thread::spawn(move || {
                 if let Err(error) = interrupt.interrupt() {
                     log::warn!("a statement could not be cancelled on the server: {error}");
                 }
@@ -61,51 +96,113 @@ impl Worker {
     }
 }
 
-fn work(id: u64, job: &Job, shared: &Shared, chunks: &Receiver<Chunk>, messages: &Sender<Message>) {
-    let mut instances = Instances { source: None, destinations: None };
-    while let Ok(chunk) = chunks.recv() {
-        let result = instances.attempt(job, shared, &chunk);
+/// The reading half.
+struct Reader {
+    id: u64,
+    job: Arc<Job>,
+    shared: Arc<Shared>,
+    to_writer: SyncSender<Reading>,
+    messages: Sender<Message>,
+    source: Option<Open>,
+    /// Whether it is too late to join a snapshot that all had to join together.
+    late: bool,
+}
+
+/// An instance, and the shared read point it reads at.
+struct Open {
+    source: Box<dyn Source>,
+    read_point: Option<String>,
+}
+
+impl Reader {
+    fn work(mut self, chunks: &Receiver<Chunk>, join_now: bool) {
+        if join_now {
+            let result = self.open();
+            if self.messages.send(Message::Joined { worker: self.id, result }).is_err() {
+                return;
+            }
+        }
+        while let Ok(chunk) = chunks.recv() {
+            let rows = match self.open() {
+                Ok(()) => self.read(chunk),
+                Err(error) => self
+                    .messages
+                    .send(Message::Settled { worker: self.id, chunk, result: Err(error) })
+                    .is_ok()
+                    .then_some(0),
+            };
+            let Some(rows) = rows else { return };
+            if self.messages.send(Message::Read { worker: self.id, rows }).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn lent(&self) -> Lent {
+        Lent { budget: Arc::clone(&self.job.lent_budget), cancelled: Arc::clone(&self.shared.fence) }
+    }
+
+    fn open(&mut self) -> Result<()> {
+        if self.source.is_some() {
+            return Ok(());
+        }
+        let mut source = self.job.source.open(&self.lent())?;
+        *self.shared.interrupt.lock().unwrap_or_else(PoisonError::into_inner) = source.interrupt();
+        let read_point = match &self.job.snapshot {
+            None => None,
+            Some(snapshot) => read_point::join(&self.job.plan, snapshot, &mut *source, self.late)?,
+        };
+        self.late = true;
+        self.source = Some(Open { source, read_point });
+        Ok(())
+    }
+
+    /// Reads one chunk; its rows, or None where nobody listens any more.
+    fn read(&mut self, chunk: Chunk) -> Option<u64> {
+        let open = self.source.as_mut()?;
+        let (sender, batches) = batch::channel(ChannelSpec {
+            schema: Arc::clone(&self.job.schema),
+            share: self.job.lent_budget.share(),
+            capacity_bytes: QUEUE_BYTES.min(self.job.lent_budget.limit() / 8),
+            fence: Arc::clone(&self.shared.fence),
+            counters: Arc::clone(&self.job.counters),
+        });
+        let (done, exported) = channel();
+        let reading = Reading {
+            chunk: chunk.clone(),
+            batches,
+            exported,
+            read_point: open.read_point.clone(),
+            started_at: jiff::Timestamp::now(),
+        };
+        self.to_writer.send(reading).ok()?;
+        let result = attempt::read(&self.job, &chunk, &mut *open.source, sender);
+        let rows = result.as_ref().map_or(0, |(_, rows)| *rows);
         if result.is_err() {
             // After an error nobody knows what state a connection is in: it is not used again.
-            instances.source = None;
-            shared.interrupt.lock().unwrap_or_else(PoisonError::into_inner).take();
+            self.source = None;
+            self.shared.interrupt.lock().unwrap_or_else(PoisonError::into_inner).take();
         }
-        if messages.send(Message { worker: id, chunk, result }).is_err() {
-            return;
-        }
+        // The writing half may have given up already; it has said why.
+        let _ = done.send(result);
+        Some(rows)
     }
 }
 
-struct Instances {
-    source: Option<Box<dyn Source>>,
-    destinations: Option<(Box<dyn Destination>, Box<dyn Destination>)>,
-}
-
-impl Instances {
-    fn attempt(&mut self, job: &Job, shared: &Shared, chunk: &Chunk) -> Result<Option<crate::plan::Report>> {
-        let lent = Lent { budget: Arc::clone(&job.lent_budget), cancelled: Arc::clone(&shared.fence) };
-        if self.source.is_none() {
-            let mut source = job.source.open(&lent)?;
-            *shared.interrupt.lock().unwrap_or_else(PoisonError::into_inner) = source.interrupt();
-            if let Some(snapshot) = &job.snapshot {
-                source.join(snapshot)?;
-            }
-            self.source = Some(source);
-        }
-        if self.destinations.is_none() {
-            self.destinations = Some((job.destination.open(&lent)?, job.destination.open(&lent)?));
-        }
-        let (Some(source), Some((destination, control))) = (&mut self.source, &mut self.destinations) else {
-            return Err(Error::internal("an instance is missing that was just opened"));
+/// The writing half.
+fn write(id: u64, job: &Job, shared: &Shared, readings: &Receiver<Reading>, messages: &Sender<Message>) {
+    let lent = Lent { budget: Arc::clone(&job.lent_budget), cancelled: Arc::clone(&shared.fence) };
+    let open = || Ok(Ends { parts: job.destination.open(&lent)?, control: job.destination.open(&lent)? });
+    let mut ends: Option<Ends> = None;
+    while let Ok(reading) = readings.recv() {
+        let chunk = reading.chunk.clone();
+        let opened = match ends.take() {
+            Some(ends) => Ok(ends),
+            None => open(),
         };
-        let read_point = job.snapshot.as_ref().map(|snapshot| snapshot.read_point.clone());
-        let tools = Tools {
-            source: &mut **source,
-            destination: &mut **destination,
-            control: &mut **control,
-            fence: Arc::clone(&shared.fence),
-            read_point,
-        };
-        attempt::run(job, chunk, tools)
+        let result = opened.and_then(|opened| attempt::write(job, reading, ends.insert(opened)));
+        if messages.send(Message::Settled { worker: id, chunk, result }).is_err() {
+            return;
+        }
     }
 }

@@ -1,0 +1,111 @@
+//! What an earlier run left, and whether its plan still holds.
+
+use std::collections::BTreeSet;
+
+use rivet_sdk::{Destination, Error, ErrorKind, Result, Source};
+
+use super::export::{Prepared, inputs};
+use super::journal::Journal;
+use super::read_point;
+use crate::commit::{self, Decision};
+use crate::config::ExportConfig;
+use crate::plan::{self, Plan};
+use crate::session::Session;
+
+/// What there is to resume.
+pub(super) enum Resumed {
+    /// A run without its manifest.
+    Unfinished(Box<Prepared>),
+    /// A run with its manifest, killed before its commit was complete or noted.
+    Uncommitted(Box<Plan>),
+    Nothing,
+}
+
+/// The newest run, if it is unfinished and its plan still is what the configuration asks for.
+pub(super) fn resumable(
+    session: &Session,
+    export: &ExportConfig,
+    destination: &mut dyn Destination,
+    journal: Option<&Journal>,
+) -> Result<Resumed> {
+    let runs = commit::list_runs(destination, &export.name)?;
+    let Some(newest) = runs.iter().rev().find(|run| run.has_plan) else { return Ok(Resumed::Nothing) };
+    let plan = commit::read_plan(destination, &newest.key)?;
+    if newest.has_decision {
+        let Decision::Committed { .. } = commit::decision(destination, &newest.key)? else {
+            return Ok(Resumed::Nothing);
+        };
+        let said = commit::read_success(destination, &plan.destination.data_prefix)?;
+        let named = said.is_some_and(|success| success.run_id == plan.run_id);
+        let noted = match journal {
+            Some(journal) => !journal.is_open(&plan.run_id)?,
+            None => true,
+        };
+        return Ok(if named && noted { Resumed::Nothing } else { Resumed::Uncommitted(Box::new(plan)) });
+    }
+    let source_end = session.source_end()?;
+    let now = inputs(session, export, &source_end, plan.run_id.clone());
+    if plan.config_fingerprint != plan::fingerprint(&now)? {
+        return Err(Error::config(format!("the configuration changed since run {} began", plan.run_id))
+            .with_hint("run without --resume to abandon that run and start afresh")
+            .with_context("export", export.name.clone()));
+    }
+    let mut source = source_end.open(&session.lent())?;
+    let guard = session.stop.guard(source.interrupt());
+    check_drift(&plan, &mut *source)?;
+    let mut warnings = Vec::new();
+    let rereads = read_point::is_needed(&plan);
+    if rereads && plan.chunks.len() > 1 {
+        // The read point is gone. Chunks of another one must not be mixed in.
+        commit::abandon(destination, &newest.key, "resume without its snapshot")?;
+        log::warn!("the snapshot of run {} is gone: every chunk is read again in a new run", plan.run_id);
+        return Ok(Resumed::Nothing);
+    }
+    let done = done_chunks(&plan, destination)?;
+    if !done.is_empty() {
+        warnings.push(format!(
+            "resumed: {} of {} chunks were read earlier, at other read points",
+            done.len(),
+            plan.chunks.len()
+        ));
+    }
+    Ok(Resumed::Unfinished(Box::new(Prepared { plan, done, source: Some(source), warnings, guard })))
+}
+
+/// The chunks that have their reports.
+pub(super) fn done_chunks(plan: &Plan, destination: &mut dyn Destination) -> Result<BTreeSet<u32>> {
+    commit::resume_point(destination, plan)
+}
+
+/// The table must still be the one the plan was made for.
+pub(super) fn check_drift(plan: &Plan, source: &mut dyn Source) -> Result<()> {
+    let drift = |what: String| {
+        Error::new(ErrorKind::Conflict, what)
+            .with_code("schema_drift")
+            .with_hint("make a new plan")
+            .with_context("export", plan.export.clone())
+    };
+    let identity = source.identity()?;
+    if identity.id != plan.source.identity {
+        return Err(drift(format!(
+            "the plan was made for another database ({}), this is {}",
+            plan.source.identity, identity.id
+        )));
+    }
+    let Some(first) = plan.chunks.first() else { return Err(Error::config("the plan has no chunks")) };
+    let found = source.type_mappings(&plan.request(first)).map_err(|error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::Config => {
+            drift(format!("{} changed since the plan was made: {}", plan.relation, error.message()))
+        }
+        _ => error,
+    })?;
+    for (planned, found) in plan.columns.iter().zip(&found) {
+        if planned.mapping != *found {
+            return Err(drift(format!(
+                "the column `{}` of {} is now {}, the plan was made for {}",
+                planned.mapping.name, plan.relation, found.source_type, planned.mapping.source_type
+            )));
+        }
+    }
+    Ok(())
+}
