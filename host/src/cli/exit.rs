@@ -54,6 +54,7 @@ pub fn code_of(error: &Error) -> u8 {
     match (error.kind(), error.code()) {
         (_, Some("schema_drift")) => code::DRIFT,
         (_, Some("busy")) => code::BUSY,
+        (_, Some(rivet_sdk::SNAPSHOT_LOST)) => code::TEMPORARY,
         (ErrorKind::Config, _) => code::USAGE,
         (ErrorKind::Integrity, _) => code::INTEGRITY,
         _ if error.is_transient() => code::TEMPORARY,

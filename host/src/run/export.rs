@@ -108,7 +108,7 @@ pub fn run_export(
         let result = execute(prepared, ends.clone(), &mut *destination, &session.stop, watch, started);
         journal.end(&run_id, &result.as_ref(), &session.stop)?;
         match result {
-            Err(error) if error.code() == Some(read_point::LOST) && attempt < export.max_attempts => {
+            Err(error) if read_point::is_lost(&error) && attempt < export.max_attempts => {
                 log::warn!("{}: {}; the run starts again", export.name, error.message());
                 prepared = start(session, export, &ends.source, &mut *destination)?;
             }

@@ -1,11 +1,10 @@
 //! Which read point a run's chunks share, and what happens when it is lost.
 
-use rivet_sdk::{Error, ErrorKind, Result, Retry, Snapshot, Source};
+use std::time::Duration;
+
+use rivet_sdk::{Error, ErrorKind, Result, Retry, SNAPSHOT_LOST, Snapshot, Source};
 
 use crate::plan::{ConsistencyPolicy, Plan};
-
-/// The code of an error that says that a run's shared read point is gone.
-pub(super) const LOST: &str = "snapshot_lost";
 
 /// Whether chunks of other read points would be wrong, and not only reported.
 pub(super) fn is_needed(plan: &Plan) -> bool {
@@ -29,39 +28,47 @@ pub(super) fn take(plan: &Plan, source: &mut dyn Source) -> Result<Option<Snapsh
     Ok(taken)
 }
 
-/// Puts an instance at the shared read point; what its rows then come from. `again`: an earlier
-/// instance of this worker was there and lost its connection.
+/// Puts an instance at the shared read point; what its rows then come from. `late`: the time to
+/// join is over.
 ///
 /// Where the read point is gone and the plan can do without, the chunk is read at a point of its
 /// own, and the manifest says so.
-pub(super) fn join(plan: &Plan, snapshot: &Snapshot, source: &mut dyn Source, again: bool) -> Result<Option<String>> {
-    let refused = if again && !snapshot.rejoinable {
-        Error::new(ErrorKind::Conflict, "a connection was lost, and its snapshot cannot be joined again")
-    } else {
+pub(super) fn join(plan: &Plan, snapshot: &Snapshot, source: &mut dyn Source, late: bool) -> Result<Option<String>> {
+    if !late {
         match source.join(snapshot) {
             Ok(()) => return Ok(Some(snapshot.read_point.clone())),
-            // The server may be back in a moment, and the snapshot with it.
-            Err(error) if error.is_transient() || !says_gone(error.kind()) => return Err(error),
-            Err(error) => error,
+            Err(error) if error.code() == Some(SNAPSHOT_LOST) => {}
+            Err(error) => return Err(error),
         }
-    };
-    if is_needed(plan) {
-        return Err(Error::new(ErrorKind::Conflict, format!("the run's snapshot is lost: {}", refused.message()))
-            .with_code(LOST)
-            .with_retry(Retry::Permanent)
-            .with_hint(
-                "the rows read so far belong to a read point that is gone; the run starts again from its first chunk",
-            ));
     }
-    log::warn!("{}: {}; from here on, chunks are read at points of their own", plan.export, refused.message());
+    if is_needed(plan) {
+        return Err(lost(plan));
+    }
+    log::warn!("{}: the shared read point is gone; from here on, chunks are read at points of their own", plan.export);
     Ok(None)
 }
 
-/// Whether a refused join can mean that the snapshot's holder is gone, and not that the driver
-/// or its rights are wrong.
-fn says_gone(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::Conflict | ErrorKind::NotFound | ErrorKind::Config | ErrorKind::InvalidQuery | ErrorKind::Data
-    )
+/// What a chunk's failure means once the read point is known to be gone: the run's, or one more
+/// try at a point of its own.
+pub(super) fn explain(plan: &Plan, error: Error) -> Error {
+    if error.code() != Some(SNAPSHOT_LOST) {
+        return error;
+    }
+    if is_needed(plan) { lost(plan) } else { error.with_retry(Retry::Transient(Some(Duration::ZERO))) }
+}
+
+/// Whether a run failed because its read point is gone, so that starting it again may help.
+pub(super) fn is_lost(error: &Error) -> bool {
+    error.code() == Some(SNAPSHOT_LOST) && !error.is_transient()
+}
+
+fn lost(plan: &Plan) -> Error {
+    let held = if plan.consistency == ConsistencyPolicy::Snapshot {
+        "`consistency: snapshot`"
+    } else {
+        "a cut by physical ranges"
+    };
+    Error::new(ErrorKind::Conflict, format!("the connection that held the run's snapshot is lost, and {held} needs it"))
+        .with_code(SNAPSHOT_LOST)
+        .with_hint("run the export again; every chunk is then read at a new read point")
 }

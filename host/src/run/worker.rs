@@ -150,7 +150,10 @@ impl Reader {
         *self.shared.interrupt.lock().unwrap_or_else(PoisonError::into_inner) = source.interrupt();
         let read_point = match &self.job.snapshot {
             None => None,
-            Some(snapshot) => read_point::join(&self.job.plan, snapshot, &mut *source, self.late)?,
+            Some(snapshot) => {
+                let late = self.late && !snapshot.rejoinable;
+                read_point::join(&self.job.plan, snapshot, &mut *source, late)?
+            }
         };
         self.late = true;
         self.source = Some(Open { source, read_point });
@@ -177,6 +180,7 @@ impl Reader {
         };
         self.to_writer.send(reading).ok()?;
         let result = attempt::read(&self.job, &chunk, &mut *open.source, sender);
+        let result = result.map_err(|error| read_point::explain(&self.job.plan, error));
         let rows = result.as_ref().map_or(0, |(_, rows)| *rows);
         if result.is_err() {
             // After an error nobody knows what state a connection is in: it is not used again.

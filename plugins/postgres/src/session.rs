@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rivet_sdk::sql::quote_text;
-use rivet_sdk::{Error, ErrorKind, Result, Retry, SessionPolicy};
+use rivet_sdk::{Error, ErrorKind, Result, Retry, SNAPSHOT_LOST, SessionPolicy};
 
 use crate::connect::Target;
 use crate::message::Rows;
@@ -182,14 +182,11 @@ fn snapshot_gone(error: Error) -> Error {
     if error.is_transient() {
         return error;
     }
-    let gone = Error::new(ErrorKind::Connection, "the snapshot cannot be read at any more").with_source(&error);
-    let gone = match error.code() {
-        Some(code) => gone.with_code(code),
-        None => gone,
-    };
-    // Trying again in this run is in vain, but a new run may well succeed.
-    gone.with_retry(Retry::Transient(None))
-        .with_hint("the snapshot lives as long as the run that made it; start the export again")
+    Error::new(ErrorKind::Conflict, "the snapshot cannot be read at any more")
+        .with_source(&error)
+        .with_code(SNAPSHOT_LOST)
+        .with_retry(Retry::Permanent)
+        .with_hint("the snapshot lives as long as the connection that made it; start the export again")
 }
 
 const BEGIN: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";

@@ -23,6 +23,10 @@ pub trait SourceDriver: 'static {
     fn open(options: Self::Options, context: &Context) -> Result<Self::Source>;
 }
 
+/// The [`Error::code`] that says that a joined [`Snapshot`] is gone, because its holder is: from
+/// [`Source::join`], or from a later call of an instance that had joined.
+pub const SNAPSHOT_LOST: &str = "snapshot_lost";
+
 /// Names of [`SourceDriver::CAPABILITIES`].
 pub mod capability {
     /// [`super::Source::tables`] lists tables.
@@ -83,7 +87,7 @@ pub trait Source: Send {
         Ok(None)
     }
 
-    /// From now on, reads at `snapshot`.
+    /// From now on, reads at `snapshot`. Fails with code [`SNAPSHOT_LOST`] where that is gone.
     fn join(&mut self, snapshot: &Snapshot) -> Result<()> {
         let _ = snapshot;
         Err(missing(capability::SNAPSHOT))

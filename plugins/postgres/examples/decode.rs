@@ -1,4 +1,4 @@
-//! Reads a table and throws it away: `drain URL TABLE [ROWS_PER_BATCH]`. For measuring.
+//! Reads a table and throws it away: `decode URL TABLE [ROWS_PER_BATCH]`. For measuring.
 
 use rivet_plugin_postgres::PostgresDriver;
 use rivet_sdk::arrow_array::RecordBatch;

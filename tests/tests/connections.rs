@@ -1,0 +1,63 @@
+//! Connections that the server ends in the middle of a run: nothing lost, nothing twice, and the
+//! manifest says which read points the rows come from.
+
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+use rivet_tests::{
+    postgres::{self, User},
+    readers, rivet,
+};
+use serde_json::Value;
+
+/// Exports a table while every connection of the run is terminated once, its snapshot's holder
+/// included. None: nothing could be terminated before the run was over.
+fn cut_off(consistency: &str, by: &str) -> Option<(rivet::Project, Value)> {
+    let mut database = postgres::database();
+    database.run(
+        "CREATE TABLE t (id int PRIMARY KEY, s text); \
+         INSERT INTO t SELECT i, repeat(md5(i::text), 20) FROM generate_series(1, 100000) i; \
+         ANALYZE t; GRANT SELECT ON t TO PUBLIC",
+    );
+    let project = rivet::project();
+    // A pause between statements leaves time to strike.
+    project.config(&format!(
+        "source: {{url_env: DATABASE_URL, tuning: {{throttle_ms: 500, max_retries: 3, retry_backoff_ms: 10}}}}\n\
+         exports:\n  - {{name: e, table: t, format: parquet, mode: chunked, chunk_by: {by}, chunk_size: 5000, \
+         parallel: 3, consistency: {consistency}, destination: {{type: local, path: '{{out}}'}}}}\n"
+    ));
+    let mut running = project.rivet("run").arg("--json").env("DATABASE_URL", database.url_as(User::Reader)).spawn();
+    let out = project.out();
+    let started = running.until(|| out.exists() && !readers::files(&out).is_empty());
+    let ended = database.value(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+         WHERE application_name = 'rivet' AND datname = current_database()",
+    );
+    if !started || ended.as_deref() == Some("0") {
+        return None;
+    }
+    let output = running.wait();
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    let summary = output.json()["exports"][0].clone();
+    Some((project, summary))
+}
+
+fn is_the_table(project: &rivet::Project) {
+    let found = readers::sql(project.out(), "SELECT count(*), count(DISTINCT id), min(id), max(id) FROM t");
+    assert_eq!(found[0], ["100000", "100000", "1", "100000"].map(|text| Some(text.to_owned())));
+}
+
+#[test]
+fn a_lost_snapshot_makes_the_rest_per_chunk_and_the_manifest_says_so() {
+    let (project, summary) = cut_off("auto", "range").expect("the run was over too soon");
+    is_the_table(&project);
+    assert_eq!(summary["consistency"], "per_chunk", "{summary}");
+}
+
+#[test]
+fn a_lost_snapshot_that_is_needed_starts_the_run_again() {
+    for (consistency, by) in [("snapshot", "range"), ("auto", "native")] {
+        let (project, summary) = cut_off(consistency, by).expect("the run was over too soon");
+        is_the_table(&project);
+        assert_eq!(summary["consistency"], "snapshot", "{summary}");
+    }
+}
