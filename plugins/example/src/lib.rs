@@ -12,9 +12,9 @@ use rivet_sdk::arrow_schema::{DataType, Field, SchemaRef};
 use rivet_sdk::schemars::JsonSchema;
 use rivet_sdk::serde::Deserialize;
 use rivet_sdk::{
-    BatchSink, Bound, Condition, Context, Description, Error, ExportRequest, ExportStats, Fidelity, Identity, Key,
-    KeyColumn, NativeSplit, Relation, Result, Scalar, Slice, Source, SourceDriver, Split, SplitBy, SplitInto,
-    SplitRequest, TableFilter, TableName, TableSummary, TypeMapping, capability, schema_of,
+    BatchSink, Bound, Bounds, BoundsRequest, Condition, Context, Description, Error, ExportRequest, ExportStats,
+    Fidelity, Identity, Key, KeyColumn, NativeSplit, Relation, Result, Scalar, Slice, Source, SourceDriver, Split,
+    SplitBy, SplitInto, SplitRequest, TableFilter, TableName, TableSummary, TypeMapping, capability, schema_of,
 };
 
 rivet_sdk::plugin! {
@@ -45,7 +45,7 @@ impl SourceDriver for ExampleDriver {
     type Options = ExampleOptions;
     type Source = Example;
     const CAPABILITIES: &'static [&'static str] =
-        &[capability::TABLES, capability::SPLIT_RANGE, capability::COUNT, capability::SNAPSHOT];
+        &[capability::TABLES, capability::SPLIT_RANGE, capability::BOUNDS, capability::COUNT, capability::SNAPSHOT];
 
     fn open(options: ExampleOptions, context: &Context) -> Result<Example> {
         Ok(Example { rows: i64::from(options.rows), context: context.clone() })
@@ -180,6 +180,15 @@ impl Source for Example {
         Ok(())
     }
 
+    fn bounds(&mut self, request: &BoundsRequest) -> Result<Bounds> {
+        if request.key != ["id"] {
+            return Err(Error::unsupported("the example has one key: id"));
+        }
+        let (start, end) = self.id_range(&request.of)?;
+        let value = |id: i64| (start < end).then(|| vec![Scalar::Integer(id.into())]);
+        Ok(Bounds { least: value(start), greatest: value(end - 1), nulls: 0 })
+    }
+
     fn count(&mut self, request: &ExportRequest) -> Result<u64> {
         let (start, end) = self.id_range(request)?;
         Ok(u64::try_from(end - start).unwrap_or_default())
@@ -200,7 +209,7 @@ impl Example {
                         end = end.min(id_of(bound)? + i64::from(bound.inclusive));
                     }
                 }
-                Condition::IsNull { .. } => end = start,
+                Condition::Nothing | Condition::Null { .. } | Condition::IsNull { .. } => end = start,
                 other => return Err(Error::unsupported(format!("the example cannot select by {other:?}"))),
             }
         }

@@ -11,6 +11,7 @@
 #![deny(missing_docs)]
 
 mod auth;
+mod bounds;
 mod catalog;
 mod connect;
 mod decode;
@@ -36,9 +37,9 @@ use std::sync::Arc;
 use rivet_sdk::options::ServerOptions;
 use rivet_sdk::sql::trim_query;
 use rivet_sdk::{
-    BatchSink, Context, Description, Error, ErrorKind, ExportRequest, ExportStats, Identity, Interrupt, Relation,
-    Result, Scalar, SessionPolicy, Snapshot, Source, SourceDriver, Split, SplitRequest, TableFilter, TableSummary,
-    TypeMapping, capability,
+    BatchSink, Bounds, BoundsRequest, Context, Description, Error, ErrorKind, ExportRequest, ExportStats, Identity,
+    Interrupt, Relation, Result, Scalar, SessionPolicy, Snapshot, Source, SourceDriver, Split, SplitRequest,
+    TableFilter, TableSummary, TypeMapping, capability,
 };
 
 use crate::options::Endpoint;
@@ -70,6 +71,7 @@ impl SourceDriver for PostgresDriver {
         capability::PRESSURE,
         capability::INTERRUPT,
         capability::COUNT,
+        capability::BOUNDS,
         capability::QUERY,
     ];
 
@@ -129,6 +131,15 @@ impl Source for Postgres {
         self.session.transaction(&request.of.session, |wire| split::split(wire, version, request))
     }
 
+    fn bounds(&mut self, request: &BoundsRequest) -> Result<Bounds> {
+        let version = self.session.version();
+        self.session.transaction(&request.of.session, |wire| bounds::bounds(wire, version, request))
+    }
+
+    fn clock(&mut self) -> Result<Option<Scalar>> {
+        self.session.transaction(&PLANNING, bounds::clock).map(Some)
+    }
+
     fn snapshot(&mut self, _workers: u32) -> Result<Option<Snapshot>> {
         snapshot::hold(&mut self.session)
     }
@@ -174,7 +185,7 @@ impl Interrupt for CancelRequest {
 }
 
 /// The name of a built-in type, whose number never changes.
-fn type_name(oid: u32) -> &'static str {
+pub(crate) fn type_name(oid: u32) -> &'static str {
     match oid {
         16 => "bool",
         17 => "bytea",

@@ -110,6 +110,7 @@ fn column_of(
 fn check_names(shape: &Shape, request: &ExportRequest) -> Result<()> {
     let in_conditions = request.conditions.iter().flat_map(|condition| match condition {
         Condition::Range { key, .. } => &key[..],
+        Condition::Coalesced { columns, .. } | Condition::Null { columns, .. } => &columns[..],
         Condition::IsNull { column } => std::slice::from_ref(column),
         _ => &[],
     });
@@ -177,9 +178,20 @@ impl FirstPasses {
         use rivet_sdk::sql::Dialect;
         let relation = from(&shape.relation);
         for condition in conditions {
-            let Condition::Range { key, from, to } = condition else { continue };
+            let (key, from, to) = match condition {
+                Condition::Range { key, from, to } => (key, from, to),
+                Condition::Coalesced { columns, from, to } => (columns, from, to),
+                _ => continue,
+            };
+            // Every coalesced column may give the one value.
+            let coalesced = matches!(condition, Condition::Coalesced { .. });
             for bound in [from, to].into_iter().flatten() {
-                for (column, value) in key.iter().zip(&bound.values) {
+                let values = if coalesced {
+                    bound.values.iter().cycle().take(key.len()).cloned().collect()
+                } else {
+                    bound.values.clone()
+                };
+                for (column, value) in key.iter().zip(&values) {
                     let dated =
                         matches!(value, Scalar::Date(_) | Scalar::Time(_) | Scalar::Timestamp(_) | Scalar::Instant(_));
                     let place = (relation.clone(), column.clone());

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod bounds;
 mod catalog;
 mod cell;
 mod columns;
@@ -23,8 +24,9 @@ mod temporal;
 mod types;
 
 use rivet_sdk::{
-    BatchSink, Context, Description, Error, ErrorKind, ExportRequest, ExportStats, Identity, Interrupt, Note, Relation,
-    Result, Scalar, Source, SourceDriver, Split, SplitRequest, TableFilter, TableSummary, TypeMapping, capability,
+    BatchSink, Bounds, BoundsRequest, Context, Description, Error, ErrorKind, ExportRequest, ExportStats, Identity,
+    Interrupt, Note, Relation, Result, Scalar, Source, SourceDriver, Split, SplitRequest, TableFilter, TableSummary,
+    TypeMapping, capability,
 };
 
 use crate::catalog::Shape;
@@ -51,6 +53,7 @@ impl SourceDriver for SqliteDriver {
         capability::SPLIT_KEYSET,
         capability::INTERRUPT,
         capability::COUNT,
+        capability::BOUNDS,
         capability::QUERY,
     ];
 
@@ -141,6 +144,19 @@ impl Source for Sqlite {
     fn split(&mut self, request: &SplitRequest) -> Result<Split> {
         let (of, shape, _) = self.resolve(&request.of)?;
         split::split(&self.database, &shape, &SplitRequest { of, ..request.clone() })
+    }
+
+    fn bounds(&mut self, request: &BoundsRequest) -> Result<Bounds> {
+        let (of, shape, _) = self.resolve(&request.of)?;
+        if let Some(unknown) = request.key.iter().find(|name| shape.column(name).is_none()) {
+            let known = shape.columns.iter().map(|column| column.name.as_str());
+            return Err(error::no_column(unknown, &shape.relation.to_string(), known));
+        }
+        bounds::bounds(&self.database, &BoundsRequest { of, ..request.clone() })
+    }
+
+    fn clock(&mut self) -> Result<Option<Scalar>> {
+        bounds::clock(&self.database).map(Some)
     }
 
     fn count(&mut self, request: &ExportRequest) -> Result<u64> {

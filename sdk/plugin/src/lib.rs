@@ -33,9 +33,9 @@ pub use request::{
 pub use scalar::Scalar;
 pub use secret::{Secret, redact, secret_texts};
 pub use source::{
-    BatchSink, ColumnStats, Description, ExportStats, Identity, Interrupt, Key, KeyColumn, NativeSplit, Note,
-    SNAPSHOT_LOST, Slice, Snapshot, Source, SourceDriver, Split, SplitBy, SplitInto, SplitRequest, TableFilter,
-    TableSummary, capability,
+    BatchSink, Bounds, BoundsRequest, ColumnStats, Description, ExportStats, Identity, Interrupt, Key, KeyColumn,
+    NativeSplit, Note, SNAPSHOT_LOST, Slice, Snapshot, Source, SourceDriver, Split, SplitBy, SplitInto, SplitRequest,
+    TableFilter, TableSummary, capability,
 };
 
 pub use wanted::WantedType;

@@ -207,6 +207,27 @@ pub enum Condition {
         #[serde(default)]
         to: Option<Bound>,
     },
+    /// A range over one value: that of the first of `columns` that is not NULL. Rows in which all
+    /// of them are NULL are not selected, unless both bounds are absent.
+    Coalesced {
+        /// The columns, in the order in which they are asked.
+        columns: Vec<String>,
+        /// No lower limit where absent.
+        #[serde(default)]
+        from: Option<Bound>,
+        /// No upper limit where absent.
+        #[serde(default)]
+        to: Option<Bound>,
+    },
+    /// One of the columns is NULL, or with `all` every one.
+    Null {
+        /// The columns.
+        columns: Vec<String>,
+        /// Whether all of them must be.
+        all: bool,
+    },
+    /// No row at all.
+    Nothing,
     /// The column is NULL.
     IsNull {
         /// The column.

@@ -43,6 +43,8 @@ pub mod capability {
     pub const PRESSURE: &str = "pressure";
     /// [`super::Source::interrupt`] stops a statement from another thread.
     pub const INTERRUPT: &str = "interrupt";
+    /// [`super::Source::bounds`] finds the ends of a key.
+    pub const BOUNDS: &str = "bounds";
     /// [`super::Source::count`] counts rows.
     pub const COUNT: &str = "count";
     /// Relations may be queries.
@@ -78,6 +80,18 @@ pub trait Source: Send {
     fn split(&mut self, request: &SplitRequest) -> Result<Split> {
         let _ = request;
         Err(missing("split"))
+    }
+
+    /// The least and the greatest key among the rows that meet the request's conditions, as the
+    /// server compares them, and how many rows have no key.
+    fn bounds(&mut self, request: &BoundsRequest) -> Result<Bounds> {
+        let _ = request;
+        Err(missing(capability::BOUNDS))
+    }
+
+    /// The server's clock, as [`Scalar::Instant`]. None where there is none to ask.
+    fn clock(&mut self) -> Result<Option<Scalar>> {
+        Ok(None)
     }
 
     /// Fixes a read point that `workers` other instances may [`Source::join`], held by this
@@ -267,6 +281,32 @@ pub struct KeyColumn {
     pub nullable: bool,
     /// Whether `split` by range works over it: an ordered type whose values cross as scalars.
     pub rangeable: bool,
+}
+
+/// Whose ends are looked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BoundsRequest {
+    /// The rows.
+    pub of: ExportRequest,
+    /// The key's columns, most significant first.
+    pub key: Vec<String>,
+    /// The key is one value: that of the first of the columns that is not NULL.
+    #[serde(default)]
+    pub coalesced: bool,
+}
+
+/// The ends of a key.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bounds {
+    /// The least key; None where no row has one.
+    #[serde(default)]
+    pub least: Option<Vec<Scalar>>,
+    /// The greatest key.
+    #[serde(default)]
+    pub greatest: Option<Vec<Scalar>>,
+    /// Rows with NULL in any column of the key; coalesced: in all of them.
+    #[serde(default)]
+    pub nulls: u64,
 }
 
 /// How to cut a relation.

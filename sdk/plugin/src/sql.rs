@@ -154,10 +154,59 @@ pub fn condition(dialect: &(impl Dialect + ?Sized), condition: &Condition) -> Re
             }
             Ok((!terms.is_empty()).then(|| terms.join(" AND ")))
         }
+        Condition::Coalesced { columns, from, to } => {
+            let value = coalesced(dialect, columns)?;
+            let mut terms = Vec::new();
+            for (bound, sign) in [(from, ">"), (to, "<")] {
+                let Some(bound) = bound else { continue };
+                let [literal] = &bound.values[..] else {
+                    return Err(Error::internal("a bound of several values over one coalesced value"));
+                };
+                let equal = if bound.inclusive { "=" } else { "" };
+                terms.push(format!("{value} {sign}{equal} {}", dialect.literal(literal)?));
+            }
+            Ok((!terms.is_empty()).then(|| terms.join(" AND ")))
+        }
+        Condition::Null { columns, all } => {
+            let terms: Vec<String> = columns.iter().map(|column| format!("{} IS NULL", dialect.name(column))).collect();
+            Ok(Some(format!("({})", terms.join(if *all { " AND " } else { " OR " }))))
+        }
+        Condition::Nothing => Ok(Some("1 = 0".to_owned())),
         Condition::IsNull { column } => Ok(Some(format!("{} IS NULL", dialect.name(column)))),
         Condition::Native { from: None, to: None } => Ok(None),
         Condition::Native { from, to } => dialect.native(*from, *to).map(Some),
     }
+}
+
+/// The value of the first of `columns` that is not NULL.
+pub fn coalesced(dialect: &(impl Dialect + ?Sized), columns: &[String]) -> Result<String> {
+    if columns.is_empty() {
+        return Err(Error::internal("a key without columns"));
+    }
+    let columns: Vec<String> = columns.iter().map(|column| dialect.key(column)).collect();
+    Ok(format!("COALESCE({})", columns.join(", ")))
+}
+
+/// What selects the rows that have no key: a condition for the driver's own WHERE.
+pub fn without_key(request: &crate::BoundsRequest) -> Condition {
+    Condition::Null { columns: request.key.clone(), all: request.coalesced }
+}
+
+/// The expressions of a key, in order.
+pub fn key_expressions(dialect: &(impl Dialect + ?Sized), request: &crate::BoundsRequest) -> Result<Vec<String>> {
+    if request.coalesced {
+        return Ok(vec![coalesced(dialect, &request.key)?]);
+    }
+    Ok(request.key.iter().map(|column| dialect.key(column)).collect())
+}
+
+/// The conditions under which a key is looked for: the request's, and that there is one.
+pub fn with_key(dialect: &(impl Dialect + ?Sized), request: &crate::BoundsRequest) -> Result<String> {
+    let there: Vec<String> =
+        key_expressions(dialect, request)?.iter().map(|key| format!("{key} IS NOT NULL")).collect();
+    let filter = where_clause(dialect, &request.of.conditions)?;
+    let joint = if filter.is_empty() { " WHERE" } else { " AND" };
+    Ok(format!("{filter}{joint} {}", there.join(" AND ")))
 }
 
 fn compare(dialect: &(impl Dialect + ?Sized), key: &[String], sign: &str, bound: &Bound) -> Result<String> {

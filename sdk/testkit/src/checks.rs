@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rivet_sdk::{
-    BatchLimits, ColumnRequest, Context, ErrorKind, ExportRequest, HostServices, NativeSplit, Relation, Result,
-    SplitBy, SplitInto, SplitRequest, TableFilter, capability, schema_of,
+    BatchLimits, Bound, BoundsRequest, ColumnRequest, Condition, Context, ErrorKind, ExportRequest, HostServices,
+    NativeSplit, Relation, Result, SplitBy, SplitInto, SplitRequest, TableFilter, capability, schema_of,
 };
 
 use crate::Opened;
@@ -28,6 +28,7 @@ pub(crate) const ALL: &[Check] = &[
     ("missing_relation_is_not_found", missing_relation_is_not_found),
     ("unknown_column_is_refused", unknown_column_is_refused),
     ("slices_are_the_table", slices_are_the_table),
+    ("bounds_hold_every_row", bounds_hold_every_row),
     ("a_refusing_sink_stops_the_export", a_refusing_sink_stops_the_export),
     ("cancel_stops_the_export", cancel_stops_the_export),
     ("instances_work_side_by_side", instances_work_side_by_side),
@@ -169,6 +170,37 @@ fn unknown_column_is_refused(opened: &Opened) {
         let error = source.type_mappings(&request).expect_err("an unknown column was accepted");
         assert!(matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Config), "{error:?}");
         assert!(error.to_string().contains("no_such_column"), "{error}");
+    }
+}
+
+/// Between the least and the greatest key lie all rows but those without one, and beyond them
+/// none.
+fn bounds_hold_every_row(opened: &Opened) {
+    if !opened.can(capability::BOUNDS) {
+        return;
+    }
+    let mut source = opened.open();
+    for request in requests(opened) {
+        let (_, whole) = collect(&mut *source, &request);
+        let description = source.describe(&request.relation).unwrap();
+        for key in description.keys.iter().filter(|key| key.columns.iter().all(|column| column.rangeable)) {
+            let key: Vec<String> = key.columns.iter().map(|column| column.name.clone()).collect();
+            let bounds =
+                source.bounds(&BoundsRequest { of: request.clone(), key: key.clone(), coalesced: false }).unwrap();
+            let mut rows = |from: Option<Bound>, to: Option<Bound>| {
+                let mut part = request.clone();
+                part.conditions.push(Condition::Range { key: key.clone(), from, to });
+                collect(&mut *source, &part).1.rows
+            };
+            let (Some(least), Some(greatest)) = (bounds.least, bounds.greatest) else {
+                assert_eq!(bounds.nulls, whole.rows, "{}: no bounds, and rows with a key", request.relation);
+                continue;
+            };
+            let inside = rows(Some(Bound::inclusive(least.clone())), Some(Bound::inclusive(greatest.clone())));
+            assert_eq!(inside + bounds.nulls, whole.rows, "{} by {key:?}", request.relation);
+            assert_eq!(rows(None, Some(Bound::exclusive(least))), 0, "{} below {key:?}", request.relation);
+            assert_eq!(rows(Some(Bound::exclusive(greatest)), None), 0, "{} above {key:?}", request.relation);
+        }
     }
 }
 

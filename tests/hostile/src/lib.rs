@@ -286,7 +286,7 @@ impl Hostile {
                         end = end.min(id_of(bound)? + i64::from(bound.inclusive));
                     }
                 }
-                Condition::IsNull { .. } => end = start,
+                Condition::Nothing | Condition::Null { .. } | Condition::IsNull { .. } => end = start,
                 other => return Err(Error::unsupported(format!("cannot select by {other:?}"))),
             }
         }

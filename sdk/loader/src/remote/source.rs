@@ -5,8 +5,8 @@ use std::panic::resume_unwind;
 use rivet_abi::stable::{RMut, ROption, RStr, TD_Opaque};
 use rivet_abi::{InterruptBox, SinkAbi_TO, SourceBox};
 use rivet_sdk::{
-    BatchSink, Description, ExportRequest, ExportStats, Identity, Interrupt, Relation, Result, Scalar, Snapshot,
-    Source, Split, SplitRequest, TableFilter, TableSummary, TypeMapping,
+    BatchSink, Bounds, BoundsRequest, Description, ExportRequest, ExportStats, Identity, Interrupt, Relation, Result,
+    Scalar, Snapshot, Source, Split, SplitRequest, TableFilter, TableSummary, TypeMapping,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -69,6 +69,14 @@ impl Source for RemoteSource {
 
     fn split(&mut self, request: &SplitRequest) -> Result<Split> {
         self.call("split", request)
+    }
+
+    fn bounds(&mut self, request: &BoundsRequest) -> Result<Bounds> {
+        self.call("bounds", request)
+    }
+
+    fn clock(&mut self) -> Result<Option<Scalar>> {
+        self.call("clock", &())
     }
 
     fn snapshot(&mut self, workers: u32) -> Result<Option<Snapshot>> {

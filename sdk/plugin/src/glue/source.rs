@@ -45,6 +45,8 @@ impl<S: Source> SourceAbi for Instance<S> {
             "join" => to_json(&source.join(&from_json(arguments)?)?),
             "release" => to_json(&source.release()?),
             "count" => to_json(&source.count(&from_json(arguments)?)?),
+            "bounds" => to_json(&source.bounds(&from_json(arguments)?)?),
+            "clock" => to_json(&source.clock()?),
             "pressure" => to_json(&source.pressure()?),
             other => Err(unknown_method(other)),
         }))
