@@ -13,9 +13,10 @@ use crate::state::{Lease, RunNumbers, RunStatus, State};
 
 /// A run's place in the state store: its lease, held until this is dropped, and its journal.
 pub(super) struct Journal {
-    state: State,
-    /// Held, not read: dropping it gives the export free.
-    _lease: Lease,
+    /// The store, for watermarks and schemas.
+    pub state: State,
+    /// Dropping it gives the export free.
+    lease: Lease,
 }
 
 impl Journal {
@@ -29,7 +30,12 @@ impl Journal {
             }
         };
         let lease = state.acquire(&export.name, wait)?;
-        Ok(Self { state, _lease: lease })
+        Ok(Self { state, lease })
+    }
+
+    /// Fails once another run holds the export's lease: this one must not commit.
+    pub fn check(&self) -> Result<()> {
+        self.lease.check()
     }
 
     /// Notes that the run begins.

@@ -131,7 +131,7 @@ fn a_watermark_moves_only_from_where_it_is_expected() {
     assert!(state.advance(Some(&first), &second).unwrap());
     assert!(!state.advance(Some(&first), &other).unwrap());
     assert_eq!(state.watermark("orders").unwrap(), Some(second.clone()));
-    assert_eq!(state.watermarks().unwrap(), [second.clone()]);
+    assert_eq!(state.watermarks().unwrap(), std::slice::from_ref(&second));
     assert_eq!(state.reset_watermark("orders").unwrap(), Some(second.clone()));
     assert_eq!(state.reset_watermark("orders").unwrap(), None);
     assert_eq!(state.watermark("orders").unwrap(), None);
