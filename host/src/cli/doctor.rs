@@ -279,7 +279,7 @@ fn write_and_read(destination: &mut dyn Destination, once: &str, streamed: &str)
 fn check_state(state: &StateConfig) -> Finding {
     match state {
         StateConfig::Sqlite(path) => {
-            let text = State::open_file(path).map(|state| state.path().display().to_string());
+            let text = State::open_file(path).map(|state| state.place());
             Finding::of("state", text)
         }
         StateConfig::Postgres(_) => {

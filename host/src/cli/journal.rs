@@ -52,7 +52,7 @@ fn read(state: &State, arguments: &JournalArguments) -> Result<Vec<RunRecord>, E
 fn to_json(run: &RunRecord) -> Value {
     json!({
         "run_id": run.run_id, "export": run.export, "plan_id": run.plan_id, "status": run.status.word(),
-        "started_at": run.started_at, "finished_at": run.finished_at, "rows": run.rows, "bytes": run.bytes,
+        "started_at": run.started_at, "finished_at": run.finished_at, "rows": run.numbers.rows, "bytes": run.numbers.bytes,
         "error": run.error,
     })
 }
@@ -70,8 +70,8 @@ fn to_text(runs: &[RunRecord]) -> String {
                 run.export.clone(),
                 run.status.word().to_owned(),
                 second(&run.started_at),
-                table::or_dash(run.rows.map(thousands).unwrap_or_default()),
-                table::or_dash(run.bytes.map(bytes).unwrap_or_default()),
+                table::or_dash(run.numbers.rows.map(thousands).unwrap_or_default()),
+                table::or_dash(run.numbers.bytes.map(bytes).unwrap_or_default()),
                 run.error.clone().unwrap_or_default(),
             ]
         })
@@ -82,7 +82,7 @@ fn to_text(runs: &[RunRecord]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::RunStatus;
+    use crate::state::{RunNumbers, RunStatus};
 
     #[test]
     fn a_run_that_goes_on_has_no_numbers() {
@@ -93,8 +93,7 @@ mod tests {
             started_at: "2026-01-02T03:04:05.678Z".into(),
             finished_at: None,
             status: RunStatus::Running,
-            rows: None,
-            bytes: None,
+            numbers: RunNumbers::default(),
             error: None,
         };
         let expected = "\

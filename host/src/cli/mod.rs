@@ -11,7 +11,6 @@ mod exit;
 mod init;
 mod journal;
 mod logger;
-mod peak;
 mod plan;
 mod plugin;
 mod print;

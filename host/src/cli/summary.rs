@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::print::{bytes, duration, thousands};
-use super::{peak, print};
+use super::print::{self, bytes, duration, thousands};
+use crate::peak;
 use crate::plan::Consistency;
 use crate::run::Finished;
 

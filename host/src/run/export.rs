@@ -100,12 +100,12 @@ pub fn run_export(
         prepared.source = Some(ends.source.open(&session.lent())?);
     }
     let Some(journal) = journal else {
-        return execute(prepared, ends, &mut *destination, &session.stop, watch, started);
+        return execute(prepared, ends, &mut *destination, None, &session.stop, watch, started);
     };
     for attempt in 1.. {
         let run_id = prepared.plan.run_id.clone();
         journal.begin(&prepared.plan)?;
-        let result = execute(prepared, ends.clone(), &mut *destination, &session.stop, watch, started);
+        let result = execute(prepared, ends.clone(), &mut *destination, Some(&journal), &session.stop, watch, started);
         journal.end(&run_id, &result.as_ref(), &session.stop)?;
         match result {
             Err(error) if read_point::is_lost(&error) && attempt < export.max_attempts => {
@@ -134,7 +134,7 @@ pub fn apply(plan: Plan, ends: Ends, stop: &Stop, watch: &mut dyn Watch) -> Resu
     commit::publish_plan(&mut *destination, &plan)?;
     let done = done_chunks(&plan, &mut *destination)?;
     let prepared = Prepared { plan, done, source: Some(source), warnings: Vec::new(), guard };
-    execute(prepared, ends, &mut *destination, stop, watch, started)
+    execute(prepared, ends, &mut *destination, None, stop, watch, started)
 }
 
 /// A run that has its manifest: whatever a killed commit left is done, nothing is read.
@@ -291,6 +291,7 @@ fn execute(
     prepared: Prepared,
     ends: Ends,
     destination: &mut dyn Destination,
+    journal: Option<&Journal>,
     stop: &Stop,
     watch: &mut dyn Watch,
     started: Instant,
@@ -327,6 +328,7 @@ fn execute(
     let (manifest, rows) = if unrecorded {
         (None, reports.iter().map(|report| report.rows).sum())
     } else {
+        journal.map_or(Ok(()), Journal::check)?;
         watch.committing(&plan);
         let manifest = commit::commit(destination, &plan)?;
         let rows = manifest.rows;

@@ -9,19 +9,20 @@ use crate::config::{ExportConfig, StateConfig};
 use crate::plan::Plan;
 use crate::redact;
 use crate::session::Session;
-use crate::state::{Lease, RunStatus, State};
+use crate::state::{Lease, RunNumbers, RunStatus, State};
 
 /// A run's place in the state store: its lease, held until this is dropped, and its journal.
 pub(super) struct Journal {
-    state: State,
-    /// Held, not read: dropping it gives the export free.
-    _lease: Lease,
+    /// The store, for watermarks and schemas.
+    pub state: State,
+    /// Dropping it gives the export free.
+    lease: Lease,
 }
 
 impl Journal {
     /// Takes the export's lease, waiting up to `wait` for another run of it.
     pub fn open(session: &Session, export: &ExportConfig, wait: Duration) -> Result<Self> {
-        let mut state = match &session.config.state {
+        let state = match &session.config.state {
             StateConfig::Sqlite(path) => State::open_file(path)?,
             StateConfig::Postgres(_) => {
                 return Err(Error::new(ErrorKind::Config, "state in PostgreSQL is not supported yet")
@@ -29,7 +30,12 @@ impl Journal {
             }
         };
         let lease = state.acquire(&export.name, wait)?;
-        Ok(Self { state, _lease: lease })
+        Ok(Self { state, lease })
+    }
+
+    /// Fails once another run holds the export's lease: this one must not commit.
+    pub fn check(&self) -> Result<()> {
+        self.lease.check()
     }
 
     /// Notes that the run begins.
@@ -47,8 +53,17 @@ impl Journal {
     pub fn end(&self, run_id: &str, result: &Result<&Finished, &Error>, stop: &Stop) -> Result<()> {
         match result {
             Ok(finished) => {
-                let bytes = finished.manifest.as_ref().map_or(0, |manifest| manifest.bytes);
-                self.state.run_succeeded(run_id, finished.rows, bytes)
+                let manifest = finished.manifest.as_ref();
+                let numbers = RunNumbers {
+                    rows: Some(finished.rows),
+                    bytes: manifest.map(|manifest| manifest.bytes),
+                    parts: manifest.and_then(|manifest| u64::try_from(manifest.parts.len()).ok()),
+                    retries: Some(finished.retries),
+                    elapsed_ms: u64::try_from(finished.elapsed.as_millis()).ok(),
+                    longest_statement_ms: manifest.map(|manifest| manifest.longest_statement_ms),
+                    peak_memory_bytes: crate::peak::resident_bytes(),
+                };
+                self.state.run_succeeded(run_id, &numbers)
             }
             Err(error) => {
                 let status = if stop.is_wanted() { RunStatus::Interrupted } else { RunStatus::Failed };

@@ -1,9 +1,9 @@
 //! The journal: which runs this machine began, and how they ended.
 
 use rivet_sdk::Result;
-use rusqlite::params;
 
-use super::State;
+use super::store::{Row, cells, damaged};
+use super::{State, now};
 
 /// How a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,12 +29,31 @@ impl RunStatus {
         }
     }
 
-    fn from_word(word: &str) -> Self {
-        [Self::Succeeded, Self::Failed, Self::Interrupted]
+    fn from_word(word: &str) -> Result<Self> {
+        [Self::Running, Self::Succeeded, Self::Failed, Self::Interrupted]
             .into_iter()
             .find(|status| status.word() == word)
-            .unwrap_or(Self::Running)
+            .ok_or_else(|| damaged(&format!("a run's status is `{word}`")))
     }
+}
+
+/// What a committed run took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RunNumbers {
+    /// Rows exported.
+    pub rows: Option<u64>,
+    /// Bytes written.
+    pub bytes: Option<u64>,
+    /// Files written.
+    pub parts: Option<u64>,
+    /// Failed attempts that were tried again.
+    pub retries: Option<u64>,
+    /// From the first look at the source to the commit.
+    pub elapsed_ms: Option<u64>,
+    /// How long the longest statement was open.
+    pub longest_statement_ms: Option<u64>,
+    /// The process's peak memory when the run ended.
+    pub peak_memory_bytes: Option<u64>,
 }
 
 /// One run in the journal.
@@ -52,10 +71,8 @@ pub struct RunRecord {
     pub finished_at: Option<String>,
     /// How it stands.
     pub status: RunStatus,
-    /// Rows exported.
-    pub rows: Option<u64>,
-    /// Bytes written.
-    pub bytes: Option<u64>,
+    /// What it took; of a run that was not committed, nothing.
+    pub numbers: RunNumbers,
     /// Why it failed.
     pub error: Option<String>,
 }
@@ -63,62 +80,76 @@ pub struct RunRecord {
 impl State {
     /// Notes that a run begins, or is resumed here.
     pub fn run_started(&self, run_id: &str, export: &str, plan_id: &str) -> Result<()> {
-        // The caller holds the export's lease: whatever else seems to run was killed.
-        let sql =
-            "UPDATE rivet_run SET status = 'interrupted' WHERE export = ?1 AND status = 'running' AND run_id <> ?2";
-        self.execute(sql, params![export, run_id])?;
-        let sql = "INSERT INTO rivet_run (run_id, export, plan_id, started_at, status)
-                   VALUES (?1, ?2, ?3, ?4, 'running')
-                   ON CONFLICT (run_id) DO UPDATE SET status = 'running', finished_at = NULL, error = NULL";
-        self.execute(sql, params![run_id, export, plan_id, now()])
+        let started_at = now();
+        self.transaction(export, |statements| {
+            // The caller holds the export's lease: whatever else seems to run was killed.
+            statements.change(
+                "UPDATE rivet_run SET status = 'interrupted'
+                 WHERE export = ?1 AND status = 'running' AND run_id <> ?2",
+                cells![export, run_id],
+            )?;
+            statements.change(
+                "INSERT INTO rivet_run (run_id, export, plan_id, started_at, status)
+                 VALUES (?1, ?2, ?3, ?4, 'running')
+                 ON CONFLICT (run_id) DO UPDATE SET status = 'running', finished_at = NULL, error = NULL",
+                cells![run_id, export, plan_id, started_at.as_str()],
+            )?;
+            Ok(())
+        })
     }
 
     /// Notes that a run was committed.
-    pub fn run_succeeded(&self, run_id: &str, rows: u64, bytes: u64) -> Result<()> {
-        let sql = "UPDATE rivet_run SET status = 'succeeded', finished_at = ?2, rows = ?3, bytes = ?4, error = NULL
+    pub fn run_succeeded(&self, run_id: &str, numbers: &RunNumbers) -> Result<()> {
+        let sql = "UPDATE rivet_run SET status = 'succeeded', finished_at = ?2, error = NULL, rows = ?3, bytes = ?4,
+                       parts = ?5, retries = ?6, elapsed_ms = ?7, longest_statement_ms = ?8, peak_memory_bytes = ?9
                    WHERE run_id = ?1";
-        let (rows, bytes) = (i64::try_from(rows).unwrap_or(i64::MAX), i64::try_from(bytes).unwrap_or(i64::MAX));
-        self.execute(sql, params![run_id, now(), rows, bytes])
+        let values = cells![
+            run_id,
+            now(),
+            numbers.rows,
+            numbers.bytes,
+            numbers.parts,
+            numbers.retries,
+            numbers.elapsed_ms,
+            numbers.longest_statement_ms,
+            numbers.peak_memory_bytes
+        ];
+        self.change(run_id, sql, values)
     }
 
     /// Notes that a run ended by an error or a signal. The text holds no secrets.
     pub fn run_failed(&self, run_id: &str, status: RunStatus, error: &str) -> Result<()> {
         let sql = "UPDATE rivet_run SET status = ?2, finished_at = ?3, error = ?4 WHERE run_id = ?1";
-        self.execute(sql, params![run_id, status.word(), now(), error])
+        self.change(run_id, sql, cells![run_id, status.word(), now(), error])
     }
 
     /// The latest runs of an export, or of all, newest first.
     pub fn runs(&self, export: Option<&str>, limit: u32) -> Result<Vec<RunRecord>> {
-        let sql = "SELECT run_id, export, plan_id, started_at, finished_at, status, rows, bytes, error FROM rivet_run
-                   WHERE ?1 IS NULL OR export = ?1 ORDER BY run_id DESC LIMIT ?2";
-        let read = || -> rusqlite::Result<Vec<RunRecord>> {
-            let mut statement = self.connection.prepare(sql)?;
-            let rows = statement.query_map(params![export, limit], record)?;
-            rows.collect()
-        };
-        read().map_err(|error| self.error(&error))
-    }
-
-    fn execute(&self, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<()> {
-        self.connection.execute(sql, values).map(|_| ()).map_err(|error| self.error(&error))
+        let sql = "SELECT run_id, export, plan_id, started_at, finished_at, status, rows, bytes, error,
+                       parts, retries, elapsed_ms, longest_statement_ms, peak_memory_bytes
+                   FROM rivet_run WHERE ?1 = '' OR export = ?1 ORDER BY run_id DESC LIMIT ?2";
+        let rows = self.query(sql, cells![export.unwrap_or_default(), i64::from(limit)])?;
+        rows.iter().map(record).collect()
     }
 }
 
-fn record(row: &rusqlite::Row<'_>) -> rusqlite::Result<RunRecord> {
-    let count = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok());
+fn record(row: &Row) -> Result<RunRecord> {
     Ok(RunRecord {
-        run_id: row.get(0)?,
-        export: row.get(1)?,
-        plan_id: row.get(2)?,
-        started_at: row.get(3)?,
-        finished_at: row.get(4)?,
-        status: RunStatus::from_word(&row.get::<_, String>(5)?),
-        rows: count(row.get(6)?),
-        bytes: count(row.get(7)?),
-        error: row.get(8)?,
+        run_id: row.text(0)?,
+        export: row.text(1)?,
+        plan_id: row.text(2)?,
+        started_at: row.text(3)?,
+        finished_at: row.optional_text(4)?,
+        status: RunStatus::from_word(&row.text(5)?)?,
+        numbers: RunNumbers {
+            rows: row.optional_count(6)?,
+            bytes: row.optional_count(7)?,
+            parts: row.optional_count(9)?,
+            retries: row.optional_count(10)?,
+            elapsed_ms: row.optional_count(11)?,
+            longest_statement_ms: row.optional_count(12)?,
+            peak_memory_bytes: row.optional_count(13)?,
+        },
+        error: row.optional_text(8)?,
     })
-}
-
-fn now() -> String {
-    jiff::Timestamp::now().to_string()
 }

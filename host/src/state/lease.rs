@@ -1,6 +1,5 @@
 //! One run of an export at a time: a row that expires, renewed by a thread of its own.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -8,10 +7,10 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rivet_sdk::{Error, ErrorKind, Result};
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
+use super::State;
 use super::holder::Holder;
-use super::{BUSY_TIMEOUT, State, state_error};
+use super::store::cells;
 
 /// How long a lease outlives its last renewal.
 const LEASE_FOR: Duration = Duration::from_secs(60);
@@ -31,11 +30,12 @@ pub struct Lease {
 impl State {
     /// Takes the lease of an export, waiting up to `wait` for its holder. Still held then: an
     /// error of kind `Conflict`, code `busy`. A holder that died on this machine does not count.
-    pub fn acquire(&mut self, export: &str, wait: Duration) -> Result<Lease> {
+    pub fn acquire(&self, export: &str, wait: Duration) -> Result<Lease> {
         let until = Instant::now() + wait;
+        let holder = Holder::this().to_text();
         loop {
-            let held_by = match self.try_acquire(export).map_err(|error| self.error(&error))? {
-                Ok(token) => return Lease::keep(&self.path, export, token),
+            let held_by = match self.try_acquire(export, &holder)? {
+                Ok(token) => return Lease::keep(self.again()?, export, token),
                 Err(holder) => holder,
             };
             let left = until.saturating_duration_since(Instant::now());
@@ -47,45 +47,43 @@ impl State {
                 .with_code("busy")
                 .with_hint("wait for it with `--lock-wait`, or stop it; a lease of a dead machine ends after a minute")
                 .with_context("export", export)
-                .with_context("file", self.path.display().to_string()));
+                .with_context("state", self.place()));
             }
             thread::sleep(ASK_EVERY.min(left));
         }
     }
 
     /// The new token, or who holds the lease.
-    fn try_acquire(&mut self, export: &str) -> rusqlite::Result<Result<i64, String>> {
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let row: Option<(i64, String, i64)> = transaction
-            .query_row("SELECT token, holder, expires_ms FROM rivet_lease WHERE export = ?1", [export], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-            })
-            .optional()?;
-        let token = match row {
-            Some((_, holder, expires_ms)) if expires_ms > now_ms() && !Holder::is_dead(&holder) => {
-                return Ok(Err(holder));
-            }
-            Some((token, ..)) => token + 1,
-            None => 1,
-        };
-        transaction.execute(
-            "INSERT INTO rivet_lease (export, token, holder, expires_ms) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (export) DO UPDATE SET token = excluded.token, holder = excluded.holder,
-                 expires_ms = excluded.expires_ms",
-            params![export, token, Holder::this().to_text(), now_ms() + millis(LEASE_FOR)],
-        )?;
-        transaction.commit()?;
-        Ok(Ok(token))
+    fn try_acquire(&self, export: &str, this: &str) -> Result<Result<i64, String>> {
+        self.transaction(export, |statements| {
+            let sql = "SELECT token, holder, CASE WHEN expires_ms > {now_ms} THEN 1 ELSE 0 END
+                       FROM rivet_lease WHERE export = ?1";
+            let token = match statements.query(sql, cells![export])?.first() {
+                None => 1,
+                Some(row) => {
+                    let holder = row.text(1)?;
+                    if row.integer(2)? == 1 && !Holder::is_dead(&holder) {
+                        return Ok(Err(holder));
+                    }
+                    row.integer(0)? + 1
+                }
+            };
+            statements.change(
+                "INSERT INTO rivet_lease (export, token, holder, expires_ms) VALUES (?1, ?2, ?3, {now_ms} + ?4)
+                 ON CONFLICT (export) DO UPDATE SET token = excluded.token, holder = excluded.holder,
+                     expires_ms = excluded.expires_ms",
+                cells![export, token, this, lease_ms()],
+            )?;
+            Ok(Ok(token))
+        })
     }
 }
 
 impl Lease {
-    fn keep(path: &Path, export: &str, token: i64) -> Result<Self> {
-        let connection = Connection::open(path).map_err(|error| state_error(path, &error))?;
-        connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| state_error(path, &error))?;
+    fn keep(state: State, export: &str, token: i64) -> Result<Self> {
         let lost = Arc::new(AtomicBool::new(false));
         let (stop, stopped) = channel();
-        let renewal = Renewal { connection, export: export.to_owned(), token, lost: Arc::clone(&lost) };
+        let renewal = Renewal { state, export: export.to_owned(), token, lost: Arc::clone(&lost) };
         let thread = thread::Builder::new()
             .name("lease".to_owned())
             .spawn(move || renewal.run(&stopped))
@@ -120,7 +118,7 @@ impl Drop for Lease {
 }
 
 struct Renewal {
-    connection: Connection,
+    state: State,
     export: String,
     token: i64,
     lost: Arc<AtomicBool>,
@@ -131,32 +129,28 @@ impl Renewal {
     fn run(&self, stopped: &Receiver<()>) {
         let mut good_until = Instant::now() + LEASE_FOR;
         while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(RENEW_EVERY) {
-            match self.set_expiry(now_ms() + millis(LEASE_FOR)) {
-                Ok(1) => good_until = Instant::now() + LEASE_FOR,
-                Ok(_) => return self.lost.store(true, Ordering::Release),
+            match self.set_lifetime(lease_ms()) {
+                Ok(true) => good_until = Instant::now() + LEASE_FOR,
+                Ok(false) => return self.lost.store(true, Ordering::Release),
                 Err(error) => {
                     log::warn!("lease of {}: {error}", self.export);
                     self.lost.store(Instant::now() >= good_until, Ordering::Release);
                 }
             }
         }
-        if let Err(error) = self.set_expiry(0) {
+        if let Err(error) = self.set_lifetime(0) {
             log::warn!("lease of {} was not given back and ends by itself: {error}", self.export);
         }
     }
 
-    fn set_expiry(&self, expires_ms: i64) -> rusqlite::Result<usize> {
-        self.connection.execute(
-            "UPDATE rivet_lease SET expires_ms = ?3 WHERE export = ?1 AND token = ?2",
-            params![self.export, self.token, expires_ms],
-        )
+    /// Lets the lease end in so many milliseconds; false if it is somebody else's by now.
+    fn set_lifetime(&self, milliseconds: i64) -> Result<bool> {
+        let sql = "UPDATE rivet_lease SET expires_ms = {now_ms} + ?3 WHERE export = ?1 AND token = ?2";
+        let values = cells![self.export.as_str(), self.token, milliseconds];
+        self.state.transaction(&self.export, |statements| Ok(statements.change(sql, values)? == 1))
     }
 }
 
-fn now_ms() -> i64 {
-    jiff::Timestamp::now().as_millisecond()
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+fn lease_ms() -> i64 {
+    i64::try_from(LEASE_FOR.as_millis()).unwrap_or(i64::MAX)
 }

@@ -1,14 +1,18 @@
 //! The state file keeps leases and runs, and refuses what is not ours.
 
 use std::fs;
+use std::time::Duration;
+
+use rivet_sdk::Scalar;
+use rusqlite::Connection;
 
 use super::*;
 
 #[test]
 fn the_second_run_of_an_export_is_busy_until_the_first_ends() {
     let folder = tempfile::tempdir().unwrap();
-    let mut first = State::open(folder.path()).unwrap();
-    let mut second = State::open(folder.path()).unwrap();
+    let first = State::open(folder.path()).unwrap();
+    let second = State::open(folder.path()).unwrap();
     let lease = first.acquire("orders", Duration::ZERO).unwrap();
     let error = second.acquire("orders", Duration::from_millis(10)).unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, Some("busy")));
@@ -22,8 +26,8 @@ fn the_second_run_of_an_export_is_busy_until_the_first_ends() {
 #[test]
 fn a_waiting_run_gets_the_lease_when_it_is_given_back() {
     let folder = tempfile::tempdir().unwrap();
-    let mut first = State::open(folder.path()).unwrap();
-    let mut second = State::open(folder.path()).unwrap();
+    let first = State::open(folder.path()).unwrap();
+    let second = State::open(folder.path()).unwrap();
     let lease = first.acquire("orders", Duration::ZERO).unwrap();
     let waiting =
         std::thread::spawn(move || second.acquire("orders", Duration::from_secs(20)).map(|lease| lease.token()));
@@ -35,10 +39,10 @@ fn a_waiting_run_gets_the_lease_when_it_is_given_back() {
 #[test]
 fn an_expired_lease_or_a_dead_holders_is_taken() {
     let folder = tempfile::tempdir().unwrap();
-    let mut state = State::open(folder.path()).unwrap();
+    let state = State::open(folder.path()).unwrap();
     let hold = |state: &State, holder: &str, expires_ms: i64| {
         let sql = "INSERT OR REPLACE INTO rivet_lease VALUES ('orders', 7, ?1, ?2)";
-        state.connection.execute(sql, rusqlite::params![holder, expires_ms]).unwrap();
+        state.store.connection().execute(sql, rusqlite::params![holder, expires_ms]).unwrap();
     };
     hold(&state, "elsewhere", i64::MAX);
     assert!(state.acquire("orders", Duration::ZERO).is_err());
@@ -57,13 +61,13 @@ fn the_journal_keeps_how_runs_ended() {
     let folder = tempfile::tempdir().unwrap();
     let state = State::open(folder.path()).unwrap();
     state.run_started("01A", "orders", "sha256:1").unwrap();
-    state.run_succeeded("01A", 10, 200).unwrap();
+    state.run_succeeded("01A", &RunNumbers { rows: Some(10), ..RunNumbers::default() }).unwrap();
     state.run_started("01B", "orders", "sha256:2").unwrap();
     state.run_failed("01B", RunStatus::Failed, "no table").unwrap();
     state.run_started("01C", "customers", "sha256:3").unwrap();
     drop(state);
     let runs = State::open(folder.path()).unwrap().runs(Some("orders"), 10).unwrap();
-    let ends: Vec<_> = runs.iter().map(|run| (run.status, run.rows, run.error.as_deref())).collect();
+    let ends: Vec<_> = runs.iter().map(|run| (run.status, run.numbers.rows, run.error.as_deref())).collect();
     assert_eq!(ends, [(RunStatus::Failed, None, Some("no table")), (RunStatus::Succeeded, Some(10), None)]);
 }
 
@@ -87,7 +91,7 @@ fn what_is_no_database_or_too_new_is_refused() {
     assert_eq!(State::open(folder.path()).unwrap_err().kind(), ErrorKind::Conflict);
     fs::remove_file(&path).unwrap();
     let state = State::open(folder.path()).unwrap();
-    state.connection.pragma_update(None, "user_version", 99).unwrap();
+    state.store.connection().pragma_update(None, "user_version", 99).unwrap();
     drop(state);
     assert_eq!(State::open(folder.path()).unwrap_err().code(), Some("newer_state"));
 }
@@ -97,4 +101,86 @@ fn a_missing_folder_is_a_clear_error() {
     let error = State::open(Path::new("/nowhere/at/all")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Permission);
     assert!(error.to_string().contains("/nowhere/at/all/.rivet_state.db"), "{error}");
+}
+
+fn at(values: &[i128], run_id: &str) -> Watermark {
+    Watermark {
+        export: "orders".to_owned(),
+        fingerprint: "source and table".to_owned(),
+        cursor: vec!["updated_at".to_owned(), "id".to_owned()],
+        values: values.iter().map(|value| Scalar::Integer(*value)).collect(),
+        run_id: run_id.to_owned(),
+        updated_at: "2026-01-02T03:04:05Z".to_owned(),
+    }
+}
+
+#[test]
+fn a_watermark_moves_only_from_where_it_is_expected() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = State::open(folder.path()).unwrap();
+    let (first, second, other) = (at(&[1, 2], "01A"), at(&[3, 4], "01B"), at(&[9, 9], "01C"));
+    assert_eq!(state.watermark("orders").unwrap(), None);
+    assert!(!state.advance(Some(&first), &second).unwrap(), "nothing is there to move from");
+    assert!(state.advance(None, &first).unwrap());
+    assert!(state.advance(None, &first).unwrap(), "the same run again");
+    assert!(!state.advance(None, &at(&[1, 2], "01X")).unwrap(), "another run with the same end");
+    assert!(!state.advance(None, &second).unwrap());
+    assert!(!state.advance(Some(&other), &second).unwrap());
+    let elsewhere = Watermark { fingerprint: "another table".to_owned(), ..first.clone() };
+    assert!(!state.advance(Some(&elsewhere), &second).unwrap());
+    assert!(state.advance(Some(&first), &second).unwrap());
+    assert!(!state.advance(Some(&first), &other).unwrap());
+    assert_eq!(state.watermark("orders").unwrap(), Some(second.clone()));
+    assert_eq!(state.watermarks().unwrap(), std::slice::from_ref(&second));
+    assert_eq!(state.reset_watermark("orders").unwrap(), Some(second.clone()));
+    assert_eq!(state.reset_watermark("orders").unwrap(), None);
+    assert_eq!(state.watermark("orders").unwrap(), None);
+    let moves = state.advances(Some("orders"), 10).unwrap();
+    let mut moves: Vec<_> = moves.into_iter().map(|moved| (moved.step, moved.run_id, moved.from, moved.to)).collect();
+    moves.sort_by_key(|moved| moved.0);
+    let (first, second) = (first.values, second.values);
+    let run = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        moves,
+        [
+            (1, run("01A"), None, Some(first.clone())),
+            (2, run("01B"), Some(first), Some(second.clone())),
+            (3, None, Some(second), None),
+        ]
+    );
+}
+
+#[test]
+fn of_many_who_move_a_watermark_one_does() {
+    let folder = tempfile::tempdir().unwrap();
+    State::open(folder.path()).unwrap().advance(None, &at(&[0], "01A")).unwrap();
+    for round in 0..5 {
+        let from = at(&[round], "01A");
+        let won: Vec<bool> = std::thread::scope(|scope| {
+            let racers: Vec<_> = (0..8)
+                .map(|racer| {
+                    let (from, path) = (&from, folder.path());
+                    scope.spawn(move || {
+                        let state = State::open(path).unwrap();
+                        state.advance(Some(from), &at(&[round + 1], &format!("01A{racer}"))).unwrap()
+                    })
+                })
+                .collect();
+            racers.into_iter().map(|racer| racer.join().unwrap()).collect()
+        });
+        assert_eq!(won.iter().filter(|won| **won).count(), 1, "{won:?}");
+    }
+    assert_eq!(State::open(folder.path()).unwrap().advances(None, 100).unwrap().len(), 6);
+}
+
+#[test]
+fn the_last_schema_is_remembered() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = State::open(folder.path()).unwrap();
+    assert_eq!(state.schema("orders").unwrap(), None);
+    state.remember_schema("orders", "01A", "[1]").unwrap();
+    state.remember_schema("orders", "01B", "[2]").unwrap();
+    let seen = state.schema("orders").unwrap().unwrap();
+    assert_eq!((seen.run_id.as_str(), seen.json.as_str()), ("01B", "[2]"));
+    assert_eq!(state.schema("customers").unwrap(), None);
 }
