@@ -37,6 +37,8 @@ pub const CRASH_POINTS: &[&str] = &[
     "success.choose",
     "success.put",
     "success.recheck",
+    // after the commit
+    "watermark.advance",
     // inside the local destination
     "local.fsync",
     "local.rename",

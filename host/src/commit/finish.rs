@@ -145,6 +145,7 @@ fn manifest_of(plan: &Plan, reports: &[Report]) -> Result<Manifest> {
         write_mode: plan.destination.write_mode,
         chunks: u32::try_from(reports.len()).unwrap_or(u32::MAX),
         attempts: reports.iter().map(|report| report.attempt.clone()).collect(),
+        incremental: plan.incremental.clone(),
         rows: reports.iter().map(|report| report.rows).sum(),
         bytes: parts.iter().map(|part| part.part.size_bytes).sum(),
         parts,

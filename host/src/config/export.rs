@@ -6,6 +6,7 @@ use super::columns;
 use super::destination::{self, DestinationConfig};
 use super::diagnostic::{Diagnostic, Position};
 use super::fields::{Fields, Named};
+use super::mode::{self, Mode};
 use super::output::{self, OutputConfig};
 use super::relation;
 use super::template::is_file_name;
@@ -22,8 +23,12 @@ pub struct ExportConfig {
     pub at: Position,
     /// What is read.
     pub relation: Relation,
+    /// Which of its rows.
+    pub mode: Mode,
     /// How it is cut.
     pub chunking: Chunking,
+    /// Into which folders its rows are sorted.
+    pub partition_by: Option<PartitionBy>,
     /// Workers.
     pub parallel: u32,
     /// Tries of one chunk, the first included.
@@ -52,6 +57,25 @@ pub struct ExportConfig {
     pub target: Option<String>,
 }
 
+/// Hive folders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionBy {
+    /// The column, by the source's name.
+    pub column: String,
+    /// How finely dates and instants are told apart.
+    pub granularity: Granularity,
+}
+
+/// How finely dates and instants are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum Granularity {
+    Day,
+    Month,
+    Year,
+}
+
 /// How a table is cut into chunks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chunking {
@@ -59,6 +83,8 @@ pub struct Chunking {
     pub by: ChunkBy,
     /// The column ranges are cut by; None lets the planner find one.
     pub column: Option<String>,
+    /// The unique key for keyset chunks; empty lets the planner find one.
+    pub key: Vec<String>,
     /// How large a chunk shall be.
     pub size: ChunkSize,
 }
@@ -70,6 +96,10 @@ pub enum ChunkBy {
     Auto,
     /// Ranges of a key.
     Range,
+    /// Ranges of a unique key of any type.
+    Keyset,
+    /// Windows of so many days.
+    Days(u32),
     /// Physical ranges.
     Native,
     /// One chunk.
@@ -107,7 +137,9 @@ pub(super) fn read(export: &Fields, around: &Around<'_>, faults: &mut Vec<Diagno
         faults.push(export.fault("name", message));
     }
     let relation = relation::read(export, around.variables, faults);
+    let mode = mode::read(export, faults);
     let chunking = chunking(export, faults);
+    let partition_by = partition_by(export, faults);
     let output = output::read(export, faults);
     let destination = destination::read(export, around.variables, faults);
     let columns = columns::read(export, faults);
@@ -121,7 +153,9 @@ pub(super) fn read(export: &Fields, around: &Around<'_>, faults: &mut Vec<Diagno
         name: export.text("name")?.to_owned(),
         at: export.at,
         relation: relation?,
+        mode: mode?,
         chunking,
+        partition_by,
         parallel,
         max_attempts: export.integer("chunk_max_attempts").unwrap_or(tuning.max_retries + 1),
         output: output?,
@@ -148,15 +182,31 @@ pub(super) fn read(export: &Fields, around: &Around<'_>, faults: &mut Vec<Diagno
 fn chunking(export: &Fields, faults: &mut Vec<Diagnostic>) -> Chunking {
     let by = match export.text("chunk_by") {
         Some("range") => ChunkBy::Range,
+        Some("keyset") => ChunkBy::Keyset,
+        Some("days") => ChunkBy::Days(export.integer("chunk_by_days").unwrap_or(1)),
+        None if export.has("chunk_by_key") => ChunkBy::Keyset,
+        None if export.has("chunk_by_days") => ChunkBy::Days(export.integer("chunk_by_days").unwrap_or(1)),
         Some("native") => ChunkBy::Native,
         Some("none") => ChunkBy::None,
         _ => ChunkBy::Auto,
     };
-    let word = export.text("chunk_by").unwrap_or("auto");
+    let word = export.text("chunk_by").unwrap_or(match by {
+        ChunkBy::Keyset => "keyset",
+        ChunkBy::Days(_) => "days",
+        _ => "auto",
+    });
+    if matches!(by, ChunkBy::Days(_)) && !export.has("chunk_column") {
+        let fault = export.fault("chunk_by_days", "windows of days need `chunk_column`");
+        faults.push(fault.with_hint("name a date or timestamp column"));
+    }
     let without: &[&str] = match by {
-        ChunkBy::None => &["chunk_column", "chunk_size", "chunk_count", "chunk_size_memory_mb"],
-        ChunkBy::Native => &["chunk_column"],
-        ChunkBy::Range | ChunkBy::Auto => &[],
+        ChunkBy::None => {
+            &["chunk_column", "chunk_size", "chunk_count", "chunk_size_memory_mb", "chunk_by_key", "chunk_by_days"]
+        }
+        ChunkBy::Native => &["chunk_column", "chunk_by_key", "chunk_by_days"],
+        ChunkBy::Keyset => &["chunk_column", "chunk_by_days"],
+        ChunkBy::Days(_) => &["chunk_size", "chunk_count", "chunk_size_memory_mb", "chunk_by_key"],
+        ChunkBy::Range | ChunkBy::Auto => &["chunk_by_key", "chunk_by_days"],
     };
     for key in without.iter().filter(|key| export.has(key)) {
         let message = format!("`{key}` has no meaning with `chunk_by: {word}`");
@@ -178,8 +228,25 @@ fn chunking(export: &Fields, faults: &mut Vec<Diagnostic>) -> Chunking {
     Chunking {
         by,
         column: export.text("chunk_column").map(str::to_owned),
+        key: export.texts("chunk_by_key").iter().map(|column| column.name.clone()).collect(),
         size: count.or(bytes).or(rows).unwrap_or(default),
     }
+}
+
+fn partition_by(export: &Fields, faults: &mut Vec<Diagnostic>) -> Option<PartitionBy> {
+    let Some(column) = export.text("partition_by") else {
+        if export.has("partition_granularity") {
+            let fault = export.fault("partition_granularity", "it has no meaning without `partition_by`");
+            faults.push(fault.with_hint("name the column with `partition_by`"));
+        }
+        return None;
+    };
+    let granularity = match export.text("partition_granularity") {
+        Some("month") => Granularity::Month,
+        Some("year") => Granularity::Year,
+        _ => Granularity::Day,
+    };
+    Some(PartitionBy { column: column.to_owned(), granularity })
 }
 
 fn tuning(export: &Fields, around: &Around<'_>, faults: &mut Vec<Diagnostic>) -> Tuning {

@@ -15,6 +15,7 @@ mod export;
 mod fields;
 mod grammar;
 pub mod keys;
+mod mode;
 mod output;
 mod plugin_block;
 pub mod plugin_options;
@@ -37,8 +38,9 @@ use std::path::{Path, PathBuf};
 
 pub use destination::DestinationConfig;
 pub use diagnostic::{Diagnostic, Diagnostics, Fault, Position, nearest};
-pub use export::{ChunkBy, ChunkSize, Chunking, ExportConfig};
+pub use export::{ChunkBy, ChunkSize, Chunking, ExportConfig, Granularity, PartitionBy};
 pub use fields::Named;
+pub use mode::{Incremental, Mode, OnNullCursor, TimeWindow};
 pub use output::OutputConfig;
 pub use plugin_block::PluginBlock;
 pub use secrets::{Resolved, inline_secret, resolve_secrets, without_secrets};

@@ -53,7 +53,7 @@ fn a_small_configuration_is_resolved_to_its_last_default() {
     assert!(matches!(config.state, StateConfig::Sqlite(_)));
     let export = config.exports.first().unwrap();
     assert_eq!(export.relation, Relation::Table(TableName::unqualified("t")));
-    assert_eq!(export.chunking, Chunking { by: ChunkBy::Auto, column: None, size: ChunkSize::Auto });
+    assert_eq!(export.chunking, Chunking { by: ChunkBy::Auto, column: None, key: Vec::new(), size: ChunkSize::Auto });
     assert_eq!((export.parallel, export.max_attempts), (1, 4));
     assert_eq!(export.output.compression.codec, Codec::Zstd);
     assert_eq!((export.tuning.profile, export.tuning.batch_rows), (Profile::Balanced, 16_384));

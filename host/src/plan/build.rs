@@ -4,6 +4,7 @@ use rivet_sdk::{Description, Error, ErrorKind, ExportRequest, Relation, Result, 
 use sha2::{Digest, Sha256};
 
 use super::chunks::{self, Wanted};
+use super::scope::{self, StandsAt};
 use super::types::*;
 use crate::config::{ExportConfig, Tokens, expand, without_secrets};
 
@@ -21,6 +22,8 @@ pub struct Inputs<'a> {
     pub run_id: String,
     /// The process's memory, which bounds row groups.
     pub memory_limit_bytes: u64,
+    /// Where an incremental export stands; None before its first run.
+    pub stands_at: Option<StandsAt>,
     /// Now.
     pub now: jiff::Timestamp,
 }
@@ -52,6 +55,8 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
     let plain_text = identity.notes.iter().filter(|note| note.warning && note.subject == "TLS");
     warnings.extend(plain_text.map(|note| format!("TLS: {}", note.text)));
 
+    let scope = scope::scope(source, inputs, &relation, &identity, &mut warnings).map_err(named)?;
+
     let policy = export.consistency;
     let (chunks, strategy) = chunks::cut(
         source,
@@ -61,6 +66,8 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
             description: &description,
             capabilities: inputs.capabilities,
             columns: &columns,
+            inputs,
+            scope: &scope,
         },
         &mut warnings,
     )
@@ -88,8 +95,9 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
         },
         relation,
         columns,
-        conditions: Vec::new(),
+        conditions: scope.conditions,
         order_by: Vec::new(),
+        incremental: scope.incremental,
         chunks,
         strategy,
         consistency: policy,
@@ -142,7 +150,9 @@ fn format(inputs: &Inputs<'_>) -> Format {
 pub fn fingerprint(inputs: &Inputs<'_>) -> Result<String> {
     let export = inputs.export;
     let text = format!(
-        "{:?}\n{}\n{}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{}\n{}\n{:?}\n{:?}",
+        "{:?}\n{:?}\n{:?}\n{}\n{}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{}\n{}\n{:?}\n{:?}",
+        export.mode,
+        export.partition_by,
         export.consistency,
         inputs.source_plugin,
         without_secrets(inputs.source_options),

@@ -1,11 +1,13 @@
 //! Decides how an export is cut into chunks, and says why in one line.
 
 use rivet_sdk::{
-    Description, Error, ErrorKind, NativeSplit, Relation, Result, Source, Split, SplitBy, SplitInto, SplitRequest,
+    Description, Error, ErrorKind, Key, NativeSplit, Relation, Result, Source, Split, SplitBy, SplitInto, SplitRequest,
     capability,
 };
 
-use super::build::whole_request;
+use super::build::{Inputs, whole_request};
+use super::days;
+use super::scope::Scope;
 use super::types::{Chunk, ConsistencyPolicy, PlannedColumn, Strategy};
 use crate::config::{ChunkBy, ChunkSize, ExportConfig};
 
@@ -24,10 +26,12 @@ pub(super) struct Wanted<'a> {
     pub description: &'a Description,
     pub capabilities: &'a [String],
     pub columns: &'a [PlannedColumn],
+    pub inputs: &'a Inputs<'a>,
+    pub scope: &'a Scope,
 }
 
 impl Wanted<'_> {
-    fn can(&self, capability: &str) -> bool {
+    pub(super) fn can(&self, capability: &str) -> bool {
         self.capabilities.iter().any(|declared| declared == capability)
     }
 
@@ -64,8 +68,14 @@ impl Wanted<'_> {
     }
 }
 
+/// Along what the source, or we, cut.
+enum Cut {
+    Source(SplitBy),
+    Days(u32),
+}
+
 struct Choice {
-    by: SplitBy,
+    by: Cut,
     name: &'static str,
     key: Vec<String>,
     reason: String,
@@ -86,9 +96,12 @@ pub(super) fn cut(
             ));
         }
     };
-    let request =
-        SplitRequest { of: whole_request(wanted.export, wanted.relation), by: choice.by, into: wanted.size() };
-    let Split { slices, method } = source.split(&request)?;
+    let mut of = whole_request(wanted.export, wanted.relation);
+    of.conditions.extend(wanted.scope.conditions.iter().cloned());
+    let Split { slices, method } = match choice.by {
+        Cut::Source(by) => source.split(&SplitRequest { of, by, into: wanted.size() })?,
+        Cut::Days(days) => days::windows(source, wanted, of, days)?,
+    };
     if slices.is_empty() {
         return Err(Error::protocol("the source cut the relation into no slices at all"));
     }
@@ -100,14 +113,28 @@ pub(super) fn cut(
     }
     let chunks = slices
         .into_iter()
-        .zip(0..)
-        .map(|(slice, index)| Chunk { index, condition: slice.condition, estimated_rows: slice.rows })
+        .map(|slice| Chunk { index: 0, condition: slice.condition, beside: false, estimated_rows: slice.rows })
         .collect();
-    Ok((chunks, Strategy { name: choice.name.into(), key: choice.key, reason: choice.reason, method }))
+    Ok((
+        numbered(wanted, chunks),
+        Strategy { name: choice.name.into(), key: choice.key, reason: choice.reason, method },
+    ))
 }
 
 fn whole(wanted: &Wanted<'_>) -> Vec<Chunk> {
-    vec![Chunk { index: 0, condition: None, estimated_rows: wanted.description.rows }]
+    let estimated_rows = wanted.description.rows.filter(|_| wanted.scope.conditions.is_empty());
+    numbered(wanted, vec![Chunk { index: 0, condition: None, beside: false, estimated_rows }])
+}
+
+/// The chunks with their indexes, and last the rows that stand beside the others.
+fn numbered(wanted: &Wanted<'_>, mut chunks: Vec<Chunk>) -> Vec<Chunk> {
+    if let Some(condition) = &wanted.scope.beside {
+        chunks.push(Chunk { index: 0, condition: Some(condition.clone()), beside: true, estimated_rows: None });
+    }
+    for (chunk, index) in chunks.iter_mut().zip(0..) {
+        chunk.index = index;
+    }
+    chunks
 }
 
 /// The way to cut, or why the export stays whole.
@@ -115,7 +142,18 @@ fn choose(wanted: &Wanted<'_>) -> Result<Result<Choice, String>> {
     if wanted.export.destination.plugin == "stdout" {
         return Ok(Err("standard output takes one chunk".into()));
     }
+    if wanted.scope.is_empty {
+        return Ok(Err("no row is to be read".into()));
+    }
     match wanted.export.chunking.by {
+        ChunkBy::Keyset => keyset(wanted, "`chunk_by: keyset`").map(Ok),
+        ChunkBy::Days(days) => {
+            let Some(column) = &wanted.export.chunking.column else {
+                return Err(Error::config("`chunk_by: days` needs `chunk_column`"));
+            };
+            let reason = format!("`chunk_by_days: {days}`");
+            Ok(Ok(Choice { by: Cut::Days(days), name: "days", key: vec![column.clone()], reason }))
+        }
         ChunkBy::None => Ok(Err("`chunk_by: none`".into())),
         ChunkBy::Range => range(wanted, "`chunk_by: range`").map(Ok),
         ChunkBy::Native => native(wanted, "`chunk_by: native`").map(Ok),
@@ -127,10 +165,16 @@ fn automatic(wanted: &Wanted<'_>) -> Result<Result<Choice, String>> {
     if wanted.export.chunking.column.is_some() {
         return range(wanted, "`chunk_column`").map(Ok);
     }
+    if wanted.scope.is_small && wanted.export.chunking.size == ChunkSize::Auto {
+        return Ok(Err("the rows since the watermark".into()));
+    }
     if !wanted.can(capability::SPLIT_RANGE) && !wanted.can(capability::SPLIT_NATIVE) {
         return Ok(Err("this source cannot be cut".into()));
     }
     if let Some(choice) = ranged_key(wanted) {
+        return Ok(Ok(choice));
+    }
+    if let Some(choice) = unique_key(wanted) {
         return Ok(Ok(choice));
     }
     if wanted.relation.table().is_none() {
@@ -162,11 +206,51 @@ fn ranged_key(wanted: &Wanted<'_>) -> Option<Choice> {
         (false, _) => format!("the first column of the index `{}`", key.name),
     };
     Some(Choice {
-        by: SplitBy::Range { column: column.name.clone() },
+        by: Cut::Source(SplitBy::Range { column: column.name.clone() }),
         name: "range",
         key: vec![column.name.clone()],
         reason: format!("`{}` is {what}", column.name),
     })
+}
+
+/// The primary key, else the smallest proven unique one without NULLs.
+fn unique_key(wanted: &Wanted<'_>) -> Option<Choice> {
+    if !wanted.can(capability::SPLIT_KEYSET) {
+        return None;
+    }
+    let proven =
+        |key: &&Key| key.unique && !key.columns.is_empty() && key.columns.iter().all(|column| !column.nullable);
+    let mut keys: Vec<_> = wanted.description.keys.iter().filter(proven).collect();
+    keys.sort_by_key(|key| (!key.primary, key.columns.len()));
+    let key = keys.first()?;
+    let columns: Vec<String> = key.columns.iter().map(|column| column.name.clone()).collect();
+    let what = if key.primary { "the primary key" } else { "a unique key" };
+    Some(Choice {
+        by: Cut::Source(SplitBy::Keyset { key: columns.clone() }),
+        name: "keyset",
+        reason: format!("`{}` is {what}", columns.join(", ")),
+        key: columns,
+    })
+}
+
+fn keyset(wanted: &Wanted<'_>, because: &str) -> Result<Choice> {
+    if !wanted.can(capability::SPLIT_KEYSET) {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("{because}: this source cannot be cut by a unique key"),
+        )
+        .with_hint("use `chunk_by: auto`"));
+    }
+    let key = &wanted.export.chunking.key;
+    if key.is_empty() {
+        return unique_key(wanted).ok_or_else(|| {
+            Error::config(format!("{because}: {} has no full unique index over NOT NULL columns", wanted.relation))
+                .with_hint("use `chunk_by: auto`")
+        });
+    }
+    // The source proves it, and refuses a key that is not unique.
+    let by = Cut::Source(SplitBy::Keyset { key: key.clone() });
+    Ok(Choice { by, name: "keyset", key: key.clone(), reason: because.to_owned() })
 }
 
 fn range(wanted: &Wanted<'_>, because: &str) -> Result<Choice> {
@@ -190,7 +274,8 @@ fn range(wanted: &Wanted<'_>, because: &str) -> Result<Choice> {
     } else {
         format!("{because}; no index starts with it, so every chunk reads the whole table")
     };
-    Ok(Choice { by: SplitBy::Range { column: column.clone() }, name: "range", key: vec![column.clone()], reason })
+    let by = Cut::Source(SplitBy::Range { column: column.clone() });
+    Ok(Choice { by, name: "range", key: vec![column.clone()], reason })
 }
 
 fn native(wanted: &Wanted<'_>, because: &str) -> Result<Choice> {
@@ -212,5 +297,5 @@ fn native(wanted: &Wanted<'_>, because: &str) -> Result<Choice> {
 }
 
 fn native_choice(reason: String) -> Choice {
-    Choice { by: SplitBy::Native, name: "native", key: Vec::new(), reason }
+    Choice { by: Cut::Source(SplitBy::Native), name: "native", key: Vec::new(), reason }
 }

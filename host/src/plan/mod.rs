@@ -2,9 +2,12 @@
 
 mod build;
 mod chunks;
+mod days;
 mod report;
+mod scope;
 mod types;
 
 pub use build::{Inputs, Planned, build, fingerprint, whole_request};
 pub use report::*;
+pub use scope::StandsAt;
 pub use types::*;

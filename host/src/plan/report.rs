@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::types::IncrementalSpec;
 use super::types::{Consistency, WriteMode};
 
 /// One file this run wrote.
@@ -99,6 +100,9 @@ pub struct Manifest {
     pub rows: u64,
     /// Bytes of all parts.
     pub bytes: u64,
+    /// How far the run took the watermark; None in other modes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incremental: Option<IncrementalSpec>,
     /// Every part, ordered by chunk.
     pub parts: Vec<ManifestPart>,
     /// Sums over all reports, by output name.

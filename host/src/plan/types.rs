@@ -2,7 +2,8 @@
 
 use arrow_schema::SchemaRef;
 use rivet_sdk::{
-    Condition, Error, ExportRequest, OnUnrepresentable, Relation, Result, SessionPolicy, TypeMapping, WantedType,
+    Condition, Error, ExportRequest, OnUnrepresentable, Relation, Result, Scalar, SessionPolicy, TypeMapping,
+    WantedType,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -36,6 +37,9 @@ pub struct Plan {
     /// Columns the rows of a chunk are sorted by.
     #[serde(default)]
     pub order_by: Vec<String>,
+    /// How far the run takes the export's watermark; None in other modes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incremental: Option<IncrementalSpec>,
     /// At least one; disjoint, and together every row.
     pub chunks: Vec<Chunk>,
     /// How the chunks were found, and why so.
@@ -77,7 +81,7 @@ impl Plan {
                 .collect(),
             exclude: Vec::new(),
             columns_complete: true,
-            conditions: self.conditions.iter().chain(&chunk.condition).cloned().collect(),
+            conditions: self.conditions.iter().filter(|_| !chunk.beside).chain(&chunk.condition).cloned().collect(),
             order_by: self.order_by.clone(),
             limit: None,
             batch: rivet_sdk::BatchLimits { rows: self.execution.batch_rows, bytes: self.execution.batch_bytes },
@@ -92,6 +96,27 @@ impl Plan {
     pub fn control_prefix(&self) -> String {
         format!("_rivet/{}/{}/", self.export, self.run_id)
     }
+}
+
+/// How far a run takes an export's watermark.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IncrementalSpec {
+    /// The cursor's columns.
+    pub cursor: Vec<String>,
+    /// The cursor is the first of the columns that is not NULL.
+    #[serde(default)]
+    pub coalesced: bool,
+    /// What the values belong to.
+    pub fingerprint: String,
+    /// The last row delivered before; None in a first run.
+    #[serde(default)]
+    pub from: Option<Vec<Scalar>>,
+    /// The last row of this run; None while the table is empty.
+    #[serde(default)]
+    pub to: Option<Vec<Scalar>>,
+    /// Why rows may be missed, if they may.
+    #[serde(default)]
+    pub at_risk: Option<String>,
 }
 
 /// Where rows come from.
@@ -127,6 +152,9 @@ pub struct Chunk {
     /// What selects it, beyond the plan's own conditions; None selects everything.
     #[serde(default)]
     pub condition: Option<Condition>,
+    /// Its rows do not meet the plan's own conditions: those without a cursor.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub beside: bool,
     /// Estimated rows.
     #[serde(default)]
     pub estimated_rows: Option<u64>,

@@ -9,12 +9,12 @@ use rivet_sdk::{Destination, Error, Result, Snapshot, Source};
 use super::journal::Journal;
 use super::resume::{Resumed, check_drift, done_chunks, resumable};
 use super::stop::Guard;
-use super::{ChunkEvent, Job, Stop, read_point, run_chunks};
+use super::{ChunkEvent, Job, Stop, read_point, run_chunks, watermark};
 use crate::batch::Counters;
 use crate::budget::Budget;
 use crate::commit::{self, Decision, RunKey};
-use crate::config::ExportConfig;
-use crate::plan::{self, Chunk, ConsistencyPolicy, Inputs, Manifest, Plan, Planned};
+use crate::config::{ExportConfig, Mode};
+use crate::plan::{self, Chunk, ConsistencyPolicy, Inputs, Manifest, Plan, Planned, StandsAt};
 use crate::session::Session;
 use crate::source::{DestinationEnd, Lent, SourceEnd};
 
@@ -75,13 +75,14 @@ pub fn run_export(
         log::info!("{}: removed {removed} unfinished files of dead writers", export.name);
     }
     let mut prepared = if destination_end.is_stdout() {
-        Prepared::fresh(session, export, &source_end, ulid::Ulid::generate().to_string())?
+        Prepared::fresh(session, export, &source_end, ulid::Ulid::generate().to_string(), None)?
     } else if options.resume {
         match resumable(session, export, &mut *destination, journal.as_ref())? {
             Resumed::Unfinished(prepared) => *prepared,
             Resumed::Uncommitted(plan) => {
                 let finished = committed(*plan, &mut *destination, started)?;
                 if let Some(journal) = &journal {
+                    journal.advance(&finished)?;
                     let run_id = finished.plan.run_id.clone();
                     journal.end(&run_id, &Ok(&finished), &session.stop)?;
                 }
@@ -89,11 +90,11 @@ pub fn run_export(
             }
             Resumed::Nothing => {
                 log::warn!("{}: no unfinished run to resume; a new run begins", export.name);
-                start(session, export, &source_end, &mut *destination)?
+                start(session, export, &source_end, &mut *destination, journal.as_ref())?
             }
         }
     } else {
-        start(session, export, &source_end, &mut *destination)?
+        start(session, export, &source_end, &mut *destination, journal.as_ref())?
     };
     let ends = Ends { source: source_end, destination: destination_end, budget: Arc::clone(&session.budget) };
     if prepared.source.is_none() {
@@ -106,11 +107,12 @@ pub fn run_export(
         let run_id = prepared.plan.run_id.clone();
         journal.begin(&prepared.plan)?;
         let result = execute(prepared, ends.clone(), &mut *destination, Some(&journal), &session.stop, watch, started);
+        let result = result.and_then(|finished| journal.advance(&finished).map(|()| finished));
         journal.end(&run_id, &result.as_ref(), &session.stop)?;
         match result {
             Err(error) if read_point::is_lost(&error) && attempt < export.max_attempts => {
                 log::warn!("{}: {}; the run starts again", export.name, error.message());
-                prepared = start(session, export, &ends.source, &mut *destination)?;
+                prepared = start(session, export, &ends.source, &mut *destination, Some(&journal))?;
             }
             result => return result,
         }
@@ -131,6 +133,7 @@ pub fn apply(plan: Plan, ends: Ends, stop: &Stop, watch: &mut dyn Watch) -> Resu
     let guard = stop.guard(source.interrupt());
     check_drift(&plan, &mut *source)?;
     commit::check_destination(&mut *destination, &plan)?;
+    watermark::check_chain(&plan, &mut *destination)?;
     commit::publish_plan(&mut *destination, &plan)?;
     let done = done_chunks(&plan, &mut *destination)?;
     let prepared = Prepared { plan, done, source: Some(source), warnings: Vec::new(), guard };
@@ -211,10 +214,17 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    fn fresh(session: &Session, export: &ExportConfig, source_end: &SourceEnd, run_id: String) -> Result<Self> {
+    fn fresh(
+        session: &Session,
+        export: &ExportConfig,
+        source_end: &SourceEnd,
+        run_id: String,
+        stands_at: Option<StandsAt>,
+    ) -> Result<Self> {
         let mut source = source_end.open(&session.lent())?;
         let guard = session.stop.guard(source.interrupt());
-        let planned = plan::build(&mut *source, &inputs(session, export, source_end, run_id))?;
+        let inputs = Inputs { stands_at, ..inputs(session, export, source_end, run_id) };
+        let planned = plan::build(&mut *source, &inputs)?;
         let Planned { plan, warnings, .. } = planned;
         Ok(Self { plan, done: BTreeSet::new(), source: Some(source), warnings, guard })
     }
@@ -233,6 +243,7 @@ pub(super) fn inputs<'a>(
         capabilities: &source_end.manifest().capabilities,
         run_id,
         memory_limit_bytes: session.budget.limit(),
+        stands_at: None,
         now: jiff::Timestamp::now(),
     }
 }
@@ -240,20 +251,30 @@ pub(super) fn inputs<'a>(
 /// Makes a plan without looking at the destination: for `check`. Its run never happens.
 pub fn draft_export(session: &Session, export: &ExportConfig) -> Result<plan::Planned> {
     let source_end = session.source_end()?;
+    let stands_at = match (&export.mode, session.open_destination(export)) {
+        (Mode::Incremental(_), Ok((_, mut destination))) => Journal::peek(session, export, &mut *destination)?,
+        _ => None,
+    };
     let mut source = source_end.open(&session.lent())?;
-    plan::build(&mut *source, &inputs(session, export, &source_end, ulid::Ulid::generate().to_string()))
+    let inputs = inputs(session, export, &source_end, ulid::Ulid::generate().to_string());
+    plan::build(&mut *source, &Inputs { stands_at, ..inputs })
 }
 
 /// Makes a plan and shows it to nobody: for `plan`.
 pub fn plan_export(session: &Session, export: &ExportConfig) -> Result<plan::Planned> {
     let source_end = session.source_end()?;
-    let run_id = match session.open_destination(export) {
-        Ok((end, mut destination)) if !end.is_stdout() => commit::new_run_id(&mut *destination, &export.name)?,
-        Ok(_) => ulid::Ulid::generate().to_string(),
-        Err(error) => return Err(error),
+    let (end, mut destination) = session.open_destination(export)?;
+    let (run_id, stands_at) = if end.is_stdout() {
+        (ulid::Ulid::generate().to_string(), None)
+    } else {
+        let stands_at = match &export.mode {
+            Mode::Incremental(_) => Journal::peek(session, export, &mut *destination)?,
+            _ => None,
+        };
+        (commit::new_run_id(&mut *destination, &export.name)?, stands_at)
     };
     let mut source = source_end.open(&session.lent())?;
-    plan::build(&mut *source, &inputs(session, export, &source_end, run_id))
+    plan::build(&mut *source, &Inputs { stands_at, ..inputs(session, export, &source_end, run_id) })
 }
 
 /// A new run, once whatever an earlier one left is put right.
@@ -262,12 +283,17 @@ fn start(
     export: &ExportConfig,
     source_end: &SourceEnd,
     destination: &mut dyn Destination,
+    journal: Option<&Journal>,
 ) -> Result<Prepared> {
     for (run, decision) in commit::recover(destination, &export.name, "a later run")? {
         log::info!("the earlier run {} is now {}", run.run_id(), decision.word());
     }
     let run_id = commit::new_run_id(destination, &export.name)?;
-    let prepared = Prepared::fresh(session, export, source_end, run_id)?;
+    let stands_at = match (&export.mode, journal) {
+        (Mode::Incremental(_), Some(journal)) => watermark::stands_at(&journal.state, &export.name, destination)?,
+        _ => None,
+    };
+    let prepared = Prepared::fresh(session, export, source_end, run_id, stands_at)?;
     commit::check_destination(destination, &prepared.plan)?;
     commit::publish_plan(destination, &prepared.plan)?;
     Ok(prepared)
@@ -330,6 +356,7 @@ fn execute(
     } else {
         journal.map_or(Ok(()), Journal::check)?;
         watch.committing(&plan);
+        watermark::check_chain(&plan, destination)?;
         let manifest = commit::commit(destination, &plan)?;
         let rows = manifest.rows;
         (Some(manifest), rows)

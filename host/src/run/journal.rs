@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use rivet_sdk::{Error, ErrorKind, Result};
+use rivet_sdk::{Destination, Error, ErrorKind, Result};
 
-use super::{Finished, Stop};
+use super::{Finished, Stop, watermark};
 use crate::config::{ExportConfig, StateConfig};
-use crate::plan::Plan;
+use crate::plan::{Plan, StandsAt};
 use crate::redact;
 use crate::session::Session;
 use crate::state::{Lease, RunNumbers, RunStatus, State};
@@ -22,15 +22,27 @@ pub(super) struct Journal {
 impl Journal {
     /// Takes the export's lease, waiting up to `wait` for another run of it.
     pub fn open(session: &Session, export: &ExportConfig, wait: Duration) -> Result<Self> {
-        let state = match &session.config.state {
-            StateConfig::Sqlite(path) => State::open_file(path)?,
-            StateConfig::Postgres(_) => {
-                return Err(Error::new(ErrorKind::Config, "state in PostgreSQL is not supported yet")
-                    .with_hint("drop `state.url` and RIVET_STATE_URL: state is then a file beside the configuration"));
-            }
-        };
+        let state = open(&session.config.state)?;
         let lease = state.acquire(&export.name, wait)?;
         Ok(Self { state, lease })
+    }
+
+    /// Where the export stands, without taking its lease or making a state store.
+    pub fn peek(
+        session: &Session,
+        export: &ExportConfig,
+        destination: &mut dyn Destination,
+    ) -> Result<Option<StandsAt>> {
+        let state = match &session.config.state {
+            StateConfig::Sqlite(path) if !path.exists() => None,
+            state => Some(open(state)?),
+        };
+        watermark::peek(state.as_ref(), &export.name, destination)
+    }
+
+    /// Moves the export's watermark to where a committed run ended.
+    pub fn advance(&self, finished: &Finished) -> Result<()> {
+        finished.manifest.as_ref().map_or(Ok(()), |manifest| watermark::advance(&self.state, manifest))
     }
 
     /// Fails once another run holds the export's lease: this one must not commit.
@@ -70,5 +82,13 @@ impl Journal {
                 self.state.run_failed(run_id, status, &redact::clean(&error.to_string()))
             }
         }
+    }
+}
+
+fn open(state: &StateConfig) -> Result<State> {
+    match state {
+        StateConfig::Sqlite(path) => State::open_file(path),
+        StateConfig::Postgres(_) => Err(Error::new(ErrorKind::Config, "state in PostgreSQL is not supported yet")
+            .with_hint("drop `state.url` and RIVET_STATE_URL: state is then a file beside the configuration")),
     }
 }

@@ -11,6 +11,7 @@ mod pool;
 mod read_point;
 mod resume;
 mod stop;
+mod watermark;
 mod worker;
 
 pub use export::{Ends, Finished, RunOptions, Watch, apply, apply_chunk, draft_export, plan_export, run_export};

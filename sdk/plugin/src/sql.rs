@@ -170,7 +170,8 @@ pub fn condition(dialect: &(impl Dialect + ?Sized), condition: &Condition) -> Re
                     return Err(Error::internal("a bound of several values over one coalesced value"));
                 };
                 let equal = if bound.inclusive { "=" } else { "" };
-                terms.push(format!("{value} {sign}{equal} {}", dialect.literal(literal)?));
+                let column = columns.first().map_or("", String::as_str);
+                terms.push(format!("{value} {sign}{equal} {}", dialect.literal_for(column, literal)?));
             }
             Ok((!terms.is_empty()).then(|| terms.join(" AND ")))
         }

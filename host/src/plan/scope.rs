@@ -1,0 +1,334 @@
+//! Which rows a run takes, before they are cut: all of them, those after a watermark, or those
+//! of a window of time.
+
+use jiff::civil::DateTime;
+use jiff::{Timestamp, ToSpan, tz::TimeZone};
+use rivet_sdk::arrow_schema::DataType;
+use rivet_sdk::{
+    Bound, BoundsRequest, ColumnRequest, Condition, Error, ErrorKind, ExportRequest, Identity, Relation, Result,
+    Scalar, Source, TypeMapping, capability,
+};
+use sha2::{Digest, Sha256};
+
+use super::build::{Inputs, whole_request};
+use super::types::IncrementalSpec;
+use crate::config::{Incremental, Mode, OnNullCursor, TimeWindow, without_secrets};
+
+/// Where an incremental export stands, as the state store or the last manifest knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StandsAt {
+    /// What the values belong to.
+    pub fingerprint: String,
+    /// The cursor's values; None before the first row.
+    pub values: Option<Vec<Scalar>>,
+}
+
+/// The rows of a run.
+#[derive(Debug, Default)]
+pub(super) struct Scope {
+    /// What they all meet.
+    pub conditions: Vec<Condition>,
+    /// Further rows, which do not meet them: those without a cursor, in a first run.
+    pub beside: Option<Condition>,
+    /// Not one row: nothing is cut.
+    pub is_empty: bool,
+    /// A few rows of a large table: not worth cutting unless the user says so.
+    pub is_small: bool,
+    /// What is to become of the watermark.
+    pub incremental: Option<IncrementalSpec>,
+}
+
+/// The rows that the export's mode takes.
+pub(super) fn scope(
+    source: &mut dyn Source,
+    inputs: &Inputs<'_>,
+    relation: &Relation,
+    identity: &Identity,
+    warnings: &mut Vec<String>,
+) -> Result<Scope> {
+    match &inputs.export.mode {
+        Mode::Full => Ok(Scope::default()),
+        Mode::TimeWindow(window) => time_window(source, inputs, relation, window),
+        Mode::Incremental(incremental) => {
+            IncrementalScope { inputs, relation, incremental }.find(source, identity, warnings)
+        }
+    }
+}
+
+/// What a watermark belongs to: the database, what is read, the cursor, and where it lands.
+fn fingerprint(inputs: &Inputs<'_>, identity: &Identity, relation: &Relation, incremental: &Incremental) -> String {
+    let destination = &inputs.export.destination;
+    let text = format!(
+        "{}\n{:?}\n{:?}\n{}\n{}\n{}",
+        identity.id,
+        relation,
+        incremental.cursor,
+        incremental.coalesced,
+        destination.plugin,
+        without_secrets(&destination.block.options),
+    );
+    Sha256::digest(text.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+struct IncrementalScope<'a> {
+    inputs: &'a Inputs<'a>,
+    relation: &'a Relation,
+    incremental: &'a Incremental,
+}
+
+impl IncrementalScope<'_> {
+    fn find(&self, source: &mut dyn Source, identity: &Identity, warnings: &mut Vec<String>) -> Result<Scope> {
+        let Incremental { cursor, coalesced, settle_ms, on_null } = self.incremental;
+        if !self.inputs.capabilities.iter().any(|known| known == capability::BOUNDS) {
+            return Err(Error::new(ErrorKind::Unsupported, "this source cannot tell the ends of a cursor")
+                .with_hint("use `mode: full`"));
+        }
+        let mappings = key_mappings(source, self.inputs, self.relation, cursor)?;
+        for mapping in &mappings {
+            check_cursor(mapping)?;
+        }
+        let Some(first) = mappings.first() else { return Err(Error::internal("a cursor without columns")) };
+        let fingerprint = fingerprint(self.inputs, identity, self.relation, self.incremental);
+        let from = self.start(&fingerprint)?;
+
+        let mut of = whole_request(self.inputs.export, self.relation);
+        if let Some(settle_ms) = settle_ms {
+            let now = server_now(source)?;
+            let limit = now
+                .checked_sub(jiff::SignedDuration::from_millis(i64::try_from(*settle_ms).unwrap_or(i64::MAX)))
+                .map_err(|_| Error::config("`settle` leads beyond the calendar"))?;
+            let limit = temporal(first, limit)?.ok_or_else(|| {
+                Error::config(format!(
+                    "`settle` needs a date or timestamp, and `{}` is {}",
+                    first.name, first.source_type
+                ))
+                .with_hint("leave `settle` out, or lead the cursor with a timestamp: `cursor_column: [updated_at, id]`")
+            })?;
+            let limit = Some(Bound::inclusive(vec![limit]));
+            of.conditions.push(if *coalesced {
+                self.range(None, limit)
+            } else {
+                Condition::Range { key: vec![first.name.clone()], from: None, to: limit }
+            });
+        }
+        if let Some(values) = &from {
+            of.conditions.push(self.range(Some(Bound::exclusive(values.clone())), None));
+        }
+        let found = source.bounds(&BoundsRequest { of, key: cursor.clone(), coalesced: *coalesced })?;
+        let to = found.greatest;
+        for (value, mapping) in to.iter().flatten().zip(&mappings) {
+            check_value(value, mapping)?;
+        }
+        let beside = self.without_cursor(source, &mappings, from.is_none(), *on_null, warnings)?;
+        let at_risk = at_risk(first, cursor.len(), *settle_ms);
+        warnings.extend(at_risk.iter().map(|risk| format!("at risk: {risk}")));
+        let is_empty = to.is_none();
+        let selected = self.range(from.clone().map(Bound::exclusive), to.clone().map(Bound::inclusive));
+        Ok(Scope {
+            conditions: vec![if is_empty { Condition::Nothing } else { selected }],
+            beside,
+            is_empty,
+            is_small: from.is_some(),
+            incremental: Some(IncrementalSpec {
+                cursor: cursor.clone(),
+                coalesced: *coalesced,
+                fingerprint,
+                to: to.or_else(|| from.clone()),
+                from,
+                at_risk,
+            }),
+        })
+    }
+
+    /// Where the last run ended, if what it stands for is still the same.
+    fn start(&self, fingerprint: &str) -> Result<Option<Vec<Scalar>>> {
+        let Some(known) = &self.inputs.stands_at else { return Ok(None) };
+        let name = &self.inputs.export.name;
+        if known.fingerprint != fingerprint {
+            return Err(Error::config(
+                "the watermark belongs to another database, table, query, cursor or destination than the one configured",
+            )
+            .with_code("watermark_mismatch")
+            .with_hint(format!(
+                "undo the change; or `rivet state reset -e {name}`, and the next run takes every row again"
+            )));
+        }
+        Ok(known.values.clone())
+    }
+
+    fn range(&self, from: Option<Bound>, to: Option<Bound>) -> Condition {
+        let key = self.incremental.cursor.clone();
+        if self.incremental.coalesced {
+            Condition::Coalesced { columns: key, from, to }
+        } else {
+            Condition::Range { key, from, to }
+        }
+    }
+
+    /// What becomes of rows that no cursor ever selects.
+    fn without_cursor(
+        &self,
+        source: &mut dyn Source,
+        mappings: &[TypeMapping],
+        first_run: bool,
+        on_null: OnNullCursor,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<Condition>> {
+        let all = self.incremental.coalesced;
+        let may_lack = |mapping: &TypeMapping| mapping.field.nullable;
+        let possible = if all { mappings.iter().all(may_lack) } else { mappings.iter().any(may_lack) };
+        if !possible {
+            return Ok(None);
+        }
+        let condition = Condition::Null { columns: self.incremental.cursor.clone(), all };
+        if first_run && on_null == OnNullCursor::Include {
+            return Ok(Some(condition));
+        }
+        let mut of = whole_request(self.inputs.export, self.relation);
+        of.conditions.push(condition);
+        let rows = source.count(&of)?;
+        if rows == 0 {
+            return Ok(None);
+        }
+        let text = format!("{rows} rows have NULL in the cursor ({})", self.incremental.cursor.join(", "));
+        if on_null == OnNullCursor::Fail {
+            return Err(Error::data(format!("{text} and would never be exported")).with_code("null_cursor").with_hint(
+                "`on_null_cursor: include` takes them with the first run, `skip` leaves them out and counts them; \
+                     `cursor_fallback_column` gives them another cursor",
+            ));
+        }
+        warnings.push(format!("{text} and stay behind"));
+        Ok(None)
+    }
+}
+
+/// Why rows may be missed, if they may.
+fn at_risk(first: &TypeMapping, columns: usize, settle_ms: Option<u64>) -> Option<String> {
+    if settle_ms.is_some() {
+        return None;
+    }
+    let temporal = matches!(data_type(first), Ok(DataType::Timestamp(..) | DataType::Date32));
+    Some(match (temporal, columns) {
+        (true, 1) => "late commits, and later rows with the last cursor again: set `settle`, and add a unique column \
+                      to `cursor_column`"
+            .to_owned(),
+        (true, _) => {
+            "late commits: a row committed after this run with an older cursor is not seen; set `settle`".to_owned()
+        }
+        (false, _) => {
+            "late commits: numbers are not committed in their order; lead the cursor with a timestamp and set \
+                       `settle`"
+                .to_owned()
+        }
+    })
+}
+
+fn time_window(
+    source: &mut dyn Source,
+    inputs: &Inputs<'_>,
+    relation: &Relation,
+    window: &TimeWindow,
+) -> Result<Scope> {
+    let mappings = key_mappings(source, inputs, relation, std::slice::from_ref(&window.column))?;
+    let Some(mapping) = mappings.first() else { return Err(Error::internal("a window without a column")) };
+    let now = server_now(source)?;
+    let midnight = now
+        .to_zoned(TimeZone::UTC)
+        .start_of_day()
+        .and_then(|day| day.checked_sub(i64::from(window.days).days()))
+        .map_err(|_| Error::config("`days_window` leads beyond the calendar"))?
+        .timestamp();
+    let whole_number = matches!(data_type(mapping)?, kind if kind.is_integer());
+    let value = |instant: Timestamp| match (window.unix, whole_number) {
+        (true, true) => Ok(Scalar::Integer(instant.as_second().into())),
+        (true, false) => Err(Error::config(format!(
+            "`time_column_type: unix` needs an integer column, and `{}` is {}",
+            mapping.name, mapping.source_type
+        ))
+        .with_hint("drop `time_column_type`")),
+        (false, _) => temporal(mapping, instant)?.ok_or_else(|| {
+            Error::config(format!("`{}` is {}, not a date or timestamp", mapping.name, mapping.source_type))
+                .with_hint("seconds since 1970 are read with `time_column_type: unix`")
+        }),
+    };
+    let condition = Condition::Range {
+        key: vec![window.column.clone()],
+        from: Some(Bound::inclusive(vec![value(midnight)?])),
+        to: Some(Bound::inclusive(vec![value(now)?])),
+    };
+    Ok(Scope { conditions: vec![condition], ..Scope::default() })
+}
+
+/// The columns of a key, as the source itself maps them.
+pub(super) fn key_mappings(
+    source: &mut dyn Source,
+    inputs: &Inputs<'_>,
+    relation: &Relation,
+    key: &[String],
+) -> Result<Vec<TypeMapping>> {
+    let columns = key.iter().map(|name| ColumnRequest { name: name.clone(), wanted: None }).collect();
+    source.type_mappings(&ExportRequest {
+        columns,
+        columns_complete: true,
+        exclude: Vec::new(),
+        ..whole_request(inputs.export, relation)
+    })
+}
+
+fn server_now(source: &mut dyn Source) -> Result<Timestamp> {
+    match source.clock()? {
+        None => Ok(Timestamp::now()),
+        Some(Scalar::Instant(text)) => instant(&text),
+        Some(other) => Err(Error::protocol(format!("the source's clock says `{other}`, which is no instant"))),
+    }
+}
+
+fn instant(text: &str) -> Result<Timestamp> {
+    text.parse().map_err(|_| Error::protocol(format!("the source's clock says `{text}`, which is no instant")))
+}
+
+fn data_type(mapping: &TypeMapping) -> Result<DataType> {
+    Ok(mapping.field.to_field()?.data_type().clone())
+}
+
+/// An instant as a value of the column's type; None where that holds no time. A timestamp
+/// without a zone is taken for UTC.
+pub(super) fn temporal(mapping: &TypeMapping, instant: Timestamp) -> Result<Option<Scalar>> {
+    let utc: DateTime = instant.to_zoned(TimeZone::UTC).datetime();
+    Ok(match data_type(mapping)? {
+        DataType::Date32 => Some(Scalar::Date(utc.date().to_string())),
+        DataType::Timestamp(_, None) => Some(Scalar::Timestamp(utc.strftime("%Y-%m-%d %H:%M:%S%.6f").to_string())),
+        DataType::Timestamp(_, Some(_)) => {
+            Some(Scalar::Instant(format!("{}+00", utc.strftime("%Y-%m-%d %H:%M:%S%.6f"))))
+        }
+        _ => None,
+    })
+}
+
+/// A cursor must have an order that the server and its users agree on.
+fn check_cursor(mapping: &TypeMapping) -> Result<()> {
+    let json = mapping.field.metadata.values().any(|value| value == "arrow.json");
+    let ordered = match data_type(mapping)? {
+        kind if kind.is_integer() || kind.is_floating() => true,
+        DataType::Decimal128(..) | DataType::Decimal256(..) | DataType::Date32 | DataType::Timestamp(..) => true,
+        DataType::Utf8 => !json,
+        DataType::FixedSizeBinary(16) => true,
+        _ => false,
+    };
+    if ordered {
+        return Ok(());
+    }
+    Err(Error::config(format!("`{}` is {}, which cannot be a cursor", mapping.name, mapping.source_type))
+        .with_hint("a cursor is a number, a date, a timestamp, a text or a uuid that only grows"))
+}
+
+/// A watermark beyond all later rows would end the export for good.
+fn check_value(value: &Scalar, mapping: &TypeMapping) -> Result<()> {
+    let text = value.as_text();
+    let endless = ["infinity", "nan", "inf"].iter().any(|word| text.trim_start_matches('-').eq_ignore_ascii_case(word));
+    if *value == Scalar::Null || endless {
+        return Err(Error::data(format!("the greatest `{}` is {text}: no later row would ever be seen", mapping.name))
+            .with_hint("correct that row, or export a query that leaves it out"));
+    }
+    Ok(())
+}
