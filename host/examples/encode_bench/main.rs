@@ -76,6 +76,7 @@ fn encode(table: &str, rows: usize, format: &str, out: Option<PathBuf>, workers:
     };
     let codec = if matches!(format, Format::Csv(_)) { Codec::None } else { Codec::Zstd };
     let output = OutputSpec {
+        partition: None,
         format,
         compression: Compression { codec, level: None },
         max_file_size_bytes: None,
@@ -98,7 +99,7 @@ fn encode(table: &str, rows: usize, format: &str, out: Option<PathBuf>, workers:
         output: &output,
         part_when_empty: true,
         share: budget.share(),
-        part_key: Box::new(|index| format!("part-{index}")),
+        part_key: Box::new(|_, index| format!("part-{index}")),
         on_part: Box::new(|_| Ok(())),
     };
     let mut sink = ChunkSink::new(spec, &mut files)?;

@@ -151,6 +151,7 @@ pub(super) fn plan(number: u8, write_mode: WriteMode) -> Plan {
         consistency: ConsistencyPolicy::PerChunk,
         on_unrepresentable: OnUnrepresentable::Fail,
         output: OutputSpec {
+            partition: None,
             format: Format::Csv(CsvSpec {
                 delimiter: ',',
                 quote: '"',

@@ -58,10 +58,16 @@ fn check_tokens(export: &Fields, fields: &Fields, key: &str, tokens: &[&str], fa
         faults.push(fields.fault(key, message).with_hint("use {export} for a query"));
     }
     if tokens.contains(&"partition") {
-        let fault = match export.has("partition_by") {
-            true => Diagnostic::not_yet(fields.at(key), fields.key(key), "{partition}"),
-            false => fields.fault(key, "`{partition}` needs `partition_by`"),
-        };
-        faults.push(fault);
+        let path = fields.text(key).unwrap_or_default();
+        let folders = path.split('/').filter(|folder| folder.contains("{partition}"));
+        if !export.has("partition_by") {
+            faults.push(fields.fault(key, "`{partition}` needs `partition_by`"));
+        } else if folders.clone().count() > 1 || folders.into_iter().any(|folder| folder != "{partition}") {
+            let fault = fields.fault(key, "`{partition}` stands for a whole folder, once");
+            faults.push(fault.with_hint("write it between slashes: `out/{partition}/`"));
+        } else if path.split_once("{partition}").is_some_and(|(_, after)| after.contains('{')) {
+            let fault = fields.fault(key, "no token can follow `{partition}`");
+            faults.push(fault.with_hint("put the other tokens before it"));
+        }
     }
 }

@@ -81,6 +81,7 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
         run_id: inputs.run_id.clone(),
         partition: None,
     };
+    let partition = partition(inputs, &columns).map_err(named)?;
     let plan = Plan {
         plan_version: PLAN_VERSION,
         run_id: inputs.run_id.clone(),
@@ -94,9 +95,9 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
             product: format!("{} {}", identity.product, identity.version),
         },
         relation,
-        columns,
         conditions: scope.conditions,
         order_by: Vec::new(),
+        columns,
         incremental: scope.incremental,
         chunks,
         strategy,
@@ -107,13 +108,14 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
             compression: export.output.compression,
             max_file_size_bytes: export.output.max_file_size_bytes,
             skip_empty: export.output.skip_empty,
+            partition,
             exported_at_us: export.output.exported_at.then(|| inputs.now.as_microsecond()),
             row_hash: export.output.row_hash,
         },
         destination: DestinationSpec {
             plugin: export.destination.plugin.clone(),
             options: without_secrets(&export.destination.block.options),
-            data_prefix: expand(&export.destination.template, &tokens)?,
+            data_prefix: expand(&around_partition(&export.destination.template).0, &tokens)?,
             write_mode: export.write_mode,
             verify: export.verify,
         },
@@ -131,6 +133,41 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
     };
     check_names(&plan)?;
     Ok(Planned { plan, description, warnings })
+}
+
+/// The template before the folder `{partition}`, and after it. Without that token the folders
+/// stand at the end.
+fn around_partition(template: &str) -> (String, String) {
+    match template.split_once("{partition}/") {
+        Some((before, after)) => (before.to_owned(), after.to_owned()),
+        None => (template.to_owned(), String::new()),
+    }
+}
+
+/// How rows are sorted into folders; refused where the column cannot name any.
+fn partition(inputs: &Inputs<'_>, columns: &[PlannedColumn]) -> Result<Option<PartitionSpec>> {
+    let export = inputs.export;
+    let Some(wanted) = &export.partition_by else { return Ok(None) };
+    let Some(column) = columns.iter().find(|column| column.mapping.name == wanted.column) else {
+        let names = columns.iter().map(|column| column.mapping.name.as_str());
+        let error = Error::config(format!("`partition_by` names a column `{}` that is not exported", wanted.column));
+        return Err(match crate::config::nearest(&wanted.column, names) {
+            Some(hint) => error.with_hint(hint),
+            None => error.with_hint("name a column of the table that `exclude` does not leave out"),
+        });
+    };
+    crate::sink::check_partition(column)?;
+    let local = export.destination.plugin == "local";
+    let workers = u64::from(export.parallel.max(1));
+    Ok(Some(PartitionSpec {
+        column: wanted.column.clone(),
+        label: column.output_name.clone(),
+        granularity: wanted.granularity,
+        suffix: around_partition(&export.destination.template).1,
+        buffer_bytes: (inputs.memory_limit_bytes / 4 / workers).max(4 << 20),
+        // An open file is a descriptor, an open upload a buffer of its store's.
+        max_open: if local { 128 } else { u32::try_from(32 / workers).unwrap_or(1).max(4) },
+    }))
 }
 
 /// The file format, its row groups no larger than the workers' memory allows.

@@ -8,6 +8,8 @@ use rivet_sdk::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::config::Granularity;
+
 /// The version of the plan's JSON this host writes.
 pub const PLAN_VERSION: u32 = 1;
 
@@ -210,12 +212,33 @@ pub struct OutputSpec {
     /// Write no part at all for an export without rows.
     #[serde(default)]
     pub skip_empty: bool,
+    /// Sort rows into Hive folders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<PartitionSpec>,
     /// Add `_rivet_exported_at` with this instant, in microseconds since 1970 UTC.
     #[serde(default)]
     pub exported_at_us: Option<i64>,
     /// Add `_rivet_row_hash`.
     #[serde(default)]
     pub row_hash: bool,
+}
+
+/// How rows are sorted into Hive folders.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionSpec {
+    /// The column, by the source's name.
+    pub column: String,
+    /// What stands before `=` in the folder's name: the column's name in the file.
+    pub label: String,
+    /// How finely dates and instants are told apart; instants by their day in UTC.
+    pub granularity: Granularity,
+    /// What follows the folder in a key: empty, or ends with `/`.
+    #[serde(default)]
+    pub suffix: String,
+    /// Bytes of rows a chunk holds back before it writes the fullest folder.
+    pub buffer_bytes: u64,
+    /// Files a chunk keeps open at once.
+    pub max_open: u32,
 }
 
 /// The file format and its options.

@@ -13,7 +13,7 @@ use crate::batch::{Receiver, Sender};
 use crate::commit::{self, RunKey};
 use crate::plan::{Chunk, ColumnCounts, Part, Plan, Report};
 use crate::redact;
-use crate::sink::{ChunkSink, SinkSpec, Written};
+use crate::sink::{SinkSpec, Written, write_chunk};
 
 /// The version of the report's JSON this host writes.
 const REPORT_VERSION: u32 = 1;
@@ -68,9 +68,9 @@ pub(super) fn write(job: &Job, reading: Reading, ends: &mut Ends) -> Result<Opti
         output: &plan.output,
         part_when_empty: plan.chunks.len() == 1 && !plan.output.skip_empty,
         share: job.lent_budget.share(),
-        part_key: Box::new(|index| {
+        part_key: Box::new(|folder, index| {
             key.part(
-                &plan.destination.data_prefix,
+                &format!("{}{folder}", plan.destination.data_prefix),
                 chunk.index,
                 &attempt,
                 index + 1,
@@ -84,7 +84,7 @@ pub(super) fn write(job: &Job, reading: Reading, ends: &mut Ends) -> Result<Opti
     let written = catch_unwind(AssertUnwindSafe(move || {
         // Dropped here, whatever happens: that stops a source whose rows nobody takes any more.
         let mut batches = batches;
-        ChunkSink::new(sink, &mut **parts)?.write_all(&mut batches)
+        write_chunk(sink, &mut **parts, &mut batches)
     }))
     .unwrap_or_else(|payload| Err(panicked("encoding", &*payload)));
     let exported = exported.recv().unwrap_or_else(|_| Err(Error::internal("the reading half of a worker is gone")));

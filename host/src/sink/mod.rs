@@ -9,11 +9,15 @@ mod blocks;
 mod csv;
 mod object;
 mod parquet;
+mod partition;
 mod pool;
+mod router;
 mod row_hash;
 mod schema;
 
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -23,6 +27,8 @@ use self::blocks::Blocks;
 use self::csv::{CsvFormat, CsvPart};
 use self::object::PartFile;
 use self::parquet::{ParquetFormat, ParquetPart};
+pub use self::partition::check as check_partition;
+use self::router::Router;
 use self::schema::Adapter;
 pub use self::schema::{EXPORTED_AT, ROW_HASH, output_schema};
 use crate::batch::Receiver;
@@ -43,10 +49,24 @@ pub fn row_group_bytes(configured: u64, memory_limit_bytes: u64, workers: u32) -
     configured.min(share.max(MIN_GROUP_BYTES))
 }
 
-/// Names a part by its index.
-pub type PartKey<'a> = Box<dyn FnMut(u32) -> String + Send + 'a>;
+/// Writes everything a queue gives, into folders where the output wants partitions. None where
+/// the source did not deliver all of it: then nothing is left behind, and the source's own
+/// result says why.
+pub fn write_chunk(
+    spec: SinkSpec<'_>,
+    destination: &mut dyn Destination,
+    queue: &mut Receiver,
+) -> Result<Option<Written>> {
+    match &spec.output.partition {
+        None => ChunkSink::new(spec, destination)?.write_all(queue),
+        Some(partition) => Router::new(partition, spec, destination)?.write_all(queue),
+    }
+}
+
+/// Names a part by its folder (empty, or ends with `/`) and its index in the chunk.
+pub type PartKey<'a> = Box<dyn FnMut(&str, u32) -> String + 'a>;
 /// Hears of a part.
-pub type OnPart<'a> = Box<dyn FnMut(&Part) -> Result<()> + Send + 'a>;
+pub type OnPart<'a> = Box<dyn FnMut(&Part) -> Result<()> + 'a>;
 
 /// What a sink writes, and where it tells about it.
 pub struct SinkSpec<'a> {
@@ -76,10 +96,22 @@ pub struct Written {
     pub columns: BTreeMap<String, ColumnCounts>,
 }
 
-/// Writes the parts of one attempt at one chunk.
+/// What all sinks of one attempt share: where parts go, how they are called, who hears of them.
+struct Parts<'a> {
+    destination: RefCell<&'a mut dyn Destination>,
+    part_key: RefCell<PartKey<'a>>,
+    on_part: RefCell<OnPart<'a>>,
+    /// Parts named so far.
+    named: Cell<u32>,
+}
+
+/// Writes the parts of one attempt at one chunk, or those of one folder of it.
 pub struct ChunkSink<'a> {
-    spec: SinkSpec<'a>,
-    destination: &'a mut dyn Destination,
+    output: &'a OutputSpec,
+    part_when_empty: bool,
+    shared: Rc<Parts<'a>>,
+    /// Empty, or ends with `/`.
+    folder: String,
     adapter: Adapter,
     encoder: Encoder,
     open_key: String,
@@ -97,24 +129,43 @@ enum Encoder {
 impl<'a> ChunkSink<'a> {
     /// A sink for one attempt. Nothing is created before there are rows.
     pub fn new(spec: SinkSpec<'a>, destination: &'a mut dyn Destination) -> Result<Self> {
-        let adapter = Adapter::new(spec.columns, spec.output)?;
-        let (schema, compression, most) = (adapter.schema(), spec.output.compression, spec.output.max_file_size_bytes);
-        let encoder = match &spec.output.format {
+        let SinkSpec { columns, output, part_when_empty, share, part_key, on_part } = spec;
+        let shared = Rc::new(Parts {
+            destination: RefCell::new(destination),
+            part_key: RefCell::new(part_key),
+            on_part: RefCell::new(on_part),
+            named: Cell::new(0),
+        });
+        Self::in_folder(columns, output, part_when_empty, &share, shared, String::new())
+    }
+
+    fn in_folder(
+        columns: &'a [PlannedColumn],
+        output: &'a OutputSpec,
+        part_when_empty: bool,
+        share: &Share,
+        shared: Rc<Parts<'a>>,
+        folder: String,
+    ) -> Result<Self> {
+        let adapter = Adapter::new(columns, output)?;
+        let (schema, compression, most) = (adapter.schema(), output.compression, output.max_file_size_bytes);
+        let encoder = match &output.format {
             Format::Parquet(parquet) => {
                 let format = ParquetFormat::new(schema, parquet, compression, most)?;
                 Encoder::Parquet { blocks: Blocks::new(format.limits()), format, part: None }
             }
             Format::Csv(csv) => Encoder::Csv { format: CsvFormat::new(schema, csv, compression, most)?, part: None },
         };
-        let memory = spec.share.record(0);
         Ok(Self {
-            spec,
-            destination,
+            output,
+            part_when_empty,
+            shared,
+            folder,
+            memory: share.record(0),
             adapter,
             encoder,
             open_key: String::new(),
             parts: Vec::new(),
-            memory,
             encoder_bytes: 0,
             finished: false,
         })
@@ -157,7 +208,7 @@ impl<'a> ChunkSink<'a> {
             blocks.end();
             self.encode_blocks()?;
         }
-        if self.parts.is_empty() && self.spec.part_when_empty && !self.has_open_part() {
+        if self.parts.is_empty() && self.part_when_empty && !self.has_open_part() {
             self.open_part()?;
         }
         self.end_part()?;
@@ -169,8 +220,23 @@ impl<'a> ChunkSink<'a> {
         })
     }
 
+    /// Encodes what is left as a row group of its own, so that the open part takes next to no
+    /// memory until more rows come.
+    fn end_group(&mut self) -> Result<()> {
+        if let Encoder::Parquet { blocks, .. } = &mut self.encoder {
+            blocks.end();
+            self.encode_blocks()?;
+        }
+        if let Encoder::Parquet { part: Some(part), .. } = &mut self.encoder {
+            part.end_open_group()?;
+        }
+        self.encoder_bytes = 0;
+        self.memory.set(0);
+        Ok(())
+    }
+
     fn encode_blocks(&mut self) -> Result<()> {
-        let most = self.spec.output.max_file_size_bytes;
+        let most = self.output.max_file_size_bytes;
         loop {
             let Encoder::Parquet { format, blocks, part } = &mut self.encoder else {
                 return Ok(());
@@ -230,16 +296,19 @@ impl<'a> ChunkSink<'a> {
     }
 
     fn open_part(&mut self) -> Result<()> {
-        let index = u32::try_from(self.parts.len()).map_err(|_| Error::internal("too many parts in one chunk"))?;
-        let key = (self.spec.part_key)(index);
+        let index = self.shared.named.get();
+        self.shared.named.set(index.checked_add(1).ok_or_else(|| Error::internal("too many parts in one chunk"))?);
+        let key = (self.shared.part_key.borrow_mut())(&self.folder, index);
         self.open_key.clone_from(&key);
+        let mut destination = self.shared.destination.borrow_mut();
+        let destination = &mut **destination;
         match &mut self.encoder {
             Encoder::Parquet { format, part, .. } => {
-                let file = PartFile::create(self.destination, &key, "application/vnd.apache.parquet")?;
+                let file = PartFile::create(destination, &key, "application/vnd.apache.parquet")?;
                 *part = Some(Box::new(ParquetPart::new(format, file)?));
             }
             Encoder::Csv { format, part } => {
-                let file = PartFile::create(self.destination, &key, format.content_type())?;
+                let file = PartFile::create(destination, &key, format.content_type())?;
                 *part = Some(Box::new(CsvPart::new(format, file)?));
             }
         }
@@ -273,11 +342,17 @@ impl<'a> ChunkSink<'a> {
             etag: finished.object.etag,
         };
         self.parts.push(part.clone());
-        (self.spec.on_part)(&part)
+        (self.shared.on_part.borrow_mut())(&part)
     }
 
-    fn remove(&mut self, key: &str) {
-        if let Err(error) = self.destination.delete(key) {
+    fn remove(&self, key: &str) {
+        self.shared.remove(key);
+    }
+}
+
+impl Parts<'_> {
+    fn remove(&self, key: &str) {
+        if let Err(error) = self.destination.borrow_mut().delete(key) {
             log::warn!("part {key} of an abandoned attempt could not be removed: {error}");
         }
     }

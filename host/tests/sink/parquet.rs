@@ -246,7 +246,7 @@ fn an_attempt_that_was_fenced_removes_its_parts() {
         output: &settings,
         part_when_empty: true,
         share: rivet::budget::Budget::new(64 << 20).share(),
-        part_key: Box::new(|index| format!("part-{index}")),
+        part_key: Box::new(|_, index| format!("part-{index}")),
         on_part: Box::new(move |_| {
             seen += 1;
             if seen < 3 { Ok(()) } else { Err(rivet_sdk::Error::cancelled("fenced")) }

@@ -112,6 +112,7 @@ pub fn csv_spec() -> CsvSpec {
 pub fn output(format: Format) -> OutputSpec {
     let codec = if matches!(format, Format::Csv(_)) { Codec::None } else { Codec::Zstd };
     OutputSpec {
+        partition: None,
         format,
         compression: Compression { codec, level: None },
         max_file_size_bytes: None,
@@ -151,7 +152,7 @@ pub fn write_columns(
         output,
         part_when_empty,
         share: Budget::new(64 << 20).share(),
-        part_key: Box::new(|index| format!("part-{index}")),
+        part_key: Box::new(|_, index| format!("part-{index}")),
         on_part: Box::new(|_| Ok(())),
     };
     let mut sink = ChunkSink::new(spec, to)?;

@@ -209,12 +209,17 @@ impl ParquetPart {
         Ok(())
     }
 
-    /// Ends the last row group and the file.
-    pub(super) fn finish(mut self) -> Result<Finished> {
+    /// Ends the row group that is being written, full or not.
+    pub(super) fn end_open_group(&mut self) -> Result<()> {
         if let Some(running) = self.running.take() {
             self.columns = running.wait()?;
         }
-        self.end_group()?;
+        self.end_group()
+    }
+
+    /// Ends the last row group and the file.
+    pub(super) fn finish(mut self) -> Result<Finished> {
+        self.end_open_group()?;
         let failure = self.failure.clone();
         let file = self.file.into_inner().map_err(|error| failure.or(|| encoding(error)))?;
         file.finish()

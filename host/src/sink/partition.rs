@@ -1,0 +1,218 @@
+//! Which Hive folder a row belongs to.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    ArrowPrimitiveType, Date32Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
+    TimestampNanosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use arrow_array::{Array, ArrayRef, UInt32Array};
+use arrow_schema::{DataType, TimeUnit};
+use jiff::ToSpan;
+use jiff::civil::{Date, date};
+use rivet_sdk::{Error, Result};
+
+use crate::config::Granularity;
+use crate::plan::{PartitionSpec, PlannedColumn};
+
+/// What Hive and its kin call the folder of NULL.
+const NULL_FOLDER: &str = "__HIVE_DEFAULT_PARTITION__";
+const DAY_US: i64 = 86_400_000_000;
+const DAY_NS: i64 = DAY_US * 1000;
+
+/// Refuses a column whose values cannot name folders.
+pub fn check(column: &PlannedColumn) -> Result<()> {
+    let field = column.mapping.field.to_field()?;
+    let names = match field.data_type() {
+        DataType::Date32 | DataType::Boolean | DataType::Utf8 | DataType::Decimal128(..) => true,
+        DataType::Timestamp(TimeUnit::Microsecond | TimeUnit::Nanosecond, _) => true,
+        kind => kind.is_integer(),
+    };
+    let json = column.mapping.field.metadata.values().any(|value| value == "arrow.json");
+    if names && !json {
+        return Ok(());
+    }
+    Err(Error::config(format!(
+        "`partition_by: {}`: {} cannot name folders",
+        column.mapping.name, column.mapping.source_type
+    ))
+    .with_hint("partition by a date, a timestamp, a number without fraction, a boolean or a short text"))
+}
+
+/// The rows of `column` by the folder they belong to, each in its order; folders as they come.
+pub(super) fn by_folder(column: &ArrayRef, spec: &PartitionSpec) -> Result<Vec<(String, UInt32Array)>> {
+    let mut folders: Vec<(String, Vec<u32>)> = Vec::new();
+    let mut known: HashMap<Option<String>, usize> = HashMap::new();
+    let mut last: Option<(Option<String>, usize)> = None;
+    let value = values(column, spec.granularity)?;
+    for row in 0..column.len() {
+        let index = u32::try_from(row).map_err(|_| Error::internal("a batch of too many rows"))?;
+        let value = if column.is_null(row) { None } else { Some(value(row)?) };
+        let slot = match &last {
+            Some((same, slot)) if *same == value => *slot,
+            _ => *known.entry(value.clone()).or_insert_with(|| {
+                folders.push((folder(&spec.label, value.as_deref()), Vec::new()));
+                folders.len() - 1
+            }),
+        };
+        last = Some((value, slot));
+        if let Some((_, rows)) = folders.get_mut(slot) {
+            rows.push(index);
+        }
+    }
+    Ok(folders.into_iter().map(|(folder, rows)| (folder, UInt32Array::from(rows))).collect())
+}
+
+/// `column=value/`, with what a path or a reader could misread as `%XX`.
+fn folder(label: &str, value: Option<&str>) -> String {
+    let value = match value {
+        None | Some("") => NULL_FOLDER.to_owned(),
+        Some(value) => escaped(value),
+    };
+    format!("{}={value}/", escaped(label))
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || "\"#%'*/:=?\\\u{7f}{}[]^<>|`".contains(c) {
+            let mut bytes = [0; 4];
+            for byte in c.encode_utf8(&mut bytes).bytes() {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "%{byte:02X}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    match out.as_str() {
+        "." => "%2E".to_owned(),
+        ".." => "%2E%2E".to_owned(),
+        _ => out,
+    }
+}
+
+type ValueOf<'a> = Box<dyn Fn(usize) -> Result<String> + 'a>;
+
+fn values(column: &ArrayRef, granularity: Granularity) -> Result<ValueOf<'_>> {
+    Ok(match column.data_type() {
+        DataType::Boolean => {
+            let array = column.as_boolean();
+            Box::new(move |row| Ok(array.value(row).to_string()))
+        }
+        DataType::Utf8 => {
+            let array = column.as_string::<i32>();
+            Box::new(move |row| {
+                let value = array.value(row);
+                if value.len() > 200 {
+                    return Err(Error::data(format!(
+                        "a value of {} bytes is too long for a folder's name",
+                        value.len()
+                    ))
+                    .with_hint("partition by a shorter column, or export a query with one"));
+                }
+                Ok(value.to_owned())
+            })
+        }
+        DataType::Decimal128(..) => {
+            let array = column.as_primitive::<arrow_array::types::Decimal128Type>();
+            Box::new(move |row| Ok(array.value_as_string(row)))
+        }
+        DataType::Date32 => {
+            let array = column.as_primitive::<Date32Type>();
+            Box::new(move |row| day_text(i64::from(array.value(row)), granularity))
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            let array = column.as_primitive::<TimestampMicrosecondType>();
+            Box::new(move |row| day_text(array.value(row).div_euclid(DAY_US), granularity))
+        }
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            let array = column.as_primitive::<TimestampNanosecondType>();
+            Box::new(move |row| day_text(array.value(row).div_euclid(DAY_NS), granularity))
+        }
+        DataType::Int8 => number::<Int8Type>(column),
+        DataType::Int16 => number::<Int16Type>(column),
+        DataType::Int32 => number::<Int32Type>(column),
+        DataType::Int64 => number::<Int64Type>(column),
+        DataType::UInt8 => number::<UInt8Type>(column),
+        DataType::UInt16 => number::<UInt16Type>(column),
+        DataType::UInt32 => number::<UInt32Type>(column),
+        DataType::UInt64 => number::<UInt64Type>(column),
+        other => return Err(Error::internal(format!("{other} cannot name folders"))),
+    })
+}
+
+fn number<T: ArrowPrimitiveType<Native: std::fmt::Display>>(column: &ArrayRef) -> ValueOf<'_> {
+    let array = column.as_primitive::<T>();
+    Box::new(move |row| Ok(array.value(row).to_string()))
+}
+
+fn day_text(days: i64, granularity: Granularity) -> Result<String> {
+    const EPOCH: Date = date(1970, 1, 1);
+    let day = EPOCH.checked_add(days.days()).map_err(|_| {
+        Error::data("a date beyond the year 9999 cannot name a folder")
+            .with_hint("export a query that leaves the row out, or partition by another column")
+    })?;
+    Ok(match granularity {
+        Granularity::Day => day.strftime("%Y-%m-%d").to_string(),
+        Granularity::Month => day.strftime("%Y-%m").to_string(),
+        Granularity::Year => day.strftime("%Y").to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{StringArray, TimestampMicrosecondArray};
+
+    use super::*;
+
+    fn spec(granularity: Granularity) -> PartitionSpec {
+        PartitionSpec {
+            column: "c".into(),
+            label: "c".into(),
+            granularity,
+            suffix: String::new(),
+            buffer_bytes: 1,
+            max_open: 1,
+        }
+    }
+
+    fn folders(column: ArrayRef, granularity: Granularity) -> Vec<(String, Vec<u32>)> {
+        let found = by_folder(&column, &spec(granularity)).unwrap();
+        found.into_iter().map(|(folder, rows)| (folder, rows.values().to_vec())).collect()
+    }
+
+    #[test]
+    fn a_day_ends_at_its_last_microsecond_also_before_1970() {
+        let column: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![
+            Some(-1),
+            Some(0),
+            Some(DAY_US - 1),
+            Some(DAY_US),
+            None,
+            Some(-62_135_596_800_000_000),
+        ]));
+        assert_eq!(
+            folders(Arc::clone(&column), Granularity::Day),
+            [
+                ("c=1969-12-31/".to_owned(), vec![0]),
+                ("c=1970-01-01/".to_owned(), vec![1, 2]),
+                ("c=1970-01-02/".to_owned(), vec![3]),
+                (format!("c={NULL_FOLDER}/"), vec![4]),
+                ("c=0001-01-01/".to_owned(), vec![5]),
+            ]
+        );
+        assert_eq!(folders(column, Granularity::Year)[1], ("c=1970/".to_owned(), vec![1, 2, 3]));
+    }
+
+    #[test]
+    fn a_value_cannot_leave_its_folder() {
+        let column: ArrayRef = Arc::new(StringArray::from(vec!["..", "a/b", "", "50 %", "é=ü"]));
+        let names: Vec<String> = folders(column, Granularity::Day).into_iter().map(|(folder, _)| folder).collect();
+        assert_eq!(names, ["c=%2E%2E/", "c=a%2Fb/", &format!("c={NULL_FOLDER}/"), "c=50 %25/", "c=é%3Dü/"]);
+    }
+}
