@@ -41,7 +41,7 @@ pub use export::{ChunkBy, ChunkSize, Chunking, ExportConfig};
 pub use fields::Named;
 pub use output::OutputConfig;
 pub use plugin_block::PluginBlock;
-pub use secrets::{Resolved, inline_secret, resolve_secrets, without_secrets};
+pub use secrets::{Resolved, inline_secret, percent_decoded, resolve_secrets, without_secrets};
 pub use source::{SourceConfig, SourcePlugin};
 pub use state::StateConfig;
 pub use template::{Tokens, expand};

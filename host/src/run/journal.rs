@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use rivet_sdk::{Error, ErrorKind, Result};
+use rivet_sdk::{Error, Result};
 
 use super::{Finished, Stop};
-use crate::config::{ExportConfig, StateConfig};
+use crate::config::ExportConfig;
 use crate::plan::Plan;
 use crate::redact;
 use crate::session::Session;
@@ -22,20 +22,14 @@ pub(super) struct Journal {
 impl Journal {
     /// Takes the export's lease, waiting up to `wait` for another run of it.
     pub fn open(session: &Session, export: &ExportConfig, wait: Duration) -> Result<Self> {
-        let state = match &session.config.state {
-            StateConfig::Sqlite(path) => State::open_file(path)?,
-            StateConfig::Postgres(_) => {
-                return Err(Error::new(ErrorKind::Config, "state in PostgreSQL is not supported yet")
-                    .with_hint("drop `state.url` and RIVET_STATE_URL: state is then a file beside the configuration"));
-            }
-        };
+        let state = State::of(&session.config.state)?;
         let lease = state.acquire(&export.name, wait)?;
         Ok(Self { state, lease })
     }
 
     /// Fails once another run holds the export's lease: this one must not commit.
     pub fn check(&self) -> Result<()> {
-        self.lease.check()
+        self.lease.check(&self.state)
     }
 
     /// Notes that the run begins.
