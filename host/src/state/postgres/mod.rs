@@ -162,14 +162,17 @@ impl OnServer<'_> {
 
     /// None without tables of ours. Newer tables, and another tool's, are refused.
     fn version(&mut self) -> Result<Option<usize>> {
-        let there = "SELECT to_regclass('rivet_version')::text, to_regclass('export_state')::text";
-        let there = self.query(there, &[])?;
-        let there = there.first().ok_or_else(|| damaged("the server gave no answer"))?;
-        if there.optional_text(0)?.is_none() {
-            return match there.optional_text(1)? {
-                Some(table) => Err(foreign(&[table], &self.address.place(), REMEDY)),
-                None => Ok(None),
-            };
+        // Not to_regclass: its cache may not know yet what somebody made while we waited for the lock.
+        let tables = self.query(
+            "SELECT relname::text FROM pg_catalog.pg_class WHERE relname IN ('rivet_version', 'export_state')
+             AND pg_catalog.pg_table_is_visible(oid) ORDER BY relname DESC",
+            &[],
+        )?;
+        let tables = tables.iter().map(|row| row.text(0)).collect::<Result<Vec<_>>>()?;
+        match tables.first().map(String::as_str) {
+            None => return Ok(None),
+            Some("rivet_version") => {}
+            Some(_) => return Err(foreign(&tables, &self.address.place(), REMEDY)),
         }
         let rows = self.query("SELECT version FROM rivet_version", &[])?;
         let [row] = rows.as_slice() else { return Err(damaged("rivet_version has not one row")) };
