@@ -277,17 +277,7 @@ fn write_and_read(destination: &mut dyn Destination, once: &str, streamed: &str)
 }
 
 fn check_state(state: &StateConfig) -> Finding {
-    match state {
-        StateConfig::Sqlite(path) => {
-            let text = State::open_file(path).map(|state| state.place());
-            Finding::of("state", text)
-        }
-        StateConfig::Postgres(_) => {
-            let error = Error::config("state in PostgreSQL is not supported yet")
-                .with_hint("drop `state.url` and RIVET_STATE_URL: state is then a file beside the configuration");
-            Finding::failed("state", error)
-        }
-    }
+    Finding::of("state", State::of(state).map(|state| state.place()))
 }
 
 #[cfg(test)]

@@ -7,21 +7,15 @@ use super::arguments::JournalArguments;
 use super::exit::{Failed, Outcome};
 use super::print::{self, bytes, thousands};
 use super::table;
-use crate::config::{self, StateConfig};
+use crate::config;
 use crate::state::{RunRecord, State};
 
 pub fn journal(arguments: &JournalArguments) -> Outcome {
     let params = arguments.selection.param.iter().cloned().collect();
     let config = config::load(&arguments.selection.config, params).map_err(Failed::Faults)?;
-    let runs = match &config.state {
-        // Looking does not make the file.
-        StateConfig::Sqlite(path) if !path.exists() => Vec::new(),
-        StateConfig::Sqlite(path) => read(&State::open_file(path)?, arguments)?,
-        StateConfig::Postgres(_) => {
-            return Err(Error::config("state in PostgreSQL is not supported yet")
-                .with_hint("drop `state.url` and RIVET_STATE_URL: state is then a file beside the configuration")
-                .into());
-        }
+    let runs = match State::look(&config.state)? {
+        Some(state) => read(&state, arguments)?,
+        None => Vec::new(),
     };
     if arguments.json {
         let runs: Vec<Value> = runs.iter().map(to_json).collect();

@@ -43,7 +43,7 @@ pub use fields::Named;
 pub use mode::{Incremental, Mode, OnNullCursor, TimeWindow};
 pub use output::OutputConfig;
 pub use plugin_block::PluginBlock;
-pub use secrets::{Resolved, inline_secret, resolve_secrets, without_secrets};
+pub use secrets::{Resolved, inline_secret, percent_decoded, resolve_secrets, without_secrets};
 pub use source::{SourceConfig, SourcePlugin};
 pub use state::StateConfig;
 pub use template::{Tokens, expand};

@@ -244,7 +244,8 @@ fn reference(key: &str) -> Option<(&str, bool)> {
     (!found.0.is_empty()).then_some(found)
 }
 
-fn percent_decoded(text: &str) -> String {
+/// `text` with `%41` and the like replaced.
+pub fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some(character) = rest.chars().next() {

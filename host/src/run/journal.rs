@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rivet_sdk::{Destination, Error, ErrorKind, Result};
+use rivet_sdk::{Destination, Error, Result};
 
 use super::{Finished, Stop, watermark};
 use crate::config::{ExportConfig, StateConfig};
@@ -22,7 +22,7 @@ pub(super) struct Journal {
 impl Journal {
     /// Takes the export's lease, waiting up to `wait` for another run of it.
     pub fn open(session: &Session, export: &ExportConfig, wait: Duration) -> Result<Self> {
-        let state = open(&session.config.state)?;
+        let state = State::of(&session.config.state)?;
         let lease = state.acquire(&export.name, wait)?;
         Ok(Self { state, lease })
     }
@@ -35,7 +35,7 @@ impl Journal {
     ) -> Result<Option<StandsAt>> {
         let state = match &session.config.state {
             StateConfig::Sqlite(path) if !path.exists() => None,
-            state => Some(open(state)?),
+            state => Some(State::of(state)?),
         };
         watermark::peek(state.as_ref(), &export.name, destination)
     }
@@ -47,7 +47,7 @@ impl Journal {
 
     /// Fails once another run holds the export's lease: this one must not commit.
     pub fn check(&self) -> Result<()> {
-        self.lease.check()
+        self.lease.check(&self.state)
     }
 
     /// Notes that the run begins.
@@ -82,13 +82,5 @@ impl Journal {
                 self.state.run_failed(run_id, status, &redact::clean(&error.to_string()))
             }
         }
-    }
-}
-
-fn open(state: &StateConfig) -> Result<State> {
-    match state {
-        StateConfig::Sqlite(path) => State::open_file(path),
-        StateConfig::Postgres(_) => Err(Error::new(ErrorKind::Config, "state in PostgreSQL is not supported yet")
-            .with_hint("drop `state.url` and RIVET_STATE_URL: state is then a file beside the configuration")),
     }
 }

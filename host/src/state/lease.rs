@@ -32,9 +32,9 @@ impl State {
     /// error of kind `Conflict`, code `busy`. A holder that died on this machine does not count.
     pub fn acquire(&self, export: &str, wait: Duration) -> Result<Lease> {
         let until = Instant::now() + wait;
-        let holder = Holder::this().to_text();
+        let claim = ulid::Ulid::generate().to_string();
         loop {
-            let held_by = match self.try_acquire(export, &holder)? {
+            let held_by = match self.try_acquire(export, &claim)? {
                 Ok(token) => return Lease::keep(self.again()?, export, token),
                 Err(holder) => holder,
             };
@@ -53,29 +53,38 @@ impl State {
         }
     }
 
-    /// The new token, or who holds the lease.
-    fn try_acquire(&self, export: &str, this: &str) -> Result<Result<i64, String>> {
+    /// The new token, or who holds the lease. With the same claim it may be asked again.
+    fn try_acquire(&self, export: &str, claim: &str) -> Result<Result<i64, String>> {
+        let this = Holder::this().to_text();
         self.transaction(export, |statements| {
-            let sql = "SELECT token, holder, CASE WHEN expires_ms > {now_ms} THEN 1 ELSE 0 END
+            let sql = "SELECT token, holder, claim, CASE WHEN expires_ms > {now_ms} THEN 1 ELSE 0 END
                        FROM rivet_lease WHERE export = ?1";
             let token = match statements.query(sql, cells![export])?.first() {
                 None => 1,
+                Some(row) if row.optional_text(2)?.as_deref() == Some(claim) => return Ok(Ok(row.integer(0)?)),
                 Some(row) => {
                     let holder = row.text(1)?;
-                    if row.integer(2)? == 1 && !Holder::is_dead(&holder) {
+                    if row.integer(3)? == 1 && !Holder::is_dead(&holder) {
                         return Ok(Err(holder));
                     }
                     row.integer(0)? + 1
                 }
             };
             statements.change(
-                "INSERT INTO rivet_lease (export, token, holder, expires_ms) VALUES (?1, ?2, ?3, {now_ms} + ?4)
+                "INSERT INTO rivet_lease (export, token, holder, claim, expires_ms)
+                 VALUES (?1, ?2, ?3, ?4, {now_ms} + ?5)
                  ON CONFLICT (export) DO UPDATE SET token = excluded.token, holder = excluded.holder,
-                     expires_ms = excluded.expires_ms",
-                cells![export, token, this, lease_ms()],
+                     claim = excluded.claim, expires_ms = excluded.expires_ms",
+                cells![export, token, this.as_str(), claim, lease_ms()],
             )?;
             Ok(Ok(token))
         })
+    }
+
+    /// Lets a lease end in so many milliseconds; false if it is somebody else's by now.
+    fn set_lifetime(&self, export: &str, token: i64, milliseconds: i64) -> Result<bool> {
+        let sql = "UPDATE rivet_lease SET expires_ms = {now_ms} + ?3 WHERE export = ?1 AND token = ?2";
+        self.transaction(export, |statements| Ok(statements.change(sql, cells![export, token, milliseconds])? == 1))
     }
 }
 
@@ -96,9 +105,10 @@ impl Lease {
         self.token
     }
 
-    /// Fails once another run has taken the lease, or it could not be renewed in time.
-    pub fn check(&self) -> Result<()> {
-        if !self.lost.load(Ordering::Acquire) {
+    /// Renews the lease in the store; fails if another run has taken it. Asked right before a
+    /// commit: a process that was stopped for long has not noticed by itself yet.
+    pub fn check(&self, state: &State) -> Result<()> {
+        if !self.lost.load(Ordering::Acquire) && state.set_lifetime(&self.export, self.token, lease_ms())? {
             return Ok(());
         }
         Err(Error::new(ErrorKind::Conflict, "the lease was lost: this process was stopped for too long")
@@ -129,25 +139,20 @@ impl Renewal {
     fn run(&self, stopped: &Receiver<()>) {
         let mut good_until = Instant::now() + LEASE_FOR;
         while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(RENEW_EVERY) {
-            match self.set_lifetime(lease_ms()) {
+            match self.state.set_lifetime(&self.export, self.token, lease_ms()) {
                 Ok(true) => good_until = Instant::now() + LEASE_FOR,
                 Ok(false) => return self.lost.store(true, Ordering::Release),
                 Err(error) => {
                     log::warn!("lease of {}: {error}", self.export);
-                    self.lost.store(Instant::now() >= good_until, Ordering::Release);
+                    if Instant::now() >= good_until {
+                        self.lost.store(true, Ordering::Release);
+                    }
                 }
             }
         }
-        if let Err(error) = self.set_lifetime(0) {
+        if let Err(error) = self.state.set_lifetime(&self.export, self.token, 0) {
             log::warn!("lease of {} was not given back and ends by itself: {error}", self.export);
         }
-    }
-
-    /// Lets the lease end in so many milliseconds; false if it is somebody else's by now.
-    fn set_lifetime(&self, milliseconds: i64) -> Result<bool> {
-        let sql = "UPDATE rivet_lease SET expires_ms = {now_ms} + ?3 WHERE export = ?1 AND token = ?2";
-        let values = cells![self.export.as_str(), self.token, milliseconds];
-        self.state.transaction(&self.export, |statements| Ok(statements.change(sql, values)? == 1))
     }
 }
 

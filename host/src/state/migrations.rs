@@ -50,6 +50,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
         schema_json TEXT NOT NULL,
         seen_at     TEXT NOT NULL
     ) STRICT;
+    ALTER TABLE rivet_lease ADD COLUMN claim TEXT;
     ALTER TABLE rivet_run ADD COLUMN parts INTEGER;
     ALTER TABLE rivet_run ADD COLUMN retries INTEGER;
     ALTER TABLE rivet_run ADD COLUMN elapsed_ms INTEGER;

@@ -8,11 +8,13 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, Transaction, TransactionBehavior};
 
 use super::migrations::MIGRATIONS;
-use super::store::{Cell, Row, Statements, damaged};
+use super::store::{Cell, Row, Statements, damaged, foreign, newer};
 
 /// Marks a SQLite file as ours: `rivt`.
 const APPLICATION_ID: i32 = 0x7269_7674;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+const REMEDY: &str = "it may hold the progress of incremental exports: move it away to start afresh, or keep this \
+                      configuration in another folder";
 const NOW_MS: &str = "CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)";
 
 /// The state file, open.
@@ -105,7 +107,7 @@ impl File {
         if version <= MIGRATIONS.len() {
             return Ok(());
         }
-        Err(newer(&format!("the state file {}", self.path.display()), version))
+        Err(newer("the state file", version))
     }
 
     fn check_whole(&self) -> Result<()> {
@@ -159,7 +161,7 @@ impl File {
         if tables.is_empty() || self.pragma::<i32>("application_id")? == APPLICATION_ID {
             return Ok(());
         }
-        Err(super::foreign(&tables, &format!("the state file {}", self.path.display())))
+        Err(foreign(&tables, "the state file", REMEDY))
     }
 
     fn error(&self, error: &rusqlite::Error) -> Error {
@@ -216,13 +218,6 @@ impl ToSql for Cell {
             Self::Text(text) => ValueRef::Text(text.as_bytes()),
         }))
     }
-}
-
-/// A store that a newer rivet wrote.
-pub(super) fn newer(what: &str, version: usize) -> Error {
-    Error::new(ErrorKind::Conflict, format!("{what} has version {version}, this rivet knows {}", MIGRATIONS.len()))
-        .with_code("newer_state")
-        .with_hint("use the newer rivet that wrote it")
 }
 
 fn state_error(path: &Path, error: &rusqlite::Error) -> Error {

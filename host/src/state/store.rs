@@ -3,7 +3,9 @@
 //! Parameters are `?1`, `?2`…; `{now_ms}` is the store's clock in milliseconds: that of the
 //! machine for a file, that of the server for a database.
 
-use rivet_sdk::{Error, Result};
+use rivet_sdk::{Error, ErrorKind, Result};
+
+use super::migrations::MIGRATIONS;
 
 /// One value of a row, or of a parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,9 +95,24 @@ fn unexpected(column: usize) -> Error {
 
 /// The store holds something rivet did not write.
 pub(super) fn damaged(what: &str) -> Error {
-    Error::new(rivet_sdk::ErrorKind::Conflict, format!("the state store is damaged: {what}"))
+    Error::new(ErrorKind::Conflict, format!("the state store is damaged: {what}"))
         .with_code("damaged_state")
         .with_hint("restore it from a backup, or move it away: unfinished runs are found at the destination")
+}
+
+/// A newer rivet wrote the store.
+pub(super) fn newer(what: &str, version: usize) -> Error {
+    Error::new(ErrorKind::Conflict, format!("{what} has version {version}, this rivet knows {}", MIGRATIONS.len()))
+        .with_code("newer_state")
+        .with_hint("use the newer rivet that wrote it")
+}
+
+/// Another tool wrote the store.
+pub(super) fn foreign(tables: &[String], what: &str, remedy: &str) -> Error {
+    let some: Vec<&str> = tables.iter().take(3).map(String::as_str).collect();
+    Error::new(ErrorKind::Conflict, format!("{what} was written by another tool (tables {})", some.join(", ")))
+        .with_code("foreign_state")
+        .with_hint(remedy)
 }
 
 /// Runs statements; inside a transaction, all or none of them count.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use rivet_sdk::Scalar;
+use rivet_sdk::{ErrorKind, Scalar};
 use rusqlite::Connection;
 
 use super::*;
@@ -17,7 +17,7 @@ fn the_second_run_of_an_export_is_busy_until_the_first_ends() {
     let error = second.acquire("orders", Duration::from_millis(10)).unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, Some("busy")));
     assert!(second.acquire("customers", Duration::ZERO).is_ok());
-    lease.check().unwrap();
+    lease.check(&first).unwrap();
     let token = lease.token();
     drop(lease);
     assert_eq!(second.acquire("orders", Duration::ZERO).unwrap().token(), token + 1);
@@ -41,8 +41,8 @@ fn an_expired_lease_or_a_dead_holders_is_taken() {
     let folder = tempfile::tempdir().unwrap();
     let state = State::open(folder.path()).unwrap();
     let hold = |state: &State, holder: &str, expires_ms: i64| {
-        let sql = "INSERT OR REPLACE INTO rivet_lease VALUES ('orders', 7, ?1, ?2)";
-        state.store.connection().execute(sql, rusqlite::params![holder, expires_ms]).unwrap();
+        let sql = "INSERT OR REPLACE INTO rivet_lease VALUES ('orders', 7, ?1, ?2, NULL)";
+        connection(state).execute(sql, rusqlite::params![holder, expires_ms]).unwrap();
     };
     hold(&state, "elsewhere", i64::MAX);
     assert!(state.acquire("orders", Duration::ZERO).is_err());
@@ -91,7 +91,7 @@ fn what_is_no_database_or_too_new_is_refused() {
     assert_eq!(State::open(folder.path()).unwrap_err().kind(), ErrorKind::Conflict);
     fs::remove_file(&path).unwrap();
     let state = State::open(folder.path()).unwrap();
-    state.store.connection().pragma_update(None, "user_version", 99).unwrap();
+    connection(&state).pragma_update(None, "user_version", 99).unwrap();
     drop(state);
     assert_eq!(State::open(folder.path()).unwrap_err().code(), Some("newer_state"));
 }
@@ -101,6 +101,11 @@ fn a_missing_folder_is_a_clear_error() {
     let error = State::open(Path::new("/nowhere/at/all")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Permission);
     assert!(error.to_string().contains("/nowhere/at/all/.rivet_state.db"), "{error}");
+}
+
+fn connection(state: &State) -> &Connection {
+    let Store::File(file) = &state.store else { panic!("no file") };
+    file.connection()
 }
 
 fn at(values: &[i128], run_id: &str) -> Watermark {

@@ -1,0 +1,160 @@
+//! The state's URL: where the server is, who logs in, and how the way there is secured.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use postgres::config::{Config, Host, SslMode};
+use postgres::{Client, NoTls};
+use rivet_sdk::options::{TlsMode, TlsOptions};
+use rivet_sdk::{Error, Result, Secret};
+
+use super::{error, tls};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const HINT: &str = "postgresql://USER:PASSWORD@HOST:5432/DATABASE?sslmode=verify-full, with special characters \
+                    of user and password percent-encoded";
+
+/// Where the state's database is.
+#[derive(Clone)]
+pub(super) struct Address {
+    config: Config,
+    tls: TlsOptions,
+}
+
+impl Address {
+    /// Reads a URL. No message repeats any of its secrets.
+    pub fn parse(url: &Secret) -> Result<Self> {
+        let (tls, rest) = take_tls(url.expose())?;
+        let mut config = Config::from_str(&rest).map_err(|cause| {
+            let error = Error::config("the state's URL cannot be read").with_hint(HINT);
+            // The parser repeats unknown names: of a password with a `?` in it, too.
+            let safe = rest.split_once('?').is_none_or(|(_, query)| !query.contains('@'));
+            if safe { error.with_source(&cause) } else { error }
+        })?;
+        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+            return Err(Error::config("the state's URL names no host").with_hint(HINT));
+        }
+        if config.get_user().is_none() {
+            return Err(Error::config("the state's URL names no user").with_hint(HINT));
+        }
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT_TIMEOUT);
+        }
+        config.application_name("rivet");
+        config.keepalives_idle(Duration::from_secs(30)).tcp_user_timeout(Duration::from_secs(60));
+        config.ssl_mode(match tls.mode {
+            TlsMode::Disable => SslMode::Disable,
+            TlsMode::Prefer => SslMode::Prefer,
+            TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull => SslMode::Require,
+        });
+        Ok(Self { config, tls })
+    }
+
+    /// Opens a connection.
+    pub fn connect(&self) -> Result<Client> {
+        let connected = match tls::client(&self.tls)? {
+            Some(tls) => self.config.connect(tls),
+            None => self.config.connect(NoTls),
+        };
+        connected.map_err(|error| self.error(&error))
+    }
+
+    /// `host:port/database`, for people.
+    pub fn place(&self) -> String {
+        let ports = self.config.get_ports();
+        let port = |index: usize| ports.get(index).or(ports.first()).copied().unwrap_or(5432);
+        let hosts = self.config.get_hosts().iter().enumerate().map(|(index, host)| match host {
+            Host::Tcp(name) => format!("{name}:{}", port(index)),
+            Host::Unix(folder) => format!("{}/.s.PGSQL.{}", folder.display(), port(index)),
+        });
+        let addresses = self.config.get_hostaddrs().iter().enumerate();
+        let addresses = addresses.map(|(index, address)| format!("{address}:{}", port(index)));
+        let mut servers: Vec<String> = hosts.collect();
+        if servers.is_empty() {
+            servers.extend(addresses);
+        }
+        let database = self.config.get_dbname().or(self.config.get_user()).unwrap_or_default();
+        format!("PostgreSQL {}/{database}", servers.join(","))
+    }
+
+    /// What the server or the way to it says.
+    pub fn error(&self, error: &postgres::Error) -> Error {
+        error::of(error).with_context("state", self.place())
+    }
+}
+
+/// Takes the parameters that say how to check the server out of a URL: the parser of the rest
+/// knows fewer modes than libpq does.
+fn take_tls(url: &str) -> Result<(TlsOptions, String)> {
+    let mut tls = TlsOptions::prefer();
+    let Some((base, query)) = url.split_once('?') else { return Ok((tls, url.to_owned())) };
+    let mut rest = Vec::new();
+    for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        match name {
+            "sslmode" => tls.mode = mode(value)?,
+            "sslrootcert" if value == "system" => {}
+            "sslrootcert" => tls.ca_file = Some(crate::config::percent_decoded(value)),
+            "sslcert" => tls.client_cert_file = Some(crate::config::percent_decoded(value)),
+            "sslkey" => tls.client_key_file = Some(crate::config::percent_decoded(value)),
+            "gssencmode" | "application_name" | "fallback_application_name" => {}
+            _ => rest.push(parameter),
+        }
+    }
+    let rest = if rest.is_empty() { base.to_owned() } else { format!("{base}?{}", rest.join("&")) };
+    Ok((tls, rest))
+}
+
+fn mode(word: &str) -> Result<TlsMode> {
+    Ok(match word {
+        "disable" => TlsMode::Disable,
+        "allow" | "prefer" => TlsMode::Prefer,
+        "require" => TlsMode::Require,
+        "verify-ca" => TlsMode::VerifyCa,
+        "verify-full" => TlsMode::VerifyFull,
+        // Not repeated: with a `?` in the password, this is a part of it.
+        _ => {
+            return Err(Error::config("the sslmode of the state's URL is unknown")
+                .with_hint("write disable, prefer, require, verify-ca or verify-full"));
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(url: &str) -> Result<Address> {
+        Address::parse(&Secret::new(url))
+    }
+
+    #[test]
+    fn a_url_says_where_and_how() {
+        let all =
+            address("postgresql://us%40er:p%40w@db.example:5433/state?sslmode=verify-full&sslrootcert=/ca%20x.pem");
+        let all = all.unwrap();
+        assert_eq!(all.place(), "PostgreSQL db.example:5433/state");
+        assert_eq!((all.tls.mode, all.tls.ca_file.as_deref()), (TlsMode::VerifyFull, Some("/ca x.pem")));
+        assert_eq!(all.config.get_password(), Some(&b"p@w"[..]));
+        let least = address("postgres://me@h").unwrap();
+        assert_eq!((least.place().as_str(), least.tls.mode), ("PostgreSQL h:5432/me", TlsMode::Prefer));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_url_is_said_without_its_secrets() {
+        for (url, words) in [
+            ("postgres://me:geheim@h/d?sslmod=require", "sslmod"),
+            ("postgres://me:geheim@h/d?sslmode=requird", "sslmode"),
+            ("postgres://me:geheim@h:54x2/d", "port"),
+            ("postgres:///d?user=me", "no host"),
+            ("postgres://h/d", "no user"),
+            ("postgres://me:geheim?sslmode=geheim@h/d", "sslmode"),
+            ("postgres://me:?geheim@h/d", "cannot be read"),
+        ] {
+            let error = address(url).err().unwrap();
+            let text = format!("{error:?} {error} {:?}", error.hint());
+            assert_eq!(error.kind(), rivet_sdk::ErrorKind::Config, "{url}");
+            assert!(text.contains(words) && error.hint().is_some() && !text.contains("geheim"), "{url}: {text}");
+        }
+    }
+}
