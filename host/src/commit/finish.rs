@@ -7,6 +7,7 @@ use rivet_sdk::{Destination, Error, ErrorKind, Result};
 use super::attempt::check_report;
 use super::decision::{Decision, decide_committed, decided, decision};
 use super::keys::RunKey;
+use super::quality;
 use super::replace::settle_replaced;
 use super::success::write_success;
 use super::text::{now, parse};
@@ -80,7 +81,9 @@ fn prepare(dest: &mut dyn Destination, run: &RunKey, plan: &Plan) -> Result<Mani
     crash_point("commit.verify");
     let parts: Vec<&Part> = reports.iter().flat_map(|report| &report.parts).collect();
     verify_parts(dest, &plan.destination.data_prefix, &parts, plan.destination.verify)?;
-    manifest_of(plan, &reports)
+    let manifest = manifest_of(plan, &reports)?;
+    quality::check(plan, &manifest, &reports)?;
+    Ok(manifest)
 }
 
 /// One report for each chunk, in order; an error that lists the chunks without one.

@@ -14,6 +14,7 @@ pub mod keys;
 mod model;
 #[cfg(test)]
 mod model_check;
+mod quality;
 mod replace;
 mod runs;
 mod start;

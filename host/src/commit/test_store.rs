@@ -145,6 +145,7 @@ pub(super) fn plan(number: u8, write_mode: WriteMode) -> Plan {
         columns: Vec::new(),
         conditions: Vec::new(),
         order_by: Vec::new(),
+        quality: None,
         incremental: None,
         chunks: (0..2).map(|index| Chunk { index, condition: None, beside: false, estimated_rows: None }).collect(),
         strategy: Strategy { name: "none".to_owned(), key: Vec::new(), reason: String::new(), method: String::new() },
@@ -220,6 +221,7 @@ pub(super) fn report(plan: &Plan, chunk: u32, attempt: &str, parts: Vec<Part>) -
         rows: parts.iter().map(|part| part.rows).sum(),
         parts,
         columns: BTreeMap::from([("id".to_owned(), ColumnCounts { nulls: 1, ..ColumnCounts::default() })]),
+        unique: BTreeMap::new(),
         longest_statement_ms: 3,
         warnings: vec!["slow".to_owned()],
     }

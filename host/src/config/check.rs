@@ -191,11 +191,12 @@ impl<'a> Check<'a> {
     }
 
     fn number_by_name(&mut self, node: &Node, place: &Place<'_>) -> Result<Item, Diagnostic> {
-        for entry in map(node, place.path)? {
+        let numbers = map(node, place.path)?.iter().map(|entry| {
             let path = join(place.path, &entry.key);
-            self.number(&self.retyped(&entry.node, &path)?, 0.0, entry.node.at, &path)?;
-        }
-        Ok(Item::Number)
+            let value = self.number(&self.retyped(&entry.node, &path)?, 0.0, entry.node.at, &path)?;
+            Ok(Named { name: entry.key.clone(), at: entry.at, value })
+        });
+        numbers.collect::<Result<_, _>>().map(Item::NumberByName)
     }
 
     /// The node as text, its variables expanded.
@@ -232,16 +233,17 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn number(&self, value: &Value, least: f64, at: Position, path: &str) -> Result<(), Diagnostic> {
-        let fits = match value {
-            Value::Integer(value) => *value >= 0 || least < 0.0,
-            Value::Number(value) => *value >= least,
+    #[allow(clippy::cast_precision_loss, reason = "a number of the configuration")]
+    fn number(&self, value: &Value, least: f64, at: Position, path: &str) -> Result<f64, Diagnostic> {
+        let value = match value {
+            Value::Integer(value) => *value as f64,
+            Value::Number(value) => *value,
             other => {
                 let message = format!("expected a number, found {}", other.described());
                 return Err(Diagnostic::invalid(at, path, message));
             }
         };
-        if fits { Ok(()) } else { Err(Diagnostic::invalid(at, path, format!("must be {least} or more"))) }
+        if value >= least { Ok(value) } else { Err(Diagnostic::invalid(at, path, format!("must be {least} or more"))) }
     }
 
     fn scalar(&mut self, node: &Node, place: &Place<'_>) -> Result<Item, Diagnostic> {
@@ -262,7 +264,7 @@ impl<'a> Check<'a> {
                 Err(Diagnostic::invalid(node.at, path, format!("must be {limits}")))
             }
             (Kind::Integer(..), _) => wrong("a whole number"),
-            (Kind::Number(least), value) => self.number(value, least, node.at, path).map(|()| Item::Number),
+            (Kind::Number(least), value) => self.number(value, least, node.at, path).map(|_| Item::Number),
             (Kind::Choice(words), Value::Text { text, .. }) => {
                 choice(text, &format!("`{}`", shown(node)), words, node.at, path).map(|()| Item::Text(text.clone()))
             }

@@ -8,11 +8,12 @@ use super::diagnostic::{Diagnostic, Position};
 use super::fields::{Fields, Named};
 use super::mode::{self, Mode};
 use super::output::{self, OutputConfig};
+use super::quality;
 use super::relation;
 use super::template::is_file_name;
 use super::tuning::{self, Environment, Tuning};
 use super::variables::Variables;
-use crate::plan::{ConsistencyPolicy, Verify, WriteMode};
+use crate::plan::{ConsistencyPolicy, QualitySpec, Verify, WriteMode};
 
 /// One table or query, its format and its destination.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +34,12 @@ pub struct ExportConfig {
     pub parallel: u32,
     /// Tries of one chunk, the first included.
     pub max_attempts: u32,
+    /// What must hold before the commit.
+    pub quality: Option<QualitySpec>,
+    /// What becomes of a changed schema.
+    pub on_schema_drift: OnSchemaDrift,
+    /// Columns the rows of a chunk are sorted by.
+    pub order_by: Vec<String>,
     /// How files are written.
     pub output: OutputConfig,
     /// Types asked for, by the source's column names.
@@ -55,6 +62,17 @@ pub struct ExportConfig {
     pub tuning: Tuning,
     /// The warehouse whose types `check` advises on.
     pub target: Option<String>,
+}
+
+/// What becomes of columns that are not those of the last run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnSchemaDrift {
+    /// The run goes on and says so.
+    Warn,
+    /// The run goes on.
+    Continue,
+    /// The run is refused before it reads a row.
+    Fail,
 }
 
 /// Hive folders.
@@ -158,6 +176,13 @@ pub(super) fn read(export: &Fields, around: &Around<'_>, faults: &mut Vec<Diagno
         partition_by,
         parallel,
         max_attempts: export.integer("chunk_max_attempts").unwrap_or(tuning.max_retries + 1),
+        quality: quality::read(export, faults),
+        on_schema_drift: match export.text("on_schema_drift") {
+            Some("fail") => OnSchemaDrift::Fail,
+            Some("continue") => OnSchemaDrift::Continue,
+            _ => OnSchemaDrift::Warn,
+        },
+        order_by: export.texts("order_by").iter().map(|column| column.name.clone()).collect(),
         output: output?,
         columns,
         exclude: export.texts("exclude").to_vec(),

@@ -42,6 +42,7 @@ pub(super) enum Item {
     Bool(bool),
     Integer(i64),
     Number,
+    NumberByName(Vec<Named<f64>>),
     Texts(Vec<Named<()>>),
     TextByName(Vec<Named<String>>),
     Fields(Fields),
@@ -114,6 +115,14 @@ impl Fields {
     pub fn text_by_name(&self, name: &str) -> &[Named<String>] {
         match self.item(name) {
             Some(Item::TextByName(texts)) => texts,
+            _ => &[],
+        }
+    }
+
+    /// A number for each name.
+    pub fn number_by_name(&self, name: &str) -> &[Named<f64>] {
+        match self.item(name) {
+            Some(Item::NumberByName(numbers)) => numbers,
             _ => &[],
         }
     }

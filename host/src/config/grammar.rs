@@ -255,9 +255,13 @@ pub static EXPORT: Block = Block {
         key("exclude", Kind::Texts, "", "Columns to leave out."),
         key("rename", Kind::TextByName, "", "`name: new name` in the file."),
         key("meta_columns", Kind::Block(&META_COLUMNS), "", "Columns rivet adds."),
-        key("quality", Kind::Block(&QUALITY), "", "Checks before the commit.").not_yet(),
-        key("on_schema_drift", Kind::Choice(&["warn", "continue", "fail"]), "warn", "A changed schema.")
-            .not_yet_for(&["fail"]),
+        key("quality", Kind::Block(&QUALITY), "", "Checks before the commit."),
+        key(
+            "on_schema_drift",
+            Kind::Choice(&["warn", "continue", "fail"]),
+            "warn",
+            "Columns that are not those of the last run; `fail` refuses before a row is read (exit 4).",
+        ),
         key("shape_drift_warn_factor", Kind::Number(0.0), "2.0", "How much longer values may grow unmentioned.")
             .accepted(),
         key("verify", Kind::Choice(&["size", "content"]), "size", "content: every file is read back and compared."),
@@ -273,7 +277,7 @@ pub static EXPORT: Block = Block {
             "fail",
             "A value that the column's type cannot hold: stop, or write NULL and count it.",
         ),
-        key("order_by", Kind::TextOrTexts, "", "Columns the rows of a chunk are sorted by.").not_yet(),
+        key("order_by", Kind::TextOrTexts, "", "Columns the rows of a chunk are sorted by."),
     ],
 };
 
@@ -348,10 +352,10 @@ static QUALITY: Block = Block {
     doc: "Checks before the commit; a failure exits 3.",
     open: false,
     keys: &[
-        key("row_count_min", Kind::Integer(0, i64::MAX), "", "Fewest rows.").not_yet(),
-        key("row_count_max", Kind::Integer(0, i64::MAX), "", "Most rows.").not_yet(),
-        key("null_ratio_max", Kind::NumberByName, "", "Largest share of NULLs, by column.").not_yet(),
-        key("unique_columns", Kind::Texts, "", "Columns without duplicates.").not_yet(),
-        key("unique_max_entries", COUNT, "", "Most values remembered for it.").not_yet(),
+        key("row_count_min", Kind::Integer(0, i64::MAX), "", "Fewest rows."),
+        key("row_count_max", Kind::Integer(0, i64::MAX), "", "Most rows."),
+        key("null_ratio_max", Kind::NumberByName, "", "Largest share of NULLs, by column."),
+        key("unique_columns", Kind::Texts, "", "Columns in each of which no value may come twice; NULL may."),
+        key("unique_max_entries", COUNT, "1000000", "Most distinct values compared for it."),
     ],
 };

@@ -19,6 +19,7 @@ mod mode;
 mod output;
 mod plugin_block;
 pub mod plugin_options;
+mod quality;
 pub mod reference;
 mod relation;
 pub mod schema;
@@ -38,7 +39,7 @@ use std::path::{Path, PathBuf};
 
 pub use destination::DestinationConfig;
 pub use diagnostic::{Diagnostic, Diagnostics, Fault, Position, nearest};
-pub use export::{ChunkBy, ChunkSize, Chunking, ExportConfig, Granularity, PartitionBy};
+pub use export::{ChunkBy, ChunkSize, Chunking, ExportConfig, Granularity, OnSchemaDrift, PartitionBy};
 pub use fields::Named;
 pub use mode::{Incremental, Mode, OnNullCursor, TimeWindow};
 pub use output::OutputConfig;

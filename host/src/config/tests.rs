@@ -155,11 +155,7 @@ fn what_does_not_run_yet_is_answered_by_name() {
     assert!(all.only_not_yet());
     assert_eq!(
         all.to_string(),
-        "rivet.yaml:6:5: exports[0].mode: `mode: incremental` is not supported yet\n  \
-         hint: this version knows mode: full, chunked\n\
-         rivet.yaml:7:5: exports[0].cursor_column: `cursor_column` is not supported yet\n  \
-         hint: leave it out for now\n\
-         rivet.yaml:8:14: exports[0].tuning.adaptive: `adaptive: true` is not supported yet\n  \
+        "rivet.yaml:8:14: exports[0].tuning.adaptive: `adaptive: true` is not supported yet\n  \
          hint: this version knows adaptive: false"
     );
 }

@@ -96,7 +96,8 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
         },
         relation,
         conditions: scope.conditions,
-        order_by: Vec::new(),
+        order_by: export.order_by.clone(),
+        quality: export.quality.clone(),
         columns,
         incremental: scope.incremental,
         chunks,
@@ -132,6 +133,7 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
         },
     };
     check_names(&plan)?;
+    check_rules(&plan).map_err(named)?;
     Ok(Planned { plan, description, warnings })
 }
 
@@ -189,7 +191,7 @@ pub fn fingerprint(inputs: &Inputs<'_>) -> Result<String> {
     let text = format!(
         "{:?}\n{:?}\n{:?}\n{}\n{}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{}\n{}\n{:?}\n{:?}",
         export.mode,
-        export.partition_by,
+        (&export.partition_by, &export.quality, &export.order_by),
         export.consistency,
         inputs.source_plugin,
         without_secrets(inputs.source_options),
@@ -264,6 +266,26 @@ fn columns(source: &mut dyn Source, export: &ExportConfig, relation: &Relation) 
         return Err(Error::config("no columns are left to export").with_hint("shorten `exclude`"));
     }
     Ok(columns)
+}
+
+/// Rules and orders about columns that are not there would hold for nothing.
+fn check_rules(plan: &Plan) -> Result<()> {
+    let rules = plan.quality.iter().flat_map(|quality| {
+        let ratios = quality.null_ratio_max.keys().map(|name| ("quality.null_ratio_max", name));
+        ratios.chain(quality.unique_columns.iter().map(|name| ("quality.unique_columns", name)))
+    });
+    for (key, name) in rules.chain(plan.order_by.iter().map(|name| ("order_by", name))) {
+        if plan.columns.iter().any(|column| column.mapping.name == *name) {
+            continue;
+        }
+        let error = Error::config(format!("`{key}` names a column `{name}` that is not exported"));
+        let names = plan.columns.iter().map(|column| column.mapping.name.as_str());
+        return Err(match crate::config::nearest(name, names) {
+            Some(hint) => error.with_hint(hint),
+            None => error.with_hint("name columns as the source does"),
+        });
+    }
+    Ok(())
 }
 
 /// Two output columns of one name would make a file that readers refuse or misread.

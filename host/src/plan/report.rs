@@ -36,6 +36,16 @@ pub struct ColumnCounts {
     pub rounded: u64,
 }
 
+/// A chunk's values of a column that must be unique.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UniqueValues {
+    /// Rows whose value came before in this chunk.
+    pub duplicates: u64,
+    /// XXH3-128 of each distinct value, sorted, in hex; empty where there is one chunk only.
+    #[serde(default)]
+    pub hashes: Vec<String>,
+}
+
 /// What one attempt at one chunk did. Written put-if-absent: the first attempt wins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
@@ -64,6 +74,9 @@ pub struct Report {
     pub parts: Vec<Part>,
     /// By output name; every output column is there.
     pub columns: BTreeMap<String, ColumnCounts>,
+    /// Of each column that must be unique, by its source name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unique: BTreeMap<String, UniqueValues>,
     /// How long the longest statement was open on the server.
     pub longest_statement_ms: u64,
     /// Texts for the user.

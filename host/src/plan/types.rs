@@ -50,6 +50,9 @@ pub struct Plan {
     pub consistency: ConsistencyPolicy,
     /// What becomes of values that the Arrow type cannot hold.
     pub on_unrepresentable: OnUnrepresentable,
+    /// What must hold before the commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<QualitySpec>,
     /// How parts are written.
     pub output: OutputSpec,
     /// Where parts are written.
@@ -98,6 +101,25 @@ impl Plan {
     pub fn control_prefix(&self) -> String {
         format!("_rivet/{}/{}/", self.export, self.run_id)
     }
+}
+
+/// What must hold before a run is committed. Columns by the source's names.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct QualitySpec {
+    /// Fewest rows.
+    #[serde(default)]
+    pub row_count_min: Option<u64>,
+    /// Most rows.
+    #[serde(default)]
+    pub row_count_max: Option<u64>,
+    /// The largest share of NULLs.
+    #[serde(default)]
+    pub null_ratio_max: std::collections::BTreeMap<String, f64>,
+    /// Columns in each of which no value may come twice.
+    #[serde(default)]
+    pub unique_columns: Vec<String>,
+    /// Most distinct values compared for that, of each column.
+    pub unique_max_entries: u64,
 }
 
 /// How far a run takes an export's watermark.

@@ -84,7 +84,7 @@ pub(super) fn write(job: &Job, reading: Reading, ends: &mut Ends) -> Result<Opti
     let written = catch_unwind(AssertUnwindSafe(move || {
         // Dropped here, whatever happens: that stops a source whose rows nobody takes any more.
         let mut batches = batches;
-        write_chunk(sink, &mut **parts, &mut batches)
+        write_chunk(sink, plan.quality.as_ref(), plan.chunks.len(), &mut **parts, &mut batches)
     }))
     .unwrap_or_else(|payload| Err(panicked("encoding", &*payload)));
     let exported = exported.recv().unwrap_or_else(|_| Err(Error::internal("the reading half of a worker is gone")));
@@ -105,6 +105,7 @@ pub(super) fn write(job: &Job, reading: Reading, ends: &mut Ends) -> Result<Opti
         rows,
         parts: written.parts,
         columns: counts(plan, written.columns, &stats),
+        unique: written.unique,
         longest_statement_ms: millis(stats.longest_statement),
         warnings: stats.warnings.iter().map(|warning| redact::clean(warning).into_owned()).collect(),
     };

@@ -9,7 +9,7 @@ use rivet_sdk::{Destination, Error, Result, Snapshot, Source};
 use super::journal::Journal;
 use super::resume::{Resumed, check_drift, done_chunks, resumable};
 use super::stop::Guard;
-use super::{ChunkEvent, Job, Stop, read_point, run_chunks, watermark};
+use super::{ChunkEvent, Job, Stop, drift, read_point, run_chunks, watermark};
 use crate::batch::Counters;
 use crate::budget::Budget;
 use crate::commit::{self, Decision, RunKey};
@@ -105,9 +105,14 @@ pub fn run_export(
     };
     for attempt in 1.. {
         let run_id = prepared.plan.run_id.clone();
+        prepared.warnings.extend(drift::check(&journal.state, &prepared.plan, export.on_schema_drift)?);
         journal.begin(&prepared.plan)?;
         let result = execute(prepared, ends.clone(), &mut *destination, Some(&journal), &session.stop, watch, started);
-        let result = result.and_then(|finished| journal.advance(&finished).map(|()| finished));
+        let result = result.and_then(|finished| {
+            drift::remember(&journal.state, &finished.plan)?;
+            journal.advance(&finished)?;
+            Ok(finished)
+        });
         journal.end(&run_id, &result.as_ref(), &session.stop)?;
         match result {
             Err(error) if read_point::is_lost(&error) && attempt < export.max_attempts => {

@@ -5,6 +5,7 @@
 //! `rivet apply` and `rivet apply --chunk` differ only in which chunks they put in.
 
 mod attempt;
+mod drift;
 mod export;
 mod journal;
 mod pool;

@@ -14,6 +14,7 @@ mod pool;
 mod router;
 mod row_hash;
 mod schema;
+mod unique;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -31,9 +32,11 @@ pub use self::partition::check as check_partition;
 use self::router::Router;
 use self::schema::Adapter;
 pub use self::schema::{EXPORTED_AT, ROW_HASH, output_schema};
+use self::unique::Uniques;
+pub use self::unique::too_many as too_many_unique;
 use crate::batch::Receiver;
 use crate::budget::{Held, Share};
-use crate::plan::{ColumnCounts, Format, OutputSpec, Part, PlannedColumn};
+use crate::plan::{ColumnCounts, Format, OutputSpec, Part, PlannedColumn, QualitySpec, UniqueValues};
 
 /// Row groups larger than this share of the memory budget are made smaller.
 const GROUPS_OF_BUDGET: u64 = 8;
@@ -54,13 +57,18 @@ pub fn row_group_bytes(configured: u64, memory_limit_bytes: u64, workers: u32) -
 /// result says why.
 pub fn write_chunk(
     spec: SinkSpec<'_>,
+    quality: Option<&QualitySpec>,
+    chunks: usize,
     destination: &mut dyn Destination,
     queue: &mut Receiver,
 ) -> Result<Option<Written>> {
-    match &spec.output.partition {
-        None => ChunkSink::new(spec, destination)?.write_all(queue),
-        Some(partition) => Router::new(partition, spec, destination)?.write_all(queue),
-    }
+    let mut uniques = Uniques::new(quality, spec.columns, &spec.share)?;
+    let mut see = |batch: &RecordBatch| uniques.see(batch);
+    let written = match &spec.output.partition {
+        None => ChunkSink::new(spec, destination)?.write_all(queue, &mut see)?,
+        Some(partition) => Router::new(partition, spec, destination)?.write_all(queue, &mut see)?,
+    };
+    Ok(written.map(|written| Written { unique: uniques.end(chunks > 1), ..written }))
 }
 
 /// Names a part by its folder (empty, or ends with `/`) and its index in the chunk.
@@ -94,6 +102,8 @@ pub struct Written {
     pub rows: u64,
     /// NULLs by output name; every output column is there.
     pub columns: BTreeMap<String, ColumnCounts>,
+    /// Of each column that must be unique.
+    pub unique: BTreeMap<String, UniqueValues>,
 }
 
 /// What all sinks of one attempt share: where parts go, how they are called, who hears of them.
@@ -195,8 +205,13 @@ impl<'a> ChunkSink<'a> {
 
     /// Encodes everything a queue gives. None where the source did not deliver all of it: then
     /// nothing is left behind, and the source's own result says why.
-    pub fn write_all(mut self, queue: &mut Receiver) -> Result<Option<Written>> {
+    pub fn write_all(
+        mut self,
+        queue: &mut Receiver,
+        see: &mut dyn FnMut(&RecordBatch) -> Result<()>,
+    ) -> Result<Option<Written>> {
         for queued in queue.by_ref() {
+            see(&queued.batch)?;
             self.write(&queued.batch)?;
         }
         if queue.is_complete() { self.finish().map(Some) } else { Ok(None) }
@@ -217,6 +232,7 @@ impl<'a> ChunkSink<'a> {
             rows: self.parts.iter().map(|part| part.rows).sum(),
             parts: std::mem::take(&mut self.parts),
             columns: self.adapter.counts(),
+            unique: BTreeMap::new(),
         })
     }
 

@@ -88,14 +88,19 @@ impl<'a> Router<'a> {
             folders: BTreeMap::new(),
             held_back: 0,
             clock: 0,
-            done: Written { parts: Vec::new(), rows: 0, columns: BTreeMap::new() },
+            done: Written { parts: Vec::new(), rows: 0, columns: BTreeMap::new(), unique: BTreeMap::new() },
             finished: false,
         })
     }
 
     /// As [`ChunkSink::write_all`].
-    pub(super) fn write_all(mut self, queue: &mut Receiver) -> Result<Option<Written>> {
+    pub(super) fn write_all(
+        mut self,
+        queue: &mut Receiver,
+        see: &mut dyn FnMut(&RecordBatch) -> Result<()>,
+    ) -> Result<Option<Written>> {
         for queued in queue.by_ref() {
+            see(&queued.batch)?;
             self.blocks.push(&queued.batch);
             self.route()?;
         }
@@ -115,7 +120,7 @@ impl<'a> Router<'a> {
             self.take(sink.finish()?);
         }
         self.finished = true;
-        let nothing = Written { parts: Vec::new(), rows: 0, columns: BTreeMap::new() };
+        let nothing = Written { parts: Vec::new(), rows: 0, columns: BTreeMap::new(), unique: BTreeMap::new() };
         Ok(std::mem::replace(&mut self.done, nothing))
     }
 

@@ -58,7 +58,7 @@ const NULL: u8 = 0;
 const NANOS: [i128; 4] = [1_000_000_000, 1_000_000, 1_000, 1];
 
 /// A column whose values can be appended in canonical form.
-struct Column<'a> {
+pub(super) struct Column<'a> {
     nulls: Option<NullBuffer>,
     append_value: Append<'a>,
 }
@@ -66,7 +66,7 @@ struct Column<'a> {
 type Append<'a> = Box<dyn Fn(usize, &mut Vec<u8>) + 'a>;
 
 impl Column<'_> {
-    fn append(&self, row: usize, out: &mut Vec<u8>) {
+    pub(super) fn append(&self, row: usize, out: &mut Vec<u8>) {
         if self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
             out.push(NULL);
         } else {
@@ -75,7 +75,7 @@ impl Column<'_> {
     }
 }
 
-fn column(array: &ArrayRef) -> Result<Column<'_>> {
+pub(super) fn column(array: &ArrayRef) -> Result<Column<'_>> {
     Ok(Column { nulls: array.logical_nulls(), append_value: append(array)? })
 }
 
