@@ -10,12 +10,16 @@ use rivet_sdk::{ErrorKind, Scalar, Secret};
 use rivet_tests::postgres::{self, Database, User};
 use rivet_tests::{rivet as binary, sqlite};
 
-/// Runs a test on a fresh store of each kind. It may open it as often as it likes.
+/// Runs a test on a fresh store of each kind, also behind a pooler that lends connections by
+/// transaction. It may open it as often as it likes.
 fn each(test: impl Fn(&(dyn Fn() -> State + Sync))) {
     let folder = tempfile::tempdir().unwrap();
     test(&|| State::open(folder.path()).unwrap());
     let database = postgres::database();
     let url = Secret::new(database.url());
+    test(&|| State::open_url(&url).unwrap());
+    let database = postgres::database();
+    let url = Secret::new(database.url_pooled());
     test(&|| State::open_url(&url).unwrap());
 }
 
