@@ -76,6 +76,11 @@ impl Database {
         url_of(&server(), user, &self.name)
     }
 
+    /// The superuser's URL through pgBouncer, which lends connections by transaction.
+    pub fn url_pooled(&self) -> String {
+        url_of(&crate::from_runner("RIVET_TEST_PGBOUNCER_URL"), User::Superuser, &self.name)
+    }
+
     /// The server's port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         let server = server();

@@ -10,12 +10,16 @@ use rivet_sdk::{ErrorKind, Scalar, Secret};
 use rivet_tests::postgres::{self, Database, User};
 use rivet_tests::{rivet as binary, sqlite};
 
-/// Runs a test on a fresh store of each kind. It may open it as often as it likes.
+/// Runs a test on a fresh store of each kind, also behind a pooler that lends connections by
+/// transaction. It may open it as often as it likes.
 fn each(test: impl Fn(&(dyn Fn() -> State + Sync))) {
     let folder = tempfile::tempdir().unwrap();
     test(&|| State::open(folder.path()).unwrap());
     let database = postgres::database();
     let url = Secret::new(database.url());
+    test(&|| State::open_url(&url).unwrap());
+    let database = postgres::database();
+    let url = Secret::new(database.url_pooled());
     test(&|| State::open_url(&url).unwrap());
 }
 
@@ -290,4 +294,122 @@ fn the_second_of_two_runs_is_busy_or_waits() {
     let waiting = run().args(["--lock-wait", "60"]).spawn();
     drop(lease);
     assert_eq!(waiting.wait().code, Some(0));
+}
+
+#[test]
+fn an_export_s_standing_is_shown_reset_and_remembered_by_name() {
+    each_project(|store, run| {
+        let shown = run(&["state", "show", "--json"]).ok().json();
+        assert_eq!((&shown["exports"][0]["export"], &shown["exports"][0]["watermark"]), (&"e".into(), &().into()));
+        let at = |value: i128, run_id: &str| Watermark {
+            export: "e".to_owned(),
+            fingerprint: "f".to_owned(),
+            cursor: vec!["id".to_owned()],
+            values: vec![Scalar::Integer(value)],
+            run_id: run_id.to_owned(),
+            updated_at: format!("2026-01-02T03:04:0{value}.5Z"),
+        };
+        store.advance(None, &at(1, "01A")).unwrap();
+        store.advance(Some(&at(1, "01A")), &at(2, "01B")).unwrap();
+        let shown = run(&["state", "show"]).ok().stdout;
+        assert!(shown.contains("id = 2") && shown.contains("2026-01-02T03:04:02Z"), "{shown}");
+        let shown = run(&["state", "show", "-e", "e", "--json"]).ok().json();
+        let value = serde_json::json!([{"type": "integer", "value": "2"}]);
+        assert_eq!(shown["exports"][0]["watermark"]["values"], value);
+
+        run(&["state", "reset", "-e", "f"]).fails(2).says(&["no export is called `f`", "hint:"]);
+        run(&["state", "reset"]).fails(2).says(&["--export"]);
+        let lease = store.acquire("e", Duration::ZERO).unwrap();
+        run(&["state", "reset", "-e", "e"]).fails(5).says(&["another run of e"]);
+        assert!(run(&["state", "show", "--json"]).ok().json()["exports"][0]["held_by"].is_string());
+        drop(lease);
+        run(&["state", "reset", "-e", "e"]).ok().says(&["e: forgot id = 2"]);
+        run(&["state", "reset", "-e", "e"]).ok().says(&["e: has no watermark"]);
+        assert_eq!(store.watermark("e").unwrap(), None);
+
+        let moves = run(&["state", "progression", "--json"]).ok().json();
+        let steps: Vec<_> = moves["moves"].as_array().unwrap().iter().map(|moved| moved["step"].clone()).collect();
+        assert_eq!(steps, [3, 2, 1]);
+        assert_eq!((&moves["moves"][0]["to"], &moves["moves"][1]["to"]), (&().into(), &value));
+        let text = run(&["state", "progression", "-e", "e", "--limit", "2"]).ok().stdout;
+        assert!(text.lines().count() == 3 && text.contains("id = 1") && text.contains("reset"), "{text}");
+    });
+}
+
+#[test]
+fn runs_their_files_and_what_they_took_are_shown() {
+    each_project(|_, run| {
+        assert!(run(&["metrics", "--json"]).ok().json()["runs"].as_array().unwrap().is_empty());
+        run(&["state", "files"]).ok().says(&["e: has no run at its destination"]);
+        run(&["run"]).ok();
+        let metrics = run(&["metrics", "--json"]).ok().json();
+        let took = &metrics["runs"][0];
+        assert_eq!((&took["rows"], &took["files"], &took["retries"]), (&1000.into(), &1.into(), &0.into()));
+        assert!(took["elapsed_ms"].is_u64() && took["peak_memory_bytes"].as_u64() > Some(1 << 20), "{took}");
+        let text = run(&["metrics", "-e", "e"]).ok().stdout;
+        assert!(text.contains("ROWS/S") && text.contains("1 000"), "{text}");
+        assert!(run(&["metrics", "-e", "other"]).ok().stdout.is_empty());
+        let files = run(&["state", "files", "--json"]).ok().json();
+        assert_eq!(
+            (&files["exports"][0]["state"], &files["exports"][0]["files"][0]["rows"]),
+            (&"committed".into(), &1000.into())
+        );
+        assert!(
+            run(&["state", "files"]).ok().stdout.contains(files["exports"][0]["files"][0]["key"].as_str().unwrap())
+        );
+        let chunks = run(&["state", "chunks", "--json"]).ok().json();
+        assert_eq!(chunks["exports"][0]["run_id"], took["run_id"]);
+        assert_eq!(
+            (&chunks["exports"][0]["chunks"][0]["done"], &chunks["exports"][0]["chunks"][0]["rows"]),
+            (&true.into(), &1000.into())
+        );
+        run(&["state", "files", "--run-id", "01ZZZ"]).fails(1).says(&["no such run", "hint:"]);
+    });
+}
+
+#[test]
+fn an_unfinished_run_is_shown_and_given_up_with_its_files() {
+    each_project(|store, run| {
+        // Killed after its parts and its report, before the commit.
+        let killed = run(&["run"]).env("RIVET_CRASH_AT", "commit.begin").run();
+        assert_ne!(killed.code, Some(0), "{killed}");
+        let chunks = run(&["state", "chunks", "--json"]).ok().json();
+        assert_eq!(
+            (&chunks["exports"][0]["state"], &chunks["exports"][0]["chunks"][0]["done"]),
+            (&"unfinished".into(), &true.into())
+        );
+        let text = run(&["state", "chunks"]).ok().stdout;
+        assert!(text.contains("unfinished") && text.contains("done") && text.contains("1 000"), "{text}");
+        let part = run(&["state", "files", "--json"]).ok().json()["exports"][0]["files"][0]["key"].clone();
+        assert!(part.is_string());
+        let lease = store.acquire("e", Duration::ZERO).unwrap();
+        run(&["state", "reset-chunks", "-e", "e"]).fails(5).says(&["another run of e"]);
+        drop(lease);
+        let reset = run(&["state", "reset-chunks", "-e", "e", "--json"]).ok().json();
+        assert_eq!(reset["exports"][0]["runs"][0]["state"], "abandoned");
+        run(&["state", "reset-chunks", "-e", "e"]).ok().says(&["no unfinished run"]);
+        run(&["state", "files"]).ok().says(&["e: has no run"]);
+        run(&["run", "--resume"]).ok().says(&["no unfinished run to resume"]);
+        assert_eq!(run(&["state", "files", "--json"]).ok().json()["exports"][0]["files"].as_array().unwrap().len(), 1);
+    });
+}
+
+/// Runs a test over a project of its own for each kind of store.
+fn each_project(test: impl Fn(&State, &dyn Fn(&[&str]) -> binary::Command)) {
+    let database = postgres::database();
+    for in_postgres in [false, true] {
+        let project = binary::project();
+        let url = database.url();
+        let state = if in_postgres { "state: {url_env: STATE}" } else { "state: {path: kept.db}" };
+        project.config(&format!(
+            "source: {{type: example}}\n{state}\nexports:\n  - {{name: e, table: numbers, format: csv, \
+             destination: {{type: local, path: '{{out}}'}}}}\n"
+        ));
+        let store =
+            if in_postgres { State::open_url(&Secret::new(&url)) } else { State::open_file(&project.path("kept.db")) };
+        test(&store.unwrap(), &|arguments| {
+            let command = binary::Command::new().args(arguments).arg("-c").arg(project.path("rivet.yaml"));
+            command.folder(project.folder()).env("STATE", &url)
+        });
+    }
 }

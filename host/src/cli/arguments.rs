@@ -75,8 +75,13 @@ pub enum Command {
     Doctor(DoctorArguments),
     /// Show how each export would be read, and what could be better
     Check(CheckArguments),
-    /// Show the runs that this configuration's state store remembers
-    Journal(JournalArguments),
+    /// Show the runs that this configuration's state store remembers, and how they ended
+    Journal(HistoryArguments),
+    /// Show what each run took: time, rows, files, memory, the longest statement
+    Metrics(HistoryArguments),
+    /// Show and reset what is remembered between runs
+    #[command(subcommand)]
+    State(StateCommand),
     /// Show and check plugins; needs no configuration
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -310,15 +315,75 @@ pub enum Warehouse {
 }
 
 #[derive(Debug, Args)]
-pub struct JournalArguments {
+pub struct HistoryArguments {
     #[command(flatten)]
     pub selection: Selection,
-    /// At most so many runs of each export
+    /// At most so many of each export
     #[arg(long, value_name = "COUNT", default_value_t = 20)]
     pub limit: u32,
     /// Write JSON to stdout
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum StateCommand {
+    /// Show each export's watermark, last run, remembered schema, and who runs it now
+    Show(StateShowArguments),
+    /// Forget an export's watermark: its next incremental run begins anew
+    Reset(StateResetArguments),
+    /// Show the files of an export's newest run at the destination
+    Files(StateRunArguments),
+    /// Show the chunks of an export's newest run, and which are done
+    Chunks(StateRunArguments),
+    /// Give up an export's unfinished run and remove its files; a commit that was cut off is finished
+    ResetChunks(StateResetArguments),
+    /// Show how each export's watermark moved, newest first
+    Progression(HistoryArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct StateShowArguments {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Write JSON to stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct StateRunArguments {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Another run than the newest: its id, or the beginning of it
+    #[arg(long, value_name = "ID")]
+    pub run_id: Option<String>,
+    /// Write JSON to stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct StateResetArguments {
+    /// The configuration
+    #[arg(short, long, value_name = "FILE", default_value = "rivet.yaml")]
+    pub config: PathBuf,
+    /// The export (repeatable)
+    #[arg(short, long, value_name = "NAME", required = true)]
+    pub export: Vec<String>,
+    /// A value for ${KEY} in the configuration (repeatable)
+    #[arg(short, long, value_name = "KEY=VALUE", value_parser = parse_param)]
+    pub param: Vec<(String, String)>,
+    /// Write JSON to stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl StateResetArguments {
+    /// As the other commands have it.
+    pub fn selection(&self) -> Selection {
+        Selection { config: self.config.clone(), export: self.export.clone(), param: self.param.clone() }
+    }
 }
 
 #[derive(Debug, Subcommand)]

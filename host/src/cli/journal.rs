@@ -1,22 +1,16 @@
 //! `rivet journal`: the runs that the state store remembers, newest first.
 
-use rivet_sdk::Error;
+use rivet_sdk::Result;
 use serde_json::{Value, json};
 
-use super::arguments::JournalArguments;
+use super::arguments::HistoryArguments;
 use super::exit::{Failed, Outcome};
 use super::print::{self, bytes, thousands};
-use super::table;
-use crate::config;
+use super::{load, table};
 use crate::state::{RunRecord, State};
 
-pub fn journal(arguments: &JournalArguments) -> Outcome {
-    let params = arguments.selection.param.iter().cloned().collect();
-    let config = config::load(&arguments.selection.config, params).map_err(Failed::Faults)?;
-    let runs = match State::look(&config.state)? {
-        Some(state) => read(&state, arguments)?,
-        None => Vec::new(),
-    };
+pub fn journal(arguments: &HistoryArguments) -> Outcome {
+    let runs = recent(arguments)?;
     if arguments.json {
         let runs: Vec<Value> = runs.iter().map(to_json).collect();
         return Ok(print::json(&json!({ "runs": runs }))?);
@@ -28,19 +22,27 @@ pub fn journal(arguments: &JournalArguments) -> Outcome {
     Ok(print::out(&to_text(&runs))?)
 }
 
-/// The named exports' runs, also of exports that the configuration has lost.
-fn read(state: &State, arguments: &JournalArguments) -> Result<Vec<RunRecord>, Error> {
-    let names = &arguments.selection.export;
-    if names.is_empty() {
-        return state.runs(None, arguments.limit);
-    }
-    let mut runs = Vec::new();
-    for name in names {
-        runs.extend(state.runs(Some(name), arguments.limit)?);
-    }
+/// The runs that a history shows.
+pub fn recent(arguments: &HistoryArguments) -> Result<Vec<RunRecord>, Failed> {
+    let config = load(&arguments.selection)?;
+    let Some(state) = State::look(&config.state)? else { return Ok(Vec::new()) };
+    let mut runs = each(&arguments.selection.export, |export| state.runs(export, arguments.limit))?;
     // A run's id begins with its time.
     runs.sort_by(|a, b| b.run_id.cmp(&a.run_id));
     Ok(runs)
+}
+
+/// What `read` finds for each of the named exports, also of those that the configuration has
+/// lost; or at once for all.
+pub fn each<T>(names: &[String], read: impl Fn(Option<&str>) -> Result<Vec<T>>) -> Result<Vec<T>> {
+    if names.is_empty() {
+        return read(None);
+    }
+    let mut found = Vec::new();
+    for name in names {
+        found.extend(read(Some(name))?);
+    }
+    Ok(found)
 }
 
 fn to_json(run: &RunRecord) -> Value {
@@ -52,10 +54,6 @@ fn to_json(run: &RunRecord) -> Value {
 }
 
 fn to_text(runs: &[RunRecord]) -> String {
-    let second = |time: &str| match time.split_once('.') {
-        Some((seconds, _)) => format!("{seconds}Z"),
-        None => time.to_owned(),
-    };
     let rows: Vec<[String; 7]> = runs
         .iter()
         .map(|run| {
@@ -63,7 +61,7 @@ fn to_text(runs: &[RunRecord]) -> String {
                 run.run_id.clone(),
                 run.export.clone(),
                 run.status.word().to_owned(),
-                second(&run.started_at),
+                table::second(&run.started_at),
                 table::or_dash(run.numbers.rows.map(thousands).unwrap_or_default()),
                 table::or_dash(run.numbers.bytes.map(bytes).unwrap_or_default()),
                 run.error.clone().unwrap_or_default(),

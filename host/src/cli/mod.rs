@@ -11,6 +11,7 @@ mod exit;
 mod init;
 mod journal;
 mod logger;
+mod metrics;
 mod plan;
 mod plugin;
 mod print;
@@ -19,6 +20,7 @@ mod progress;
 mod reference;
 mod run;
 mod schema;
+mod state;
 mod summary;
 mod table;
 mod validate;
@@ -30,6 +32,7 @@ use rivet_sdk::Result;
 
 use self::arguments::{Arguments, Command, Global};
 use self::exit::{Failed, Outcome};
+use crate::config::{self, Config};
 use crate::run::Stop;
 use crate::session::{Refused, Session};
 
@@ -58,10 +61,17 @@ fn dispatch(command: Command, global: &Global, stop: Stop) -> Outcome {
         Command::Doctor(arguments) => doctor::doctor(&arguments, global, stop),
         Command::Check(arguments) => check::check(&arguments, global, stop),
         Command::Journal(arguments) => journal::journal(&arguments),
+        Command::Metrics(arguments) => metrics::metrics(&arguments),
+        Command::State(command) => state::state(&command, global, stop),
         Command::Plugin(command) => plugin::plugin(&command, global),
         Command::Schema(command) => schema::schema(&command, global),
         Command::Completions(arguments) => completions::completions(&arguments),
     }
+}
+
+/// The configuration of a command that needs no plugins.
+fn load(selection: &arguments::Selection) -> Result<Config, Failed> {
+    config::load(&selection.config, selection.param.iter().cloned().collect()).map_err(Failed::Faults)
 }
 
 /// The session of a command that takes `-c`, `-e` and `-p`.

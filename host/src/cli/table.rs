@@ -22,6 +22,11 @@ pub fn or_dash(text: String) -> String {
     if text.is_empty() { "-".to_owned() } else { text }
 }
 
+/// A moment without the fraction of its second.
+pub fn second(time: &str) -> String {
+    time.split_once('.').map_or_else(|| time.to_owned(), |(seconds, _)| format!("{seconds}Z"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -53,6 +53,13 @@ impl State {
         }
     }
 
+    /// Who holds an export's lease now.
+    pub fn holder(&self, export: &str) -> Result<Option<String>> {
+        let sql = "SELECT holder FROM rivet_lease WHERE export = ?1 AND expires_ms > {now_ms}";
+        let holder = self.query(sql, cells![export])?.first().map(|row| row.text(0)).transpose()?;
+        Ok(holder.filter(|holder| !Holder::is_dead(holder)))
+    }
+
     /// The new token, or who holds the lease. With the same claim it may be asked again.
     fn try_acquire(&self, export: &str, claim: &str) -> Result<Result<i64, String>> {
         let this = Holder::this().to_text();

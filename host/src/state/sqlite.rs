@@ -232,10 +232,9 @@ fn state_error(path: &Path, error: &rusqlite::Error) -> Error {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             (ErrorKind::Transient, "another process holds the file for long; try again")
         }
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => (
-            ErrorKind::Conflict,
-            "the file is not a state file of rivet, or is damaged; move it away: unfinished runs are found at the destination",
-        ),
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            return damaged(&error.to_string()).with_context("file", path.display().to_string());
+        }
         _ => (ErrorKind::Other, "the state file cannot be used"),
     };
     let retry = if kind == ErrorKind::Transient { Retry::Transient(None) } else { Retry::Permanent };

@@ -95,9 +95,10 @@ fn unexpected(column: usize) -> Error {
 
 /// The store holds something rivet did not write.
 pub(super) fn damaged(what: &str) -> Error {
-    Error::new(ErrorKind::Conflict, format!("the state store is damaged: {what}"))
-        .with_code("damaged_state")
-        .with_hint("restore it from a backup, or move it away: unfinished runs are found at the destination")
+    Error::new(ErrorKind::Conflict, format!("the state store is damaged: {what}")).with_code("damaged_state").with_hint(
+        "restore it from a backup (a copy from before the last migration is beside a state file), or move it away: \
+             unfinished runs are found at the destination, watermarks are lost",
+    )
 }
 
 /// A newer rivet wrote the store.

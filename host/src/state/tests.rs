@@ -83,17 +83,81 @@ fn another_tools_state_file_is_refused_and_not_touched() {
     assert_eq!(fs::read(&path).unwrap(), before);
 }
 
-#[test]
-fn what_is_no_database_or_too_new_is_refused() {
+/// What `change` makes of a file is refused with this code, and stays as it is.
+fn refused(change: impl Fn(&Path), code: &str) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(STATE_FILE);
-    fs::write(&path, "this is a text, and long enough to be read as a header of a database file").unwrap();
-    assert_eq!(State::open(folder.path()).unwrap_err().kind(), ErrorKind::Conflict);
-    fs::remove_file(&path).unwrap();
     let state = State::open(folder.path()).unwrap();
-    connection(&state).pragma_update(None, "user_version", 99).unwrap();
+    for run in 0..200 {
+        state.run_started(&format!("01A{run:03}"), "orders", &"plan".repeat(100)).unwrap();
+    }
     drop(state);
-    assert_eq!(State::open(folder.path()).unwrap_err().code(), Some("newer_state"));
+    change(&path);
+    let before = fs::read(&path).unwrap();
+    let error = State::open(folder.path()).unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, Some(code)), "{error}");
+    assert!(error.hint().is_some() && error.to_string().contains(STATE_FILE), "{error}");
+    assert!(fs::read(&path).unwrap() == before, "the file was touched");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().filter(|entry| !is_sqlites(entry.as_ref().unwrap())).count(), 1);
+}
+
+/// Files that SQLite keeps beside an open database.
+fn is_sqlites(entry: &fs::DirEntry) -> bool {
+    let name = entry.file_name().into_string().unwrap();
+    name.ends_with("-wal") || name.ends_with("-shm")
+}
+
+#[test]
+fn a_damaged_newer_or_foreign_file_is_refused_and_not_touched() {
+    let text = "this is a text, and long enough to be read as a header of a database file".repeat(10);
+    refused(|path| fs::write(path, &text).unwrap(), "damaged_state");
+    refused(
+        |path| {
+            let mut bytes = fs::read(path).unwrap();
+            let (from, to) = (bytes.len() / 3, bytes.len() / 2);
+            bytes[from..to].fill(0x5a);
+            fs::write(path, bytes).unwrap();
+        },
+        "damaged_state",
+    );
+    refused(
+        |path| {
+            let bytes = fs::read(path).unwrap();
+            fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+        },
+        "damaged_state",
+    );
+    let run = |path: &Path, sql: &str| Connection::open(path).unwrap().execute_batch(sql).unwrap();
+    refused(|path| run(path, "PRAGMA user_version = 99"), "newer_state");
+    refused(|path| run(path, "PRAGMA user_version = -1"), "damaged_state");
+    refused(|path| run(path, "PRAGMA application_id = 0"), "foreign_state");
+}
+
+#[test]
+fn an_older_file_is_copied_before_it_is_brought_forward() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(STATE_FILE);
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch("PRAGMA application_id = 0x72697674; PRAGMA user_version = 1; PRAGMA journal_mode = wal")
+        .unwrap();
+    old.execute_batch(migrations::MIGRATIONS[0]).unwrap();
+    // It stands in the log beside the file, not in the file itself.
+    let insert = "INSERT INTO rivet_run (run_id, export, plan_id, started_at, status, rows)
+                  VALUES ('01A', 'orders', 'plan', '2026-01-02T03:04:05Z', 'succeeded', 7)";
+    old.execute_batch(insert).unwrap();
+    let state = State::open(folder.path()).unwrap();
+    drop(old);
+    assert_eq!(state.runs(None, 10).unwrap()[0].numbers, RunNumbers { rows: Some(7), ..RunNumbers::default() });
+    assert!(state.advance(None, &at(&[1], "01B")).unwrap());
+    let backup = Connection::open(folder.path().join(".rivet_state.db.bak-v1")).unwrap();
+    let read = |sql: &str| backup.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!((read("PRAGMA user_version"), read("SELECT rows FROM rivet_run")), (1, 7));
+    assert_eq!(read("SELECT count(*) FROM sqlite_schema WHERE name = 'rivet_watermark'"), 0);
+    drop(State::open(folder.path()).unwrap());
+    let copies = fs::read_dir(folder.path())
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().file_name().into_string().unwrap().contains(".bak"));
+    assert_eq!(copies.count(), 1);
 }
 
 #[test]

@@ -25,12 +25,8 @@ impl Address {
     /// Reads a URL. No message repeats any of its secrets.
     pub fn parse(url: &Secret) -> Result<Self> {
         let (tls, rest) = take_tls(url.expose())?;
-        let mut config = Config::from_str(&rest).map_err(|cause| {
-            let error = Error::config("the state's URL cannot be read").with_hint(HINT);
-            // The parser repeats unknown names: of a password with a `?` in it, too.
-            let safe = rest.split_once('?').is_none_or(|(_, query)| !query.contains('@'));
-            if safe { error.with_source(&cause) } else { error }
-        })?;
+        let mut config = Config::from_str(&rest)
+            .map_err(|cause| Error::config("the state's URL cannot be read").with_source(&cause).with_hint(HINT))?;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             return Err(Error::config("the state's URL names no host").with_hint(HINT));
         }
@@ -87,7 +83,14 @@ impl Address {
 /// knows fewer modes than libpq does.
 fn take_tls(url: &str) -> Result<(TlsOptions, String)> {
     let mut tls = TlsOptions::prefer();
-    let Some((base, query)) = url.split_once('?') else { return Ok((tls, url.to_owned())) };
+    // A `?` before the `@` belongs to the password.
+    let login = url.find('@').map_or(0, |at| at + 1);
+    let query = url.get(login..).and_then(|rest| rest.find('?')).map(|at| login + at);
+    let (base, query) = query.map_or((url, ""), |at| (&url[..at], &url[at + 1..]));
+    if base.matches('@').count() > 1 {
+        // What stands between the two would be shown as a host.
+        return Err(Error::config("the state's URL has more than one `@`").with_hint(HINT));
+    }
     let mut rest = Vec::new();
     for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
@@ -112,9 +115,8 @@ fn mode(word: &str) -> Result<TlsMode> {
         "require" => TlsMode::Require,
         "verify-ca" => TlsMode::VerifyCa,
         "verify-full" => TlsMode::VerifyFull,
-        // Not repeated: with a `?` in the password, this is a part of it.
-        _ => {
-            return Err(Error::config("the sslmode of the state's URL is unknown")
+        other => {
+            return Err(Error::config(format!("the sslmode `{other}` of the state's URL is unknown"))
                 .with_hint("write disable, prefer, require, verify-ca or verify-full"));
         }
     })
@@ -136,6 +138,8 @@ mod tests {
         assert_eq!(all.place(), "PostgreSQL db.example:5433/state");
         assert_eq!((all.tls.mode, all.tls.ca_file.as_deref()), (TlsMode::VerifyFull, Some("/ca x.pem")));
         assert_eq!(all.config.get_password(), Some(&b"p@w"[..]));
+        let odd = address("postgres://me:a?b/c@h/d?sslmode=require").unwrap();
+        assert_eq!((odd.config.get_password(), odd.tls.mode), (Some(&b"a?b/c"[..]), TlsMode::Require));
         let least = address("postgres://me@h").unwrap();
         assert_eq!((least.place().as_str(), least.tls.mode), ("PostgreSQL h:5432/me", TlsMode::Prefer));
     }
@@ -148,10 +152,10 @@ mod tests {
             ("postgres://me:geheim@h:54x2/d", "port"),
             ("postgres:///d?user=me", "no host"),
             ("postgres://h/d", "no user"),
-            ("postgres://me:geheim?sslmode=geheim@h/d", "sslmode"),
-            ("postgres://me:?geheim@h/d", "cannot be read"),
+            ("postgres://me:geheim?sslmode=geheim@h/d?sslmode=x", "`x`"),
+            ("postgres://me:pass@geheim@h/d", "more than one `@`"),
         ] {
-            let error = address(url).err().unwrap();
+            let error = address(url).err().unwrap_or_else(|| panic!("{url} was taken"));
             let text = format!("{error:?} {error} {:?}", error.hint());
             assert_eq!(error.kind(), rivet_sdk::ErrorKind::Config, "{url}");
             assert!(text.contains(words) && error.hint().is_some() && !text.contains("geheim"), "{url}: {text}");
