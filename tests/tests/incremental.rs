@@ -27,12 +27,8 @@ fn run(project: &rivet::Project, database: &postgres::Database) -> rivet::Comman
 }
 
 fn state(project: &rivet::Project, arguments: &[&str]) -> rivet::Command {
-    rivet::Command::new()
-        .arg("state")
-        .args(arguments)
-        .arg("-c")
-        .arg(project.path("rivet.yaml"))
-        .folder(project.folder())
+    let command = rivet::Command::new().arg("state").args(arguments).arg("-c").arg(project.path("rivet.yaml"));
+    command.folder(project.folder()).env("DATABASE_URL", "postgresql://nobody@localhost/nothing")
 }
 
 fn table(database: &mut postgres::Database) {

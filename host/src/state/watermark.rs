@@ -100,15 +100,22 @@ impl State {
         })
     }
 
-    /// Forgets an export's watermark and gives what it was: its next run begins anew.
+    /// Forgets an export's watermark and gives what it was: its next run begins anew, also where
+    /// the manifests at the destination know of an earlier one.
     pub fn reset_watermark(&self, export: &str) -> Result<Option<Watermark>> {
         let at = super::now();
         self.transaction(export, |statements| {
             let stored = read(statements, export)?;
-            if let Some(stored) = &stored {
-                statements.change("DELETE FROM rivet_watermark WHERE export = ?1", cells![export])?;
-                remember(statements, Some(stored), None, &at)?;
-            }
+            statements.change("DELETE FROM rivet_watermark WHERE export = ?1", cells![export])?;
+            let nothing = Watermark {
+                export: export.to_owned(),
+                fingerprint: String::new(),
+                cursor: Vec::new(),
+                values: Vec::new(),
+                run_id: String::new(),
+                updated_at: at.clone(),
+            };
+            remember(statements, Some(stored.as_ref().unwrap_or(&nothing)), None, &at)?;
             Ok(stored)
         })
     }

@@ -19,7 +19,11 @@ pub fn watermarks(arguments: &StateResetArguments) -> Outcome {
     let known: Vec<&str> = config.exports.iter().map(|export| export.name.as_str()).collect();
     let state = State::look(&config.state)?;
     let reset = |name: &String| {
-        let Some(state) = &state else { return Ok(None) };
+        let state = match &state {
+            Some(state) => state,
+            None if known.contains(&name.as_str()) => &State::of(&config.state)?,
+            None => return Ok(None),
+        };
         let _lease = state.acquire(name, Duration::ZERO)?;
         state.reset_watermark(name)
     };
@@ -31,7 +35,9 @@ pub fn watermarks(arguments: &StateResetArguments) -> Outcome {
                 "{name}: forgot {}; its next incremental run begins anew",
                 values_text(&watermark.cursor, &watermark.values)
             )),
-            None if known.contains(&name.as_str()) => print::note(&format!("{name}: has no watermark")),
+            None if known.contains(&name.as_str()) => {
+                print::note(&format!("{name}: has no watermark; its next incremental run begins anew"))
+            }
             None => {
                 let error = Error::config(format!("no export is called `{name}`, and none of it is remembered"));
                 let hint = config::nearest(name, known.iter().copied());
