@@ -296,6 +296,26 @@ fn the_second_of_two_runs_is_busy_or_waits() {
     assert_eq!(waiting.wait().code, Some(0));
 }
 
+/// Six processes begin at once: those that wait all run, one after another.
+#[test]
+fn processes_that_race_for_one_lease_take_turns() {
+    each_project(|store, run| {
+        let start = |wait: &str| (0..6).map(|_| run(&["run", "--lock-wait", wait]).spawn()).collect::<Vec<_>>();
+        for waiting in start("5m") {
+            let output = waiting.wait();
+            assert_eq!(output.code, Some(0), "{output}");
+        }
+        let runs = store.runs(Some("e"), 100).unwrap();
+        assert_eq!(runs.iter().filter(|run| run.status == RunStatus::Succeeded).count(), 6);
+        for (earlier, later) in runs.iter().skip(1).zip(&runs) {
+            assert!(earlier.finished_at.as_ref() <= Some(&later.started_at), "{earlier:?} overlaps {later:?}");
+        }
+        let codes: Vec<_> = start("0").into_iter().map(|racer| racer.wait().code).collect();
+        assert!(codes.contains(&Some(0)) && codes.iter().all(|code| [Some(0), Some(5)].contains(code)), "{codes:?}");
+        run(&["run", "--lock-wait", "soon"]).fails(2).says(&["30s"]);
+    });
+}
+
 #[test]
 fn an_export_s_standing_is_shown_reset_and_remembered_by_name() {
     each_project(|store, run| {

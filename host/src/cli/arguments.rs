@@ -1,8 +1,11 @@
 //! Every command and flag, defined once: help, man page and completions come from here.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::duration_ms;
 
 /// Exports database tables to Parquet and CSV, through plugins.
 #[derive(Debug, Parser)]
@@ -111,6 +114,13 @@ fn parse_param(text: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
+fn parse_wait(text: &str) -> Result<Duration, &'static str> {
+    match text.parse() {
+        Ok(seconds) => Ok(Duration::from_secs(seconds)),
+        Err(_) => duration_ms(text).map(Duration::from_millis),
+    }
+}
+
 #[derive(Debug, Args)]
 pub struct RunArguments {
     #[command(flatten)]
@@ -127,9 +137,9 @@ pub struct RunArguments {
     /// As --parallel-exports
     #[arg(long, hide = true)]
     pub parallel_export_processes: bool,
-    /// Wait this many seconds for another run of the same export
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
-    pub lock_wait: u64,
+    /// Wait so long for another run of the same export: 30s, 10m; a plain number is seconds
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_wait)]
+    pub lock_wait: Duration,
     /// Write the summary as JSON to this file
     #[arg(long, value_name = "FILE")]
     pub summary_output: Option<PathBuf>,

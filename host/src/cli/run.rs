@@ -1,7 +1,5 @@
 //! `rivet run`: plan, every chunk, commit.
 
-use std::time::Duration;
-
 use rivet_sdk::{Error, Result};
 
 use super::arguments::{Global, RunArguments};
@@ -50,7 +48,7 @@ fn run_one(
     alone: bool,
 ) -> Result<Finished> {
     let mut display = Display::new(arguments.progress, global, alone);
-    let options = RunOptions { resume: arguments.resume, lock_wait: Duration::from_secs(arguments.lock_wait) };
+    let options = RunOptions { resume: arguments.resume, lock_wait: arguments.lock_wait };
     let finished = run_export(session, export, options, &mut display)?;
     drop(display);
     if arguments.validate && finished.manifest.is_some() {

@@ -49,6 +49,7 @@ pub use source::{SourceConfig, SourcePlugin};
 pub use state::StateConfig;
 pub use template::{Tokens, expand};
 pub use tuning::{Environment, Profile, Tuning};
+pub use units::duration_ms;
 pub use variables::Variables;
 
 use check::Check;

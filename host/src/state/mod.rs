@@ -117,8 +117,9 @@ impl State {
     }
 }
 
+/// Always six digits, so that moments sort as texts.
 fn now() -> String {
-    jiff::Timestamp::now().to_string()
+    format!("{:.6}", jiff::Timestamp::now())
 }
 
 #[cfg(test)]

@@ -13,8 +13,6 @@ use super::store::{Cell, Row, Statements, damaged, foreign, newer};
 /// Marks a SQLite file as ours: `rivt`.
 const APPLICATION_ID: i32 = 0x7269_7674;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-const REMEDY: &str = "it may hold the progress of incremental exports: move it away to start afresh, or keep this \
-                      configuration in another folder";
 const NOW_MS: &str = "CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)";
 
 /// The state file, open.
@@ -161,7 +159,12 @@ impl File {
         if tables.is_empty() || self.pragma::<i32>("application_id")? == APPLICATION_ID {
             return Ok(());
         }
-        Err(foreign(&tables, "the state file", REMEDY))
+        let file = self.path.display();
+        let remedy = format!(
+            "it may hold the progress of incremental exports, which is not taken over: `mv {file} {file}.old` starts \
+             afresh; `state: {{path: FILE}}` keeps both"
+        );
+        Err(foreign(&tables, "the state file", &remedy))
     }
 
     fn error(&self, error: &rusqlite::Error) -> Error {

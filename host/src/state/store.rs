@@ -108,10 +108,11 @@ pub(super) fn newer(what: &str, version: usize) -> Error {
         .with_hint("use the newer rivet that wrote it")
 }
 
-/// Another tool wrote the store.
+/// Another tool wrote the store. The one people used before is known by its tables.
 pub(super) fn foreign(tables: &[String], what: &str, remedy: &str) -> Error {
+    let by = if tables.iter().any(|table| table == "export_state") { "rivet-cli" } else { "another tool" };
     let some: Vec<&str> = tables.iter().take(3).map(String::as_str).collect();
-    Error::new(ErrorKind::Conflict, format!("{what} was written by another tool (tables {})", some.join(", ")))
+    Error::new(ErrorKind::Conflict, format!("{what} was written by {by} (tables {})", some.join(", ")))
         .with_code("foreign_state")
         .with_hint(remedy)
 }

@@ -79,7 +79,7 @@ fn another_tools_state_file_is_refused_and_not_touched() {
     let before = fs::read(&path).unwrap();
     let error = State::open(folder.path()).unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, Some("foreign_state")));
-    assert!(error.message().contains("export_state") && error.hint().is_some());
+    assert!(error.message().contains("rivet-cli (tables export_state") && error.hint().unwrap().contains("mv "));
     assert_eq!(fs::read(&path).unwrap(), before);
 }
 

@@ -26,7 +26,8 @@ const LOCKS: i32 = 0x7269_7674;
 /// The lock of those who make or migrate the tables; an export's is its name's checksum.
 const MIGRATION_LOCK: i32 = 0;
 const NOW_MS: &str = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
-const REMEDY: &str = "give rivet a database or a schema of its own; `?options=-csearch_path%3Drivet` names a schema";
+const REMEDY: &str = "the progress of incremental exports in it is not taken over: give rivet a database or a \
+                      schema of its own; `?options=-csearch_path%3Drivet` names a schema";
 /// How often a transaction is tried over a connection that breaks.
 const ATTEMPTS: u32 = 4;
 const PAUSE: Duration = Duration::from_secs(1);
