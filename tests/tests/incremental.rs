@@ -63,7 +63,7 @@ fn each_run_takes_the_rows_since_the_last_one() {
     database.run("INSERT INTO t VALUES (2000, '2025-01-01Z', 'c'), (2001, '2024-01-01Z', 'late')");
     assert_eq!(run(&project, &database).ok().json()["exports"][0]["rows"], 1);
     assert_eq!(landed(&project), twice("1006"));
-    state(&project, &["show", "--json"]).ok().says(&["2025-01-01 00:00:00+00"]);
+    assert!(state(&project, &["show", "--json"]).ok().stdout.contains("2025-01-01 00:00:00+00"));
 }
 
 #[test]

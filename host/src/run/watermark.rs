@@ -117,7 +117,7 @@ fn end_of(manifest: &Manifest) -> Option<Watermark> {
         cursor: incremental.cursor.clone(),
         values: incremental.to.clone()?,
         run_id: manifest.run_id.clone(),
-        updated_at: manifest.committed_at.clone(),
+        updated_at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
     })
 }
 
