@@ -17,6 +17,8 @@ family_users() {
             echo "CREATE USER IF NOT EXISTS '$user'@'%' IDENTIFIED $1 $2 $require;"
         fi
     done
+    # What a fresh MariaDB has besides: nearer matches than '%', without a password.
+    echo "DROP USER IF EXISTS 'root'@'127.0.0.1', 'root'@'::1', ''@'localhost';"
     echo "ALTER USER 'root'@'localhost' IDENTIFIED BY '$FAMILY_PASSWORD';"
     echo "GRANT ALL ON *.* TO 'root'@'%' WITH GRANT OPTION;"
 }
