@@ -273,7 +273,7 @@ pub(crate) fn describe(wire: &mut Wire, server: Server, relation: &Relation) -> 
 
 /// The optimiser's estimate of a statement's rows: those of its first table, or derived table.
 pub(crate) fn explained_rows(wire: &mut Wire, sql: &str) -> Result<Option<u64>> {
-    let rows = wire.query(&format!("EXPLAIN {sql}"))?;
+    let rows = wire.query(&format!("EXPLAIN FORMAT=TRADITIONAL {sql}"))?;
     Ok(rows.rows.first().and_then(|row| number(rows.named(row, "rows"))))
 }
 

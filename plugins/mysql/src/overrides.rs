@@ -22,7 +22,8 @@ pub(crate) fn expression(name: &str, source: &SourceColumn, wanted: WantedType) 
     Ok(match (wanted, source.base()) {
         (W::Text, Base::Text | Base::Choice | Base::Null) => as_is(),
         (W::Text, Base::Json) => plain(Kind::Text, Text),
-        (W::Text, Base::Binary) => made(format!("CONVERT({name} USING utf8mb4)"), Kind::Text, Compatible),
+        // As it lies there: the server would write `?` for bytes that are no text.
+        (W::Text, Base::Binary) => plain(Kind::Text, Compatible),
         (W::Text, Base::Bit) => made(format!("CAST({name} + 0 AS CHAR)"), Kind::Text, Text),
         (W::Text, Base::Geometry) => made(format!("ST_AsText({name})"), Kind::Text, Text),
         (W::Text, Base::Vector) if source.result.extended.is_some() => {
@@ -39,7 +40,7 @@ pub(crate) fn expression(name: &str, source: &SourceColumn, wanted: WantedType) 
         (W::Int2 | W::Int4 | W::Int8, Base::Integer(wire)) => plain(Kind::Int(wire, width), Compatible),
         (W::Int2 | W::Int4 | W::Int8, Base::Year) => plain(Kind::Int(Integer::U16, width), Compatible),
         (W::Int2 | W::Int4 | W::Int8, Base::Decimal) => plain(Kind::DecimalInt(width), Compatible),
-        (W::Int8, Base::Bit) => cast("SIGNED", Kind::Int(Integer::I64, 8), Compatible),
+        (W::Int8, Base::Bit) => cast("DECIMAL(20,0)", Kind::DecimalInt(8), Compatible),
         (W::Float4, Base::Float) | (W::Float8, Base::Double) => as_is(),
         (W::Float8, Base::Float) => made(format!("({name} + 0e0)"), Kind::Float64, Compatible),
         (W::Float8, Base::Integer(Integer::I64 | Integer::U64) | Base::Decimal) => {

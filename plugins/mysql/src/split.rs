@@ -18,7 +18,7 @@ use crate::{dive, plan::tail};
 /// No plan needs more.
 const MAX_SLICES: u64 = 100_000;
 /// Up to here rows are counted; the estimate of a larger table is good enough.
-const COUNTED_ROWS: u64 = 2_000_000;
+const COUNTED_ROWS: u64 = 500_000;
 
 /// Slices of `request.of`.
 pub(crate) fn split(wire: &mut Wire, setting: Setting, request: &SplitRequest) -> Result<Split> {

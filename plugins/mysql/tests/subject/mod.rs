@@ -20,7 +20,7 @@ const TABLES: &str = "
     INSERT INTO composite SELECT CHAR(65 + n % 26 USING utf8mb4), DATE_ADD('2020-01-01', INTERVAL n DAY), n FROM numbers WHERE n <= 300;
     CREATE TABLE words (w varchar(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci PRIMARY KEY, k varbinary(8) NOT NULL UNIQUE);
     INSERT INTO words SELECT CONCAT(IF(n % 2, 'é', 'Z'), n, '''\\\\'), UNHEX(HEX(n)) FROM numbers WHERE n <= 300;
-    CREATE TABLE empty (id int PRIMARY KEY);
+    CREATE TABLE no_rows (id int PRIMARY KEY);
     CREATE VIEW view_of AS SELECT id, note FROM `Order-Items`;
     ANALYZE TABLE `Order-Items`, heap, composite, words";
 
@@ -38,7 +38,7 @@ pub fn run(name: &'static str) {
         "INSERT INTO numbers WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 900) SELECT n FROM r",
     );
     database.run(TABLES);
-    let tables = ["Order-Items", "heap", "composite", "words", "empty", "view_of"].map(|name| database.table(name));
+    let tables = ["Order-Items", "heap", "composite", "words", "no_rows", "view_of"].map(|name| database.table(name));
     let query = Relation::Query(format!("SELECT id, note FROM {}.`Order-Items` WHERE id > 0; -- done", database.name));
     let url = database.url();
     conformance::<MysqlDriver>(SourceSubject {
