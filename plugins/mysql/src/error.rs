@@ -45,7 +45,7 @@ fn classify(code: u16) -> (ErrorKind, Option<Retry>) {
     let soon = Some(Retry::Transient(None));
     let later = Some(Retry::Transient(Some(Duration::from_secs(2))));
     match code {
-        1044 | 1142 | 1143 | 1227 | 1370 | 1356 | 1410 => (ErrorKind::Permission, None),
+        1044 | 1142 | 1143 | 1227 | 1345 | 1356 | 1370 | 1410 => (ErrorKind::Permission, None),
         1045 | 1130 | 1131 | 1251 | 1698 | 1820 | 1862 | 3118 | 3159 | 3955 | 4151 => (ErrorKind::Auth, None),
         1040 | 1203 | 1226 | 1135 => (ErrorKind::ResourceExhausted, later),
         1037 | 1038 | 1041 | 1021 | 1114 => (ErrorKind::ResourceExhausted, later),

@@ -11,7 +11,8 @@ use rivet_sdk::arrow_array::RecordBatch;
 use rivet_sdk::arrow_schema::SchemaRef;
 use rivet_sdk::options::{TlsMode, TlsOptions};
 use rivet_sdk::{
-    BatchSink, Error, ErrorKind, ExportRequest, NativeSplit, Relation, Result, Scalar, Secret, Source, TableFilter,
+    BatchSink, Error, ErrorKind, ExportRequest, NativeSplit, Relation, Result, Scalar, Secret, Source, SplitBy,
+    SplitInto, SplitRequest, TableFilter,
 };
 use support::{Keep, Server, export, open_url, open_with, servers};
 
@@ -331,9 +332,9 @@ fn a_snapshot_is_one_read_point_for_holder_and_others() {
 fn select_alone_is_enough_and_doctor_says_what_more_buys() {
     for server in servers() {
         let database = server.database();
-        database.run("CREATE TABLE t (id int PRIMARY KEY, g geometry, v varchar(9) CHARACTER SET sjis); INSERT INTO t VALUES (1, NULL, 'x'); ANALYZE TABLE t; CREATE TABLE hidden (id int)");
+        database.run("CREATE TABLE t (id int PRIMARY KEY, g geometry, v varchar(9) CHARACTER SET sjis); INSERT INTO t VALUES (1, NULL, 'x'); ANALYZE TABLE t; CREATE TABLE hidden (id int); CREATE VIEW shown AS SELECT * FROM hidden; INSERT INTO hidden VALUES (1), (2)");
         let user = format!("r{}", std::process::id());
-        server.run(&format!("CREATE USER {user} IDENTIFIED BY 'p'; GRANT SELECT ON {}.t TO {user}", database.name));
+        server.run(&format!("CREATE USER {user} IDENTIFIED BY 'p'; GRANT SELECT ON {0}.t TO {user}; GRANT SELECT ON {0}.shown TO {user}", database.name));
         let mut source = open_url(&server.url_of(&format!("{user}:p"), &database.name)).unwrap();
         let request = database.request("t");
         assert_eq!(export(&mut source, &request).unwrap().1.rows, 1);
@@ -341,6 +342,13 @@ fn select_alone_is_enough_and_doctor_says_what_more_buys() {
         assert!(source.pressure().unwrap().is_some());
         let described = source.describe(&database.table("t")).unwrap();
         assert!(described.keys[0].primary && described.rows.is_some() && described.native != NativeSplit::Possible);
+        // A view over what the user may not see cannot be explained, and is read all the same.
+        let over = Relation::Query("SELECT * FROM shown".into());
+        assert_eq!(source.describe(&over).unwrap().rows, None);
+        let by = SplitBy::Range { column: "id".into() };
+        let of = database.request("shown");
+        assert_eq!(source.split(&SplitRequest { of, by, into: SplitInto::Count(2) }).unwrap().slices.len(), 3);
+        assert_eq!(export(&mut source, &ExportRequest::whole(over)).unwrap().1.rows, 2);
         assert!(source.snapshot(4).unwrap().is_none(), "no RELOAD, no snapshot");
         assert_eq!(source.count(&request).unwrap(), 1, "and the session goes on");
         let identity = source.identity().unwrap();

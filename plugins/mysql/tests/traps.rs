@@ -33,7 +33,9 @@ impl<'a> Trap<'a> {
 impl Drop for Trap<'_> {
     fn drop(&mut self) {
         for (name, value) in &self.before {
-            let value = if value.trim_matches('\'').bytes().all(|byte| byte.is_ascii_digit()) && value != "''" {
+            let value = if value.trim_matches('\'').bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+                && value != "''"
+            {
                 value.trim_matches('\'')
             } else {
                 value
