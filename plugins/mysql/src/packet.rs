@@ -94,9 +94,9 @@ pub(crate) fn put_length(out: &mut Vec<u8>, value: usize) {
     let value = u64::try_from(value).unwrap_or(u64::MAX);
     let bytes = value.to_le_bytes();
     let (lead, count): (Option<u8>, usize) = match value {
-        ..251 => (None, 1),
-        ..0x1_0000 => (Some(0xFC), 2),
-        ..0x100_0000 => (Some(0xFD), 3),
+        0..=250 => (None, 1),
+        251..=0xFFFF => (Some(0xFC), 2),
+        0x1_0000..=0xFF_FFFF => (Some(0xFD), 3),
         _ => (Some(0xFE), 8),
     };
     out.extend(lead);
