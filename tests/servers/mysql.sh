@@ -49,10 +49,7 @@ mysql_unpack() {
 # mysql_serve: the server of a test run, exported as RIVET_TEST_MYSQL_*.
 mysql_serve() {
     local user folder
-    if [[ $MYSQL_MISSING ]]; then
-        export RIVET_TEST_MYSQL_SKIPPED=yes
-        return
-    fi
+    [[ ! $MYSQL_MISSING ]] || return 0
     user=$(id -un)
     folder=$(mktemp -d "$ROOT/.servers/mysql-data.XXXXXX")
     FOLDERS+=("$folder")

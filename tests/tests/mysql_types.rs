@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use rivet_tests::{
-    mysql::{self, Database, Server, User},
+    mysql::{self, Database, Server},
     readers::{self, assert_same},
     rivet,
 };
@@ -180,68 +180,5 @@ fn four_workers_read_every_row_once() {
             readers::sql(project.out(), "SELECT count(*), count(DISTINCT id), min(id), max(id), sum(id) FROM t");
         let expected = ["160000", "160000", "1", "160000", "12800080000"].map(|text| Some(text.to_owned()));
         assert_eq!(found, [expected.to_vec()]);
-    }
-}
-
-#[test]
-fn a_connection_killed_within_a_chunk_is_tried_again_and_nothing_comes_twice() {
-    for server in mysql::servers() {
-        let database = server.database();
-        // Rows come slowly, so that the chunk is under way when its connection is killed.
-        database.run(
-            "CREATE TABLE t (id int PRIMARY KEY, s char(100)); INSERT INTO t WITH RECURSIVE r AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM r WHERE i < 600) SELECT i, REPEAT('x', 100) FROM r; \
-             CREATE VIEW slow AS SELECT id, s, SLEEP(0.005) AS z FROM t",
-        );
-        let project = rivet::project();
-        project.config("source: {url_env: DATABASE_URL}\nexports:\n  - {name: e, query: 'SELECT * FROM slow', format: parquet, tuning: {max_retries: 3}, destination: {type: local, path: '{out}'}}\n");
-        let running = project.rivet("run").arg("--json").env("DATABASE_URL", database.url()).spawn();
-        let find = format!(
-            "SELECT ID FROM information_schema.PROCESSLIST WHERE DB = '{}' AND USER = 'reader' AND INFO LIKE '%slow%' AND STATE LIKE '%sleep%'",
-            database.name
-        );
-        let mut running = running;
-        let mut id = None;
-        let found = running.until(|| {
-            id = database.rows(&find).first().map(|row| row[0].clone());
-            id.is_some()
-        });
-        let Some(id) = id.filter(|_| found) else { panic!("{}", running.wait()) };
-        std::thread::sleep(std::time::Duration::from_millis(500));
-        database.run(&format!("KILL {id}"));
-        let output = running.wait();
-        assert_eq!(output.code, Some(0), "{output}");
-        let found = readers::sql(project.out(), "SELECT count(*), count(DISTINCT id) FROM t");
-        assert_eq!(found, [[Some("600".to_owned()), Some("600".to_owned())]]);
-    }
-}
-
-#[test]
-fn a_statement_that_takes_too_long_is_not_tried_again() {
-    for server in mysql::servers() {
-        let database = server.database();
-        database.run("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t WITH RECURSIVE r AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM r WHERE i < 500) SELECT i FROM r");
-        let project = rivet::project();
-        project.config("source: {url_env: DATABASE_URL}\nexports:\n  - {name: e, query: 'SELECT SUM(a.id * b.id - c.id * d.id) AS c FROM t AS a, t AS b, t AS c, t AS d', format: parquet, tuning: {statement_timeout_s: 1}, destination: {type: local, path: '{out}'}}\n");
-        let code = if server.is_mariadb() { "1969" } else { "3024" };
-        project.rivet("run").env("DATABASE_URL", database.url()).fails(1).says(&[code, "hint:", "statement_timeout_s"]);
-    }
-}
-
-#[test]
-fn doctor_check_plan_run_and_validate_work() {
-    for server in mysql::servers() {
-        let database = server.database();
-        database.run("CREATE TABLE t (id int PRIMARY KEY, n decimal(10,2)); INSERT INTO t VALUES (1, 1.5), (2, NULL)");
-        let project = rivet::project();
-        project.config("source: {url_env: DATABASE_URL}\nexports:\n  - {name: e, table: t, format: parquet, destination: {type: local, path: '{out}'}}\n");
-        let command = |name: &str| project.rivet(name).env("DATABASE_URL", database.url_as(User::TlsOnly));
-        let doctor = command("doctor").ok();
-        assert!(doctor.stdout.contains("TLSv1.3") && doctor.stdout.contains("GRANT RELOAD"), "{doctor}");
-        command("check").ok();
-        command("plan").ok();
-        command("run").ok();
-        command("validate").ok();
-        let found = readers::sql(project.out(), "SELECT count(*), sum(n)::VARCHAR FROM t");
-        assert_eq!(found, [[Some("2".to_owned()), Some("1.50".to_owned())]]);
     }
 }

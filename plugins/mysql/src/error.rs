@@ -55,7 +55,6 @@ fn classify(code: u16) -> (ErrorKind, Option<Retry>) {
         // A lock that is held on purpose is held again at once.
         1205 => (ErrorKind::Timeout, None),
         3024 | 1969 => (ErrorKind::Timeout, None),
-        1317 | 1028 => (ErrorKind::Cancelled, None),
         1213 | 1614 | 3572 | 1020 => (ErrorKind::Transient, soon),
         1053 | 1077 | 1079 | 1927 | 3169 | 4031 => (ErrorKind::Connection, later),
         1158..=1161 | 1184 | 2006 | 2013 | 2055 => (ErrorKind::Connection, None),
@@ -153,7 +152,7 @@ mod tests {
             (1153, ErrorKind::Data, false),
             (1205, ErrorKind::Timeout, false),
             (1213, ErrorKind::Transient, true),
-            (1317, ErrorKind::Cancelled, false),
+            (1317, ErrorKind::Other, false),
             (1792, ErrorKind::InvalidQuery, false),
             (1927, ErrorKind::Connection, true),
             (2006, ErrorKind::Connection, true),

@@ -150,8 +150,7 @@ impl Source for Mysql {
     }
 
     fn release(&mut self) -> Result<()> {
-        self.session.release();
-        Ok(())
+        self.session.release()
     }
 
     fn count(&mut self, request: &ExportRequest) -> Result<u64> {

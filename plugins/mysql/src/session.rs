@@ -120,14 +120,10 @@ impl Session {
         Ok(())
     }
 
-    /// Whether somebody stopped the statement, or we did, is for us to know.
+    /// The server has one code for both; whether we asked is for us to know.
     fn tell_cancel(&self, error: Error) -> Error {
-        let stopped = matches!(error.code(), Some("1317" | "1028"));
-        if stopped && self.stopper.used.load(Ordering::SeqCst) {
+        if matches!(error.code(), Some("1317" | "1028")) && self.stopper.used.load(Ordering::SeqCst) {
             return Error::cancelled("the statement was stopped").with_code("1317");
-        }
-        if stopped {
-            return error.with_retry(Retry::Permanent);
         }
         error
     }
@@ -241,7 +237,7 @@ impl Session {
 
     /// Takes the lock under which members may join, and opens the first of the transactions.
     pub fn hold(&mut self) -> Result<Option<snapshot::Held>> {
-        self.release();
+        self.release()?;
         self.reconnect()?;
         self.apply(&SessionPolicy::default())?;
         self.wire.query("ROLLBACK")?;
@@ -252,7 +248,7 @@ impl Session {
 
     /// From now on reads in a transaction that begins at the snapshot's point.
     pub fn join(&mut self, token: &str) -> Result<()> {
-        self.release();
+        self.release()?;
         self.reconnect()?;
         self.apply(&SessionPolicy::default())?;
         self.wire.query("ROLLBACK")?;
@@ -261,19 +257,28 @@ impl Session {
         Ok(())
     }
 
-    /// Lets go of a snapshot, held or joined, and of the holder's lock.
-    pub fn release(&mut self) {
+    /// Lets go of a snapshot, held or joined, and of the holder's lock. Fails where the lock had
+    /// been lost before: then those who joined may not be at one point.
+    pub fn release(&mut self) -> Result<()> {
         let role = std::mem::replace(&mut self.role, Role::Alone);
-        if matches!(role, Role::Alone) || self.wire.is_broken() {
-            return;
+        if matches!(role, Role::Alone) {
+            return Ok(());
         }
+        let held = matches!(role, Role::Holder { .. });
         // Nobody may join from here on.
-        let unlock = matches!(role, Role::Holder { .. });
         drop(role);
-        for sql in unlock.then_some("UNLOCK TABLES").into_iter().chain(["ROLLBACK"]) {
-            if let Err(error) = self.wire.query(sql) {
-                log::debug!("releasing a snapshot: {error}");
-            }
+        self.applied = None;
+        let unlocked = if held { self.wire.query("UNLOCK TABLES").map(|_| ()) } else { Ok(()) };
+        if !self.wire.is_broken()
+            && let Err(error) = self.wire.query("ROLLBACK")
+        {
+            log::debug!("releasing a snapshot: {error}");
         }
+        unlocked.map_err(|error| {
+            Error::connection("the snapshot's lock was lost before it was released")
+                .with_source(&error)
+                .with_retry(Retry::Transient(None))
+                .with_hint("start the export again: its workers may not have joined at one point")
+        })
     }
 }

@@ -16,6 +16,8 @@ use crate::wire::Wire;
 /// How long the holder waits for running statements to let go of their tables: while it waits,
 /// writers queue behind it.
 const LOCK_WAIT_S: u32 = 10;
+/// How long the server keeps the lock of a holder that it hears nothing of.
+const SILENCE_S: u32 = 300;
 
 /// The tokens of locks that are held now. Members are threads of the same process, because a
 /// lock is held only for the moment in which they begin.
@@ -58,7 +60,7 @@ pub(crate) fn take(wire: &mut Wire, server: Server) -> Result<Option<(Held, Lock
         }
     }
     let began = wire
-        .query(&format!("SET SESSION lock_wait_timeout = {}", digits(&wait)))
+        .query(&format!("SET SESSION lock_wait_timeout = {}, SESSION wait_timeout = {SILENCE_S}", digits(&wait)))
         .and_then(|_| wire.query(BEGIN))
         .and_then(|_| read_point(wire, server));
     match began {

@@ -329,6 +329,45 @@ fn a_snapshot_is_one_read_point_for_holder_and_others() {
 }
 
 #[test]
+fn a_snapshot_whose_lock_was_lost_is_no_snapshot() {
+    for server in servers() {
+        let mut holder = server.open();
+        let thread = holder.query_scalar("SELECT CONNECTION_ID()").unwrap().unwrap();
+        let snapshot = holder.snapshot(1).unwrap().unwrap();
+        server.run(&format!("KILL {thread}"));
+        let mut member = server.open();
+        // The member cannot know; the holder does, and says so before anything is read.
+        member.join(&snapshot).unwrap();
+        let error = holder.release().unwrap_err();
+        assert!(error.kind() == ErrorKind::Connection && error.is_transient(), "{error:?}");
+        assert!(server.open().join(&snapshot).is_err());
+    }
+}
+
+#[test]
+fn a_statement_that_somebody_else_stops_is_no_cancel_of_ours() {
+    for server in servers() {
+        let mut source = server.open();
+        let thread = source.query_scalar("SELECT CONNECTION_ID()").unwrap().unwrap();
+        let other = server.clone();
+        let killer = std::thread::spawn(move || {
+            let busy = format!(
+                "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = {thread} AND STATE LIKE '%sleep%'"
+            );
+            while other.run(&busy) != "1" {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            other.run(&format!("KILL QUERY {thread}"));
+        });
+        let slow = format!("SELECT n, SLEEP(0.1) AS s FROM ({NUMBERS} SELECT n FROM r) AS t");
+        let error = export(&mut source, &ExportRequest::whole(Relation::Query(slow))).map(|_| ()).unwrap_err();
+        killer.join().unwrap();
+        assert_eq!((error.kind(), error.code(), error.is_transient()), (ErrorKind::Other, Some("1317"), false));
+        assert!(error.hint().is_some());
+    }
+}
+
+#[test]
 fn select_alone_is_enough_and_doctor_says_what_more_buys() {
     for server in servers() {
         let database = server.database();
