@@ -51,9 +51,11 @@ pub(crate) fn run(
             Ok(())
         };
         let same = |columns: &[ResultColumn]| as_prepared(&plan, &statement.columns, columns);
-        wire.execute(&statement, same, |row| batches.row(row), &mut guard)?;
+        let outcome = wire.execute(&statement, same, |row| batches.row(row), &mut guard);
         let longest_statement = started.elapsed();
-        wire.close(&statement)?;
+        // Where rows are still on their way, the statement goes with what stops them.
+        let closed = wire.close(&statement);
+        outcome.and(closed)?;
         let mut stats = batches.end()?;
         stats.longest_statement = longest_statement;
         Ok(stats)
