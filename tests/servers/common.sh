@@ -65,14 +65,35 @@ as_user() {
     if [[ $(id -un) == "$user" ]]; then "$@"; else setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups "$@"; fi
 }
 
-# The process ids of the servers started, and the folders that go with them.
+# The process ids of the servers started (those of the second list end at SIGTERM, not at SIGINT),
+# and the folders that go with them.
 SERVERS=()
+TERM_SERVERS=()
 FOLDERS=()
 
 # stop_servers: for a trap on EXIT. Ends what this script started, by pid, and nothing else.
 stop_servers() {
     local pid
     for pid in "${SERVERS[@]}"; do kill -INT "$pid" 2>/dev/null || true; done
-    for pid in "${SERVERS[@]}"; do wait "$pid" 2>/dev/null || true; done
+    for pid in "${TERM_SERVERS[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
+    for pid in "${SERVERS[@]}" "${TERM_SERVERS[@]}"; do wait "$pid" 2>/dev/null || true; done
     if ((${#FOLDERS[@]})); then rm -rf "${FOLDERS[@]}"; fi
+}
+
+# certificates FOLDER: an authority, a server certificate for localhost and 127.0.0.1 (not for 127.0.0.2), and an
+# authority that signed nothing.
+certificates() {
+    local folder=$1
+    installed openssl openssl
+    {
+        openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj '/CN=rivet test authority' \
+            -keyout "$folder/ca.key" -out "$folder/ca.crt"
+        openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj '/CN=another authority' \
+            -keyout "$folder/other-ca.key" -out "$folder/other-ca.crt"
+        openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout "$folder/server.key" -out "$folder/server.csr"
+        printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n' >"$folder/server.ext"
+        openssl x509 -req -in "$folder/server.csr" -CA "$folder/ca.crt" -CAkey "$folder/ca.key" -CAcreateserial \
+            -days 3650 -extfile "$folder/server.ext" -out "$folder/server.crt"
+    } >"$folder/certificates.log" 2>&1 || { cat "$folder/certificates.log" >&2; die "openssl failed"; }
+    chmod 600 "$folder"/*.key
 }

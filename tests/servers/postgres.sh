@@ -97,8 +97,7 @@ postgres_wait() {
 
 postgres_create() {
     local folder=$1 user=$2
-    installed openssl openssl
-    postgres_certificates "$folder"
+    certificates "$folder"
     echo "$POSTGRES_PASSWORD" >"$folder/password"
     mkdir "$folder/db" "$folder/socket"
     [[ $(id -u) != 0 ]] || chown -R "$user" "$folder"
@@ -128,21 +127,4 @@ postgres_create() {
 
 	SQL
         { cat "$folder/roles.log" >&2; die "the roles could not be made"; }
-}
-
-# An authority, a server certificate for localhost and 127.0.0.1 (not for 127.0.0.2), and an
-# authority that signed nothing.
-postgres_certificates() {
-    local folder=$1
-    {
-        openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj '/CN=rivet test authority' \
-            -keyout "$folder/ca.key" -out "$folder/ca.crt"
-        openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj '/CN=another authority' \
-            -keyout "$folder/other-ca.key" -out "$folder/other-ca.crt"
-        openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout "$folder/server.key" -out "$folder/server.csr"
-        printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n' >"$folder/server.ext"
-        openssl x509 -req -in "$folder/server.csr" -CA "$folder/ca.crt" -CAkey "$folder/ca.key" -CAcreateserial \
-            -days 3650 -extfile "$folder/server.ext" -out "$folder/server.crt"
-    } >"$folder/certificates.log" 2>&1 || { cat "$folder/certificates.log" >&2; die "openssl failed"; }
-    chmod 600 "$folder"/*.key
 }

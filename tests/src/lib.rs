@@ -3,6 +3,7 @@
 //! Each file in `tests/tests/` holds one promise. It arranges with this library:
 //!
 //! * [`postgres`]: a database of its own on the server that `make test` starts;
+//! * [`mysql`]: a database of its own on the MariaDB and on the MySQL that it starts;
 //! * [`sqlite`]: a database file in a temporary folder;
 //! * [`rivet`]: the binary, its configuration, its exit code and output, and its death;
 //! * [`readers`]: what landed, as DuckDB and pyarrow read it, and how to compare it.
@@ -15,6 +16,7 @@
     reason = "test code: a panic is a verdict"
 )]
 
+pub mod mysql;
 pub mod postgres;
 pub mod readers;
 pub mod rivet;

@@ -1,0 +1,340 @@
+//! What is there: tables, their columns, keys and sizes. All of it with SELECT alone.
+
+use rivet_sdk::sql::{self, trim_query};
+use rivet_sdk::{
+    Description, Error, ErrorKind, Key, KeyColumn, NativeSplit, Relation, Result, TableFilter, TableName, TableSummary,
+};
+
+use crate::dialect::{Mysql, quoted};
+use crate::nearest::nearest;
+use crate::packet::{ResultColumn, Rows};
+use crate::server::Server;
+use crate::types::Base;
+use crate::wire::{Statement, Wire};
+
+const SYSTEM: &str = "('information_schema', 'mysql', 'performance_schema', 'sys')";
+
+/// A table as the catalogue knows it.
+#[derive(Debug, Clone)]
+pub(crate) struct Table {
+    pub name: TableName,
+    /// `table`, `view` and so on, as [`TableSummary::kind`] has it.
+    pub kind: &'static str,
+    pub rows: Option<u64>,
+    pub bytes: Option<u64>,
+}
+
+/// A column before it is known what becomes of it.
+#[derive(Debug, Clone)]
+pub(crate) struct SourceColumn {
+    pub name: String,
+    pub result: ResultColumn,
+    pub source_type: String,
+    pub not_null: bool,
+    /// The character set a text is stored in, where that is known.
+    pub charset: Option<String>,
+    /// The spatial reference system of a geometry, where that is known.
+    pub srid: Option<u32>,
+}
+
+impl SourceColumn {
+    /// What the column holds.
+    pub fn base(&self) -> Base {
+        match self.result.base() {
+            // A server that does not send MariaDB's words still has them in its catalogue.
+            Base::Binary if self.source_type.starts_with("vector(") => Base::Vector,
+            Base::Text | Base::Binary if self.source_type == "uuid" => Base::Uuid,
+            base => base,
+        }
+    }
+}
+
+impl Rows {
+    /// A value by its column's name, which servers write in either case.
+    pub fn named<'a>(&self, row: &'a [Option<String>], name: &str) -> Option<&'a str> {
+        let index = self.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name))?;
+        row.get(index)?.as_deref()
+    }
+}
+
+fn number(text: Option<&str>) -> Option<u64> {
+    text.and_then(|text| text.parse().ok())
+}
+
+fn kind_of(table_type: &str, options: &str) -> &'static str {
+    match table_type {
+        "VIEW" | "SYSTEM VIEW" => "view",
+        _ if options.contains("partitioned") => "partitioned table",
+        _ => "table",
+    }
+}
+
+/// Fills in the database a name has none of.
+fn qualified(wire: &mut Wire, name: &TableName) -> Result<TableName> {
+    let schema = match &name.schema {
+        Some(schema) => schema.clone(),
+        None => match wire.query("SELECT DATABASE()")?.value() {
+            Some(database) => database.to_owned(),
+            None => {
+                return Err(Error::not_found(format!("the table {name} does not exist: no database is selected"))
+                    .with_hint("write `database.table`, or give the source a `database`"));
+            }
+        },
+    };
+    Ok(TableName::qualified(schema, name.name.clone()))
+}
+
+/// Finds a table by name.
+pub(crate) fn table(wire: &mut Wire, name: &TableName) -> Result<Table> {
+    let name = qualified(wire, name)?;
+    let schema = name.schema.clone().unwrap_or_default();
+    let rows = wire.query(&format!(
+        "SELECT TABLE_NAME, TABLE_TYPE, TABLE_ROWS, DATA_LENGTH, CREATE_OPTIONS FROM information_schema.TABLES \
+         WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
+        quoted(&schema),
+        quoted(&name.name)
+    ))?;
+    // The catalogue may compare without regard to case; the server's files may not.
+    let exact = rows.rows.iter().find(|row| rows.named(row, "TABLE_NAME") == Some(&name.name));
+    let Some(row) = exact.or(rows.rows.first()) else { return Err(no_table(wire, &name)?) };
+    let kind = kind_of(
+        rows.named(row, "TABLE_TYPE").unwrap_or_default(),
+        rows.named(row, "CREATE_OPTIONS").unwrap_or_default(),
+    );
+    let stored = kind != "view";
+    Ok(Table {
+        name,
+        kind,
+        rows: number(rows.named(row, "TABLE_ROWS")).filter(|_| stored),
+        bytes: number(rows.named(row, "DATA_LENGTH")).filter(|_| stored),
+    })
+}
+
+fn no_table(wire: &mut Wire, name: &TableName) -> Result<Error> {
+    let rows = wire.query(&format!(
+        "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA NOT IN {SYSTEM} LIMIT 10000"
+    ))?;
+    let names: Vec<String> =
+        rows.rows.iter().map(|row| row.iter().flatten().cloned().collect::<Vec<_>>().join(".")).collect();
+    let error = Error::not_found(format!("the table {name} does not exist, or the user may not see it"));
+    let error = error.with_code("1146");
+    Ok(match nearest(&name.to_string(), names.iter().map(String::as_str)) {
+        Some(near) => error.with_hint(format!("did you mean {near}? names are matched with upper and lower case")),
+        None => error.with_hint("check the name, upper and lower case included, and that the user has SELECT on it"),
+    })
+}
+
+/// The columns of a table, in order: what `SELECT *` gives.
+pub(crate) fn table_columns(wire: &mut Wire, server: Server, table: &Table) -> Result<Vec<SourceColumn>> {
+    let from = sql::table(&Mysql, &table.name);
+    let results = described(wire, &format!("SELECT * FROM {from}"))?;
+    let srid = if server.is_mysql_since(80_003) { "SRS_ID" } else { "NULL" };
+    let rows = wire.query(&format!(
+        "SELECT COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, CHARACTER_SET_NAME, {srid} AS SRS_ID \
+         FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
+        quoted(table.name.schema.as_deref().unwrap_or_default()),
+        quoted(&table.name.name)
+    ))?;
+    let mut columns = Vec::with_capacity(results.len());
+    for result in results {
+        let row = rows.rows.iter().find(|row| rows.named(row, "COLUMN_NAME") == Some(&result.name));
+        let fact = |name: &str| row.and_then(|row| rows.named(row, name));
+        let mut column = SourceColumn {
+            source_type: fact("COLUMN_TYPE").map_or_else(|| result.type_name(), str::to_owned),
+            // A view promises nothing that its tables enforce.
+            not_null: table.kind != "view" && fact("IS_NULLABLE") == Some("NO"),
+            charset: fact("CHARACTER_SET_NAME").map(str::to_owned),
+            srid: number(fact("SRS_ID")).and_then(|srid| u32::try_from(srid).ok()),
+            name: result.name.clone(),
+            result,
+        };
+        if column.source_type.starts_with("longtext") && column.base() == Base::Json {
+            column.source_type = "json".to_owned();
+        }
+        if column.base() == Base::Geometry && column.srid.is_none() {
+            column.srid = first_srid(wire, &from, &column.name)?;
+        }
+        columns.push(column);
+    }
+    Ok(columns)
+}
+
+/// The SRID of a geometry column that declares none: that of the first value there is.
+fn first_srid(wire: &mut Wire, from: &str, column: &str) -> Result<Option<u32>> {
+    use rivet_sdk::sql::Dialect;
+    let name = Mysql.name(column);
+    let rows = wire.query(&format!("SELECT ST_SRID({name}) FROM {from} WHERE {name} IS NOT NULL LIMIT 1"))?;
+    Ok(rows.value().and_then(|srid| srid.parse().ok()))
+}
+
+/// The columns of a query, from the server's own description of it.
+pub(crate) fn query_columns(wire: &mut Wire, relation: &Relation) -> Result<Vec<SourceColumn>> {
+    // Through the same derived table as the export: the server may see other types without it.
+    let results = described(wire, &format!("SELECT * FROM {}", sql::from(&Mysql, relation)))?;
+    let column = |result: ResultColumn| SourceColumn {
+        name: result.name.clone(),
+        source_type: result.type_name(),
+        not_null: false,
+        charset: None,
+        srid: None,
+        result,
+    };
+    Ok(results.into_iter().map(column).collect())
+}
+
+/// The columns a SELECT would return, without running it.
+fn described(wire: &mut Wire, sql: &str) -> Result<Vec<ResultColumn>> {
+    let statement = select(wire, sql)?;
+    wire.close(&statement)?;
+    Ok(statement.columns)
+}
+
+/// Prepares one SELECT, a user's too.
+pub(crate) fn select(wire: &mut Wire, sql: &str) -> Result<Statement> {
+    let statement = wire.prepare(sql)?;
+    let wrong = match (statement.columns.is_empty(), statement.parameters) {
+        (true, _) => "the query returns no columns",
+        (_, 1..) => "the query has a `?` that stands for a value",
+        _ => return Ok(statement),
+    };
+    wire.close(&statement)?;
+    Err(Error::new(ErrorKind::InvalidQuery, wrong).with_hint("`query` must be one SELECT, complete as it stands"))
+}
+
+/// The primary key's columns, for naming a row in an error.
+pub(crate) fn primary_key(wire: &mut Wire, table: &Table) -> Result<Vec<String>> {
+    let rows = statistics(wire, table)?;
+    let primary = rows.rows.iter().filter(|row| rows.named(row, "INDEX_NAME") == Some("PRIMARY"));
+    Ok(primary.filter_map(|row| rows.named(row, "COLUMN_NAME")).map(str::to_owned).collect())
+}
+
+fn statistics(wire: &mut Wire, table: &Table) -> Result<Rows> {
+    // Newer servers have columns that older ones do not know.
+    wire.query(&format!(
+        "SELECT * FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} \
+         ORDER BY INDEX_NAME <> 'PRIMARY', NON_UNIQUE, INDEX_NAME, SEQ_IN_INDEX",
+        quoted(table.name.schema.as_deref().unwrap_or_default()),
+        quoted(&table.name.name)
+    ))
+}
+
+/// Tables and views, with the server's estimates.
+pub(crate) fn tables(wire: &mut Wire, filter: &TableFilter) -> Result<Vec<TableSummary>> {
+    let schema = match &filter.schema {
+        Some(schema) => format!("TABLE_SCHEMA = {}", quoted(schema)),
+        None => format!("TABLE_SCHEMA NOT IN {SYSTEM}"),
+    };
+    let rows = wire.query(&format!(
+        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, TABLE_ROWS, DATA_LENGTH, CREATE_OPTIONS \
+         FROM information_schema.TABLES WHERE {schema} AND TABLE_TYPE <> 'SEQUENCE' ORDER BY TABLE_SCHEMA, TABLE_NAME"
+    ))?;
+    let summary = |row: &Vec<Option<String>>| {
+        let fact = |name: &str| rows.named(row, name);
+        let kind = kind_of(fact("TABLE_TYPE").unwrap_or_default(), fact("CREATE_OPTIONS").unwrap_or_default());
+        TableSummary {
+            table: TableName::qualified(
+                fact("TABLE_SCHEMA").unwrap_or_default(),
+                fact("TABLE_NAME").unwrap_or_default(),
+            ),
+            kind: kind.to_owned(),
+            rows: number(fact("TABLE_ROWS")).filter(|_| kind != "view"),
+            bytes: number(fact("DATA_LENGTH")).filter(|_| kind != "view"),
+        }
+    };
+    Ok(rows.rows.iter().map(summary).collect())
+}
+
+/// Keys and sizes of a relation.
+pub(crate) fn describe(wire: &mut Wire, server: Server, relation: &Relation) -> Result<Description> {
+    let name = match relation {
+        Relation::Table(name) => name,
+        Relation::Query(sql) => {
+            return Ok(Description {
+                relation: relation.clone(),
+                kind: "query".to_owned(),
+                keys: Vec::new(),
+                rows: explained_rows(wire, trim_query(sql))?,
+                bytes: None,
+                native: NativeSplit::Impossible("a query has no physical ranges".to_owned()),
+            });
+        }
+    };
+    let table = table(wire, name)?;
+    let columns = table_columns(wire, server, &table)?;
+    Ok(Description {
+        relation: Relation::Table(table.name.clone()),
+        kind: table.kind.to_owned(),
+        keys: keys(wire, &table, &columns)?,
+        rows: table.rows,
+        bytes: table.bytes,
+        native: NativeSplit::Impossible("MySQL has no physical ranges".to_owned()),
+    })
+}
+
+/// The optimiser's estimate of a statement's rows: those of its first table, or derived table.
+pub(crate) fn explained_rows(wire: &mut Wire, sql: &str) -> Result<Option<u64>> {
+    let rows = match wire.query(&format!("EXPLAIN FORMAT=TRADITIONAL {sql}")) {
+        Ok(rows) => rows,
+        // To look into a view takes SHOW VIEW, and rights on the tables below it.
+        Err(error) if error.kind() == ErrorKind::Permission => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    Ok(rows.rows.first().and_then(|row| number(rows.named(row, "rows"))))
+}
+
+/// Indexes over whole plain columns, the primary key first.
+fn keys(wire: &mut Wire, table: &Table, columns: &[SourceColumn]) -> Result<Vec<Key>> {
+    let rows = statistics(wire, table)?;
+    let mut keys: Vec<(Key, bool)> = Vec::new();
+    for row in &rows.rows {
+        let fact = |name: &str| rows.named(row, name);
+        let name = fact("INDEX_NAME").unwrap_or_default().to_owned();
+        // A part of an expression has no column; a prefix says nothing of the whole text.
+        let column = fact("COLUMN_NAME").and_then(|name| columns.iter().find(|column| column.name == name));
+        let usable = fact("SUB_PART").is_none()
+            && fact("EXPRESSION").is_none()
+            && fact("INDEX_TYPE") == Some("BTREE")
+            && fact("IS_VISIBLE") != Some("NO")
+            && fact("IGNORED") != Some("YES")
+            && column.is_some_and(|column| is_ordered(column.base()));
+        let part = column.map(|column| KeyColumn {
+            name: column.name.clone(),
+            source_type: column.source_type.clone(),
+            nullable: !column.not_null,
+            rangeable: is_rangeable(column.base()),
+        });
+        match keys.last_mut().filter(|(key, _)| key.name == name) {
+            Some((key, all)) => {
+                key.columns.extend(part);
+                *all &= usable;
+            }
+            None => {
+                let primary = name == "PRIMARY";
+                let unique = fact("NON_UNIQUE") == Some("0");
+                keys.push((Key { name, columns: part.into_iter().collect(), primary, unique }, usable));
+            }
+        }
+    }
+    Ok(keys.into_iter().filter_map(|(key, usable)| usable.then_some(key)).collect())
+}
+
+/// Whether a literal of the column's text compares in the order of the column's index: an enum
+/// sorts by its number, and compares by its text.
+fn is_ordered(base: Base) -> bool {
+    !matches!(base, Base::Choice | Base::Geometry | Base::Json | Base::Vector | Base::Bit | Base::Null)
+}
+
+/// Whether values of the type are ordered and cross as scalars.
+pub(crate) fn is_rangeable(base: Base) -> bool {
+    matches!(
+        base,
+        Base::Integer(_)
+            | Base::Year
+            | Base::Decimal
+            | Base::Float
+            | Base::Double
+            | Base::Date
+            | Base::DateTime
+            | Base::Timestamp
+    )
+}

@@ -1,0 +1,103 @@
+//! How MySQL writes names and literals.
+
+use rivet_sdk::sql::Dialect;
+use rivet_sdk::{Error, Result, Scalar};
+
+/// MySQL's SQL, under the settings every transaction of ours verifies: backslashes escape, and
+/// the connection's character set is utf8mb4.
+pub(crate) struct Mysql;
+
+impl Dialect for Mysql {
+    fn name(&self, name: &str) -> String {
+        format!("`{}`", name.replace('`', "``"))
+    }
+
+    /// Numbers are exact literals. Texts are the weakest operand of a comparison, so that the
+    /// column's own type, character set and collation decide, and its index is used.
+    fn literal(&self, value: &Scalar) -> Result<String> {
+        Ok(match value {
+            Scalar::Null => "NULL".to_owned(),
+            Scalar::Boolean(value) => i32::from(*value).to_string(),
+            Scalar::Integer(value) => value.to_string(),
+            Scalar::Decimal(digits) | Scalar::Float(digits) => number(digits)?,
+            Scalar::Bytes(hex) if hex.bytes().all(|byte| byte.is_ascii_hexdigit()) && hex.len() % 2 == 0 => {
+                format!("X'{hex}'")
+            }
+            Scalar::Instant(text) => quoted(utc(text)?),
+            Scalar::Date(text) | Scalar::Time(text) | Scalar::Timestamp(text) | Scalar::Text(text) => quoted(text),
+            Scalar::Uuid(text) => quoted(text),
+            other => return Err(Error::config(format!("`{other}` cannot be compared in MySQL"))),
+        })
+    }
+
+    /// It is understood, but an index is not used for ranges of it.
+    fn row_values(&self) -> bool {
+        false
+    }
+}
+
+/// A text literal.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('\'');
+    for character in text.chars() {
+        match character {
+            '\'' => out.push_str("''"),
+            '\\' => out.push_str("\\\\"),
+            '\0' => out.push_str("\\0"),
+            other => out.push(other),
+        }
+    }
+    out.push('\'');
+    out
+}
+
+/// Digits as they stand; nothing else gets into a statement unquoted.
+fn number(digits: &str) -> Result<String> {
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
+    if plain && digits.parse::<f64>().is_ok_and(f64::is_finite) {
+        // In brackets, so that a sign never meets an operator.
+        return Ok(format!("({digits})"));
+    }
+    Err(Error::config(format!("`{digits}` is not a number")))
+}
+
+/// The session's time zone is UTC, and MariaDB reads no offsets.
+fn utc(text: &str) -> Result<&str> {
+    ["+00:00", "+00", "Z"]
+        .iter()
+        .find_map(|zone| text.strip_suffix(zone))
+        .ok_or_else(|| Error::config(format!("the instant `{text}` is not written in UTC")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn literals_are_exact_or_quoted() {
+        for (value, sql) in [
+            (Scalar::Integer(u64::MAX.into()), "18446744073709551615"),
+            (Scalar::Decimal("-1.50".into()), "(-1.50)"),
+            (Scalar::Float("1e-7".into()), "(1e-7)"),
+            (Scalar::Text("O'Neil\\\0".into()), "'O''Neil\\\\\\0'"),
+            (Scalar::Instant("2024-02-29 12:00:00.5+00".into()), "'2024-02-29 12:00:00.5'"),
+            (Scalar::Bytes("00ff".into()), "X'00ff'"),
+        ] {
+            assert_eq!(Mysql.literal(&value).unwrap(), sql);
+        }
+        assert_eq!(Mysql.name("a`b"), "`a``b`");
+    }
+
+    #[test]
+    fn what_is_no_literal_is_refused() {
+        for value in [
+            Scalar::Decimal("1; DROP TABLE t".into()),
+            Scalar::Float("inf".into()),
+            Scalar::Bytes("0g".into()),
+            Scalar::Instant("2024-02-29 12:00:00+02".into()),
+        ] {
+            assert!(Mysql.literal(&value).is_err(), "{value:?}");
+        }
+    }
+}

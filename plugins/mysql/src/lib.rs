@@ -1,0 +1,182 @@
+//! MySQL and MariaDB source for rivet.
+//!
+//! Rows come by prepared statements in the binary protocol through a wire client of our own,
+//! and are decoded in the buffer they were received in, straight into Arrow. The same
+//! connection answers the planner's questions, so that an instance is one connection:
+//!
+//! options → connect (tls, auth) → session (verified read-only transactions)
+//! → plan (catalog, types, overrides) → export (decode) | split | snapshot | identity
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod auth;
+mod catalog;
+mod connect;
+mod decode;
+mod dialect;
+mod dive;
+mod error;
+mod export;
+mod identity;
+mod kind;
+mod nearest;
+mod options;
+mod overrides;
+mod packet;
+mod plan;
+mod server;
+mod session;
+mod snapshot;
+mod split;
+mod tls;
+mod types;
+mod wire;
+
+use std::sync::Arc;
+
+use rivet_sdk::sql::trim_query;
+use rivet_sdk::{
+    BatchSink, Context, Description, Error, ErrorKind, ExportRequest, ExportStats, Identity, Interrupt, Relation,
+    Result, Scalar, SessionPolicy, Snapshot, Source, SourceDriver, Split, SplitRequest, TableFilter, TableSummary,
+    TypeMapping, capability,
+};
+
+use crate::options::Endpoint;
+pub use crate::options::MysqlOptions;
+use crate::plan::{Plan, Setting};
+use crate::session::{Session, Stopper};
+
+rivet_sdk::plugin! {
+    name: "mysql",
+    schemes: ["mysql", "mariadb"],
+    source: MysqlDriver, options: include_str!("../options.schema.json"),
+}
+
+/// Limits of the planner's own questions: they read the catalogue, and little else.
+const PLANNING: SessionPolicy = SessionPolicy { statement_timeout_ms: Some(300_000), lock_timeout_ms: Some(10_000) };
+
+/// Opens connections to MySQL and MariaDB.
+#[derive(Debug)]
+pub struct MysqlDriver;
+
+impl SourceDriver for MysqlDriver {
+    type Options = MysqlOptions;
+    type Source = Mysql;
+    const CAPABILITIES: &'static [&'static str] = &[
+        capability::TABLES,
+        capability::SPLIT_RANGE,
+        capability::SPLIT_KEYSET,
+        capability::SNAPSHOT,
+        capability::PRESSURE,
+        capability::INTERRUPT,
+        capability::COUNT,
+        capability::QUERY,
+    ];
+
+    fn open(options: MysqlOptions, context: &Context) -> Result<Mysql> {
+        context.check()?;
+        Ok(Mysql { session: Session::open(Endpoint::new(options)?)?, context: context.clone() })
+    }
+}
+
+/// One connection to MySQL or MariaDB.
+pub struct Mysql {
+    session: Session,
+    context: Context,
+}
+
+impl Mysql {
+    fn setting(&self) -> Setting {
+        Setting { server: self.session.server(), tinyint1_as_boolean: self.session.endpoint().tinyint1_as_boolean }
+    }
+}
+
+impl Source for Mysql {
+    fn identity(&mut self) -> Result<Identity> {
+        identity::identity(&mut self.session)
+    }
+
+    fn export(&mut self, request: &ExportRequest, sink: &mut dyn BatchSink) -> Result<ExportStats> {
+        let setting = self.setting();
+        export::run(&mut self.session, setting, &self.context, request, sink)
+            .map_err(|error| error.with_context("table", request.relation.to_string()))
+    }
+
+    fn query_scalar(&mut self, sql: &str) -> Result<Option<Scalar>> {
+        let answer = self.session.transaction(&PLANNING, |wire| {
+            // What returns nothing is no question, and is not run.
+            let statement = catalog::select(wire, trim_query(sql))?;
+            wire.close(&statement)?;
+            wire.query_up_to(trim_query(sql), 1)
+        })?;
+        let wrong = |what: String| {
+            Error::new(ErrorKind::InvalidQuery, format!("the query returned {what} where one value was expected"))
+        };
+        let [column] = &answer.columns[..] else { return Err(wrong(format!("{} columns", answer.columns.len()))) };
+        match answer.rows.into_iter().next().and_then(|row| row.into_iter().next()) {
+            None => Ok(None),
+            Some(None) => Ok(Some(Scalar::Null)),
+            Some(Some(text)) => split::scalar(column.base(), text).map(Some),
+        }
+    }
+
+    fn type_mappings(&mut self, request: &ExportRequest) -> Result<Vec<TypeMapping>> {
+        let setting = self.setting();
+        self.session.transaction(&request.session, |wire| Plan::new(wire, setting, request)?.mappings())
+    }
+
+    fn tables(&mut self, filter: &TableFilter) -> Result<Vec<TableSummary>> {
+        self.session.transaction(&PLANNING, |wire| catalog::tables(wire, filter))
+    }
+
+    fn describe(&mut self, relation: &Relation) -> Result<Description> {
+        let server = self.session.server();
+        self.session.transaction(&PLANNING, |wire| catalog::describe(wire, server, relation))
+    }
+
+    fn split(&mut self, request: &SplitRequest) -> Result<Split> {
+        let setting = self.setting();
+        self.session.transaction(&request.of.session, |wire| split::split(wire, setting, request))
+    }
+
+    fn snapshot(&mut self, _workers: u32) -> Result<Option<Snapshot>> {
+        let held = self.session.hold()?;
+        Ok(held.map(|held| Snapshot { token: held.token, rejoinable: false, read_point: held.read_point }))
+    }
+
+    fn join(&mut self, snapshot: &Snapshot) -> Result<()> {
+        self.session.join(&snapshot.token)
+    }
+
+    fn release(&mut self) -> Result<()> {
+        self.session.release()
+    }
+
+    fn count(&mut self, request: &ExportRequest) -> Result<u64> {
+        let sql = format!("SELECT COUNT(*) FROM (SELECT 1 {}) AS rivet_count", plan::tail(request)?);
+        let answer = self.session.transaction(&request.session, |wire| wire.query(&sql))?;
+        let count = answer.value().and_then(|count| count.parse().ok());
+        count.ok_or_else(|| Error::internal("the server counted without a number"))
+    }
+
+    fn pressure(&mut self) -> Result<Option<u64>> {
+        let sql = "SHOW GLOBAL STATUS WHERE Variable_name IN ('Innodb_log_waits', 'Innodb_buffer_pool_wait_free')";
+        let answer = self.session.transaction(&PLANNING, |wire| wire.query(sql))?;
+        let counters = answer.rows.iter().filter_map(|row| row.get(1)?.as_deref()?.parse::<u64>().ok());
+        Ok(counters.fold(None, |sum, counter| Some(sum.unwrap_or(0_u64).saturating_add(counter))))
+    }
+
+    fn interrupt(&self) -> Option<Box<dyn Interrupt>> {
+        Some(Box::new(KillQuery(self.session.stopper())))
+    }
+}
+
+/// Stops a statement over a connection of its own.
+struct KillQuery(Arc<Stopper>);
+
+impl Interrupt for KillQuery {
+    fn interrupt(&self) -> Result<()> {
+        self.0.stop()
+    }
+}

@@ -1,0 +1,271 @@
+//! Pieces of MySQL packets: numbers, lengths, texts, and the answers made of them.
+
+use rivet_sdk::{Error, Result};
+
+use crate::error::confused;
+
+/// What the client and the server tell each other they can do.
+pub(crate) mod capability {
+    /// Set by MySQL, not set by MariaDB, which then has flags of its own.
+    pub const MYSQL: u32 = 1;
+    pub const LONG_FLAG: u32 = 1 << 2;
+    pub const CONNECT_WITH_DB: u32 = 1 << 3;
+    pub const PROTOCOL_41: u32 = 1 << 9;
+    pub const SSL: u32 = 1 << 11;
+    pub const TRANSACTIONS: u32 = 1 << 13;
+    pub const SECURE_CONNECTION: u32 = 1 << 15;
+    pub const PLUGIN_AUTH: u32 = 1 << 19;
+    pub const CONNECT_ATTRIBUTES: u32 = 1 << 20;
+    pub const PLUGIN_AUTH_LENENC: u32 = 1 << 21;
+    pub const DEPRECATE_EOF: u32 = 1 << 24;
+    /// Among MariaDB's own: a column's definition names types that MySQL's numbers cannot.
+    pub const MARIADB_EXTENDED_METADATA: u32 = 1 << 3;
+}
+
+/// A cursor over a packet's bytes. Every step fails where the bytes end.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Parts<'a>(pub &'a [u8]);
+
+impl<'a> Parts<'a> {
+    pub fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (head, tail) = self.0.split_first_chunk::<N>()?;
+        self.0 = tail;
+        Some(*head)
+    }
+
+    pub fn u8(&mut self) -> Option<u8> {
+        self.array().map(|[byte]| byte)
+    }
+
+    pub fn u16(&mut self) -> Option<u16> {
+        self.array().map(u16::from_le_bytes)
+    }
+
+    pub fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    pub fn bytes(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (head, tail) = self.0.split_at_checked(count)?;
+        self.0 = tail;
+        Some(head)
+    }
+
+    /// Up to a zero byte, which is skipped; or all that is left.
+    pub fn until_zero(&mut self) -> &'a [u8] {
+        let end = self.0.iter().position(|byte| *byte == 0).unwrap_or(self.0.len());
+        let (head, tail) = self.0.split_at(end);
+        self.0 = tail.get(1..).unwrap_or_default();
+        head
+    }
+
+    /// A length-encoded integer.
+    pub fn length(&mut self) -> Option<u64> {
+        Some(match self.u8()? {
+            0xFC => self.u16()?.into(),
+            0xFD => {
+                let [a, b, c] = self.array()?;
+                u32::from_le_bytes([a, b, c, 0]).into()
+            }
+            0xFE => self.array().map(u64::from_le_bytes)?,
+            0xFB | 0xFF => return None,
+            short => short.into(),
+        })
+    }
+
+    /// A length-encoded text.
+    pub fn sized(&mut self) -> Option<&'a [u8]> {
+        let length = usize::try_from(self.length()?).ok()?;
+        self.bytes(length)
+    }
+
+    /// A value of a text row: None inside is NULL.
+    pub fn nullable(&mut self) -> Option<Option<&'a [u8]>> {
+        if let [0xFB, rest @ ..] = self.0 {
+            self.0 = rest;
+            return Some(None);
+        }
+        self.sized().map(Some)
+    }
+}
+
+/// A length-encoded integer, appended.
+pub(crate) fn put_length(out: &mut Vec<u8>, value: usize) {
+    let value = u64::try_from(value).unwrap_or(u64::MAX);
+    let bytes = value.to_le_bytes();
+    let (lead, count): (Option<u8>, usize) = match value {
+        0..=250 => (None, 1),
+        251..=0xFFFF => (Some(0xFC), 2),
+        0x1_0000..=0xFF_FFFF => (Some(0xFD), 3),
+        _ => (Some(0xFE), 8),
+    };
+    out.extend(lead);
+    out.extend(bytes.iter().take(count));
+}
+
+/// What the server says first.
+#[derive(Debug, Clone)]
+pub(crate) struct Greeting {
+    pub version: String,
+    pub thread: u32,
+    pub capabilities: u32,
+    /// MariaDB's own, zero from a MySQL.
+    pub extended: u32,
+    pub plugin: String,
+    pub nonce: Vec<u8>,
+}
+
+impl Greeting {
+    pub fn parse(body: &[u8]) -> Result<Self> {
+        let mut parts = Parts(body);
+        Self::fields(&mut parts).ok_or_else(|| confused("the greeting"))
+    }
+
+    fn fields(parts: &mut Parts<'_>) -> Option<Self> {
+        if parts.u8()? != 10 {
+            return None;
+        }
+        let version = String::from_utf8_lossy(parts.until_zero()).into_owned();
+        let thread = parts.u32()?;
+        let mut nonce = parts.bytes(8)?.to_vec();
+        parts.u8()?;
+        let low = parts.u16()?;
+        let (mut capabilities, mut extended, mut plugin) = (u32::from(low), 0, String::new());
+        if !parts.0.is_empty() {
+            parts.u8()?;
+            parts.u16()?;
+            capabilities |= u32::from(parts.u16()?) << 16;
+            let length = parts.u8()?;
+            parts.bytes(6)?;
+            extended = parts.u32()?;
+            if capabilities & capability::MYSQL != 0 {
+                extended = 0;
+            }
+            let second = usize::from(length.saturating_sub(8).max(13));
+            let second = parts.bytes(second.min(parts.0.len()))?;
+            nonce.extend(second.iter().take_while(|byte| **byte != 0));
+            plugin = String::from_utf8_lossy(parts.until_zero()).into_owned();
+        }
+        Some(Self { version, thread, capabilities, extended, plugin, nonce })
+    }
+
+    /// Whether the server has said that it can.
+    pub fn can(&self, capability: u32) -> bool {
+        self.capabilities & capability != 0
+    }
+}
+
+/// A column of a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ResultColumn {
+    pub name: String,
+    /// MySQL's number of the type.
+    pub code: u8,
+    pub flags: u16,
+    /// 63 is `binary`.
+    pub charset: u16,
+    /// Bytes of the longest value as text.
+    pub length: u32,
+    pub decimals: u8,
+    /// MariaDB's word for a type without a number: `uuid`, `inet6`, `json`.
+    pub extended: Option<String>,
+}
+
+impl ResultColumn {
+    pub fn parse(body: &[u8], extended: bool) -> Result<Self> {
+        let mut parts = Parts(body);
+        Self::fields(&mut parts, extended).ok_or_else(|| confused("a column's definition"))
+    }
+
+    fn fields(parts: &mut Parts<'_>, has_extended: bool) -> Option<Self> {
+        for _ in 0..4 {
+            parts.sized()?;
+        }
+        let name = String::from_utf8_lossy(parts.sized()?).into_owned();
+        parts.sized()?;
+        let mut extended = None;
+        if has_extended {
+            let mut words = Parts(parts.sized()?);
+            while let Some(kind) = words.u8() {
+                let word = String::from_utf8_lossy(words.sized()?).into_owned();
+                // 0 is a type's name, 1 a format's; `json` is a format of longtext.
+                if kind <= 1 {
+                    extended = Some(word);
+                }
+            }
+        }
+        parts.length()?;
+        let charset = parts.u16()?;
+        let length = parts.u32()?;
+        let code = parts.u8()?;
+        let flags = parts.u16()?;
+        let decimals = parts.u8()?;
+        Some(Self { name, code, flags, charset, length, decimals, extended })
+    }
+
+    /// Whether the integer, float or decimal is unsigned.
+    pub fn unsigned(&self) -> bool {
+        self.flags & 32 != 0
+    }
+}
+
+/// An answer with rows, read whole.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    pub columns: Vec<ResultColumn>,
+    pub rows: Vec<Vec<Option<String>>>,
+}
+
+impl Rows {
+    /// The first value, if there is one and it is not NULL.
+    pub fn value(&self) -> Option<&str> {
+        self.rows.first()?.first()?.as_deref()
+    }
+}
+
+/// A row of the text protocol.
+pub(crate) fn text_row(body: &[u8], columns: usize) -> Result<Vec<Option<String>>> {
+    let mut parts = Parts(body);
+    (0..columns)
+        .map(|_| match parts.nullable() {
+            Some(Some(bytes)) => match String::from_utf8(bytes.to_vec()) {
+                Ok(text) => Ok(Some(text)),
+                Err(_) => Err(Error::data("the server sent text that is not UTF-8")),
+            },
+            Some(None) => Ok(None),
+            None => Err(confused("a short row")),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_read_back_in_every_width() {
+        for value in [0_usize, 250, 251, 0xFFFF, 0x1_0000, 0xFF_FFFF, 0x100_0000, 1 << 33] {
+            let mut bytes = Vec::new();
+            put_length(&mut bytes, value);
+            let mut parts = Parts(&bytes);
+            assert_eq!(parts.length(), u64::try_from(value).ok());
+            assert!(parts.0.is_empty());
+        }
+        assert_eq!(Parts(&[0xFC, 1]).length(), None);
+        assert_eq!(Parts(&[0xFE]).sized(), None);
+    }
+
+    #[test]
+    fn a_truncated_greeting_or_definition_is_refused() {
+        let greeting = b"\x0a8.0.1\0\x01\0\0\0abcdefgh\0\xff\xff\xff\x02\0\xff\xff\x15\0\0\0\0\0\0\0\0\0\0ijklmnopqrst\0caching_sha2_password\0";
+        let parsed = Greeting::parse(greeting).unwrap();
+        assert_eq!(
+            (parsed.nonce.as_slice(), parsed.plugin.as_str()),
+            (&b"abcdefghijklmnopqrst"[..], "caching_sha2_password")
+        );
+        for end in 0..14 {
+            assert!(Greeting::parse(&greeting[..end]).is_err(), "{end}");
+        }
+        assert!(ResultColumn::parse(b"\x03def\0\0\0", false).is_err());
+    }
+}

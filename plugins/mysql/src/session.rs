@@ -1,0 +1,284 @@
+//! One connection, and the only way anything runs on it: a read-only transaction whose settings
+//! were verified inside it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rivet_sdk::{Error, ErrorKind, Result, Retry, SessionPolicy};
+
+use crate::dialect::quoted;
+use crate::options::Endpoint;
+use crate::server::Server;
+use crate::snapshot;
+use crate::wire::{Wire, kill};
+
+/// How long a stopped statement may take to end before its connection is dropped.
+const ABANDON: Duration = Duration::from_secs(5);
+/// How long the server waits for us to take more rows: a slow destination is no reason to hang up.
+const NET_WRITE_TIMEOUT_S: &str = "3600";
+/// How long the server keeps a connection that waits for its next chunk.
+const WAIT_TIMEOUT_S: &str = "28800";
+
+/// A connection with what it joined or holds.
+pub(crate) struct Session {
+    wire: Wire,
+    endpoint: Endpoint,
+    server: Server,
+    /// The settings this connection has, so that they are set only when they change.
+    applied: Option<SessionPolicy>,
+    role: Role,
+    stopper: Arc<Stopper>,
+}
+
+/// What the connection's open transaction is.
+enum Role {
+    /// None between two operations.
+    Alone,
+    /// The transaction that a snapshot's lock lets begin together with others.
+    Holder {
+        /// Dropped with the role.
+        _lock: snapshot::Lock,
+    },
+    /// One of those others.
+    Member,
+}
+
+/// What another thread needs to stop the session's statement.
+pub(crate) struct Stopper {
+    endpoint: Endpoint,
+    /// The session in use now: it changes when a broken connection is opened anew.
+    thread: Mutex<u32>,
+    used: AtomicBool,
+}
+
+impl Stopper {
+    /// Sends KILL QUERY over a connection of its own.
+    pub fn stop(&self) -> Result<()> {
+        self.used.store(true, Ordering::SeqCst);
+        let thread = *self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        kill(&self.endpoint, thread)
+    }
+}
+
+impl Session {
+    /// Connects, and runs one empty transaction to verify that settings hold.
+    pub fn open(endpoint: Endpoint) -> Result<Self> {
+        let wire = Wire::open(&endpoint)?;
+        let stopper = Arc::new(Stopper {
+            endpoint: endpoint.clone(),
+            thread: Mutex::new(wire.thread()),
+            used: AtomicBool::new(false),
+        });
+        let server = Server::of(wire.version());
+        let mut session = Self { wire, endpoint, server, applied: None, role: Role::Alone, stopper };
+        session.transaction(&SessionPolicy::default(), |_| Ok(()))?;
+        Ok(session)
+    }
+
+    /// A handle for another thread.
+    pub fn stopper(&self) -> Arc<Stopper> {
+        Arc::clone(&self.stopper)
+    }
+
+    pub fn wire(&self) -> &Wire {
+        &self.wire
+    }
+
+    pub fn server(&self) -> Server {
+        self.server
+    }
+
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Runs `work` in a read-only transaction, which is over when this returns, however it
+    /// returns; or, in a member of a snapshot, in the snapshot's.
+    pub fn transaction<T>(&mut self, policy: &SessionPolicy, work: impl FnOnce(&mut Wire) -> Result<T>) -> Result<T> {
+        self.reconnect()?;
+        let outcome = self.begin(policy).and_then(|()| work(&mut self.wire));
+        self.end();
+        outcome.map_err(|error| self.tell_cancel(error))
+    }
+
+    fn begin(&mut self, policy: &SessionPolicy) -> Result<()> {
+        if self.applied != Some(*policy) {
+            self.apply(policy)?;
+        }
+        if matches!(self.role, Role::Alone) {
+            self.wire.query("START TRANSACTION READ ONLY")?;
+        }
+        if let Err(first) = self.verify(policy) {
+            // Behind a pooler this may be a server connection that has not seen our settings.
+            if first.kind() != ErrorKind::Connection || self.wire.is_broken() {
+                return Err(first);
+            }
+            self.apply(policy)?;
+            self.verify(policy)?;
+        }
+        Ok(())
+    }
+
+    /// The server has one code for both; whether we asked is for us to know.
+    fn tell_cancel(&self, error: Error) -> Error {
+        if matches!(error.code(), Some("1317" | "1028")) && self.stopper.used.load(Ordering::SeqCst) {
+            return Error::cancelled("the statement was stopped").with_code("1317");
+        }
+        error
+    }
+
+    fn end(&mut self) {
+        if self.wire.is_busy() {
+            self.wire.abandon(ABANDON);
+        }
+        if self.wire.is_broken() || !matches!(self.role, Role::Alone) {
+            return;
+        }
+        // Every row has arrived by now. A connection that dies here is opened anew next time.
+        if let Err(error) = self.wire.query("ROLLBACK") {
+            log::debug!("ending a transaction: {error}");
+        }
+    }
+
+    fn reconnect(&mut self) -> Result<()> {
+        if !self.wire.is_broken() {
+            return Ok(());
+        }
+        if !matches!(self.role, Role::Alone) {
+            // Trying again in this run is in vain, but a new run may well succeed.
+            return Err(Error::connection("the connection that read at the snapshot is lost")
+                .with_retry(Retry::Transient(None))
+                .with_hint("start the export again: a snapshot of MySQL lives in its connections"));
+        }
+        self.wire = Wire::open(&self.endpoint)?;
+        self.applied = None;
+        *self.stopper.thread.lock().unwrap_or_else(PoisonError::into_inner) = self.wire.thread();
+        Ok(())
+    }
+
+    fn apply(&mut self, policy: &SessionPolicy) -> Result<()> {
+        self.applied = None;
+        self.wire.query("SET NAMES utf8mb4")?;
+        let sets: Vec<String> = self
+            .settings(policy)
+            .into_iter()
+            .map(|(name, value, _)| format!("{name} = {value}"))
+            .filter(|set| !set.starts_with("character_set"))
+            .collect();
+        self.wire.query(&format!("SET SESSION {}", sets.join(", SESSION ")))?;
+        if matches!(self.role, Role::Alone) {
+            // Not inside a transaction: there it would be about the next one.
+            self.wire.query("ROLLBACK")?;
+            self.wire.query("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")?;
+            self.wire.query("START TRANSACTION READ ONLY")?;
+        }
+        self.applied = Some(*policy);
+        Ok(())
+    }
+
+    /// Variable, the value as SQL, and what the server must then show.
+    fn settings(&self, policy: &SessionPolicy) -> Vec<(&'static str, String, String)> {
+        let text = |value: &str| (quoted(value), value.to_owned());
+        let number = |value: &str| (value.to_owned(), value.to_owned());
+        let mut settings = vec![
+            ("time_zone", text("+00:00")),
+            ("sql_mode", text("")),
+            ("character_set_client", text("utf8mb4")),
+            ("character_set_connection", text("utf8mb4")),
+            ("character_set_results", text("utf8mb4")),
+            ("autocommit", number("1")),
+            ("sql_select_limit", number("18446744073709551615")),
+            ("sql_big_selects", number("1")),
+            ("sql_auto_is_null", number("0")),
+            ("net_write_timeout", number(NET_WRITE_TIMEOUT_S)),
+            ("wait_timeout", number(WAIT_TIMEOUT_S)),
+        ];
+        if self.server.is_mysql_since(80_003) {
+            // Sizes are read as they are, not as they were yesterday.
+            settings.push(("information_schema_stats_expiry", number("0")));
+        }
+        let limit = policy.statement_timeout_ms.unwrap_or(0);
+        if self.server.mariadb {
+            let seconds = format!("{}.{:06}", limit / 1000, limit % 1000 * 1000);
+            settings.push(("max_statement_time", (seconds.clone(), seconds)));
+        } else {
+            settings.push(("max_execution_time", number(&limit.min(u32::MAX.into()).to_string())));
+        }
+        if let Some(limit) = policy.lock_timeout_ms {
+            let seconds = limit.div_ceil(1000).clamp(1, 31_536_000).to_string();
+            settings.push(("lock_wait_timeout", number(&seconds)));
+            settings.push(("innodb_lock_wait_timeout", number(&seconds)));
+        }
+        settings.into_iter().map(|(name, (sql, shown))| (name, sql, shown)).collect()
+    }
+
+    fn verify(&mut self, policy: &SessionPolicy) -> Result<()> {
+        let mut wanted: Vec<(&str, String)> =
+            self.settings(policy).into_iter().map(|(name, _, shown)| (name, shown)).collect();
+        wanted.push((self.server.read_only_variable(), "1".to_owned()));
+        let list: Vec<String> = wanted.iter().map(|(name, _)| format!("@@SESSION.{name}")).collect();
+        let rows = self.wire.query(&format!("SELECT {}", list.join(", ")))?;
+        let row = rows.rows.first().ok_or_else(|| Error::connection("the server did not show its settings"))?;
+        for ((name, wanted), found) in wanted.iter().zip(row) {
+            if found.as_ref() != Some(wanted) {
+                let found = found.as_deref().unwrap_or("nothing");
+                self.applied = None;
+                return Err(Error::new(
+                    ErrorKind::Connection,
+                    format!("the setting {name} is `{found}` although it was set to `{wanted}`"),
+                )
+                .with_retry(Retry::Permanent)
+                .with_hint("a proxy between rivet and the server swallows SET; connect past it"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the lock under which members may join, and opens the first of the transactions.
+    pub fn hold(&mut self) -> Result<Option<snapshot::Held>> {
+        self.release()?;
+        self.reconnect()?;
+        self.apply(&SessionPolicy::default())?;
+        self.wire.query("ROLLBACK")?;
+        let Some((held, lock)) = snapshot::take(&mut self.wire, self.server)? else { return Ok(None) };
+        self.role = Role::Holder { _lock: lock };
+        Ok(Some(held))
+    }
+
+    /// From now on reads in a transaction that begins at the snapshot's point.
+    pub fn join(&mut self, token: &str) -> Result<()> {
+        self.release()?;
+        self.reconnect()?;
+        self.apply(&SessionPolicy::default())?;
+        self.wire.query("ROLLBACK")?;
+        snapshot::begin(&mut self.wire, token)?;
+        self.role = Role::Member;
+        Ok(())
+    }
+
+    /// Lets go of a snapshot, held or joined, and of the holder's lock. Fails where the lock had
+    /// been lost before: then those who joined may not be at one point.
+    pub fn release(&mut self) -> Result<()> {
+        let role = std::mem::replace(&mut self.role, Role::Alone);
+        if matches!(role, Role::Alone) {
+            return Ok(());
+        }
+        let held = matches!(role, Role::Holder { .. });
+        // Nobody may join from here on.
+        drop(role);
+        self.applied = None;
+        let unlocked = if held { self.wire.query("UNLOCK TABLES").map(|_| ()) } else { Ok(()) };
+        if !self.wire.is_broken()
+            && let Err(error) = self.wire.query("ROLLBACK")
+        {
+            log::debug!("releasing a snapshot: {error}");
+        }
+        unlocked.map_err(|error| {
+            Error::connection("the snapshot's lock was lost before it was released")
+                .with_source(&error)
+                .with_retry(Retry::Transient(None))
+                .with_hint("start the export again: its workers may not have joined at one point")
+        })
+    }
+}
