@@ -15,6 +15,13 @@ pub trait Dialect {
     /// A literal of exactly the scalar's type, whatever the session's settings.
     fn literal(&self, value: &Scalar) -> Result<String>;
 
+    /// A literal that is compared with `column`: where a database has several types of one kind of
+    /// value, the column's own keeps its order and its index.
+    fn literal_for(&self, column: &str, value: &Scalar) -> Result<String> {
+        let _ = column;
+        self.literal(value)
+    }
+
     /// A key column as it must appear in comparisons (a collation may be added).
     fn key(&self, column: &str) -> String {
         self.name(column)
@@ -169,7 +176,8 @@ fn compare(dialect: &(impl Dialect + ?Sized), key: &[String], sign: &str, bound:
         )));
     }
     let columns = key.iter().map(|column| dialect.key(column)).collect::<Vec<_>>();
-    let values = bound.values.iter().map(|value| dialect.literal(value)).collect::<Result<Vec<_>>>()?;
+    let pairs = key.iter().zip(&bound.values);
+    let values = pairs.map(|(column, value)| dialect.literal_for(column, value)).collect::<Result<Vec<_>>>()?;
     let last_sign = if bound.inclusive { format!("{sign}=") } else { sign.to_owned() };
     if let ([column], [value]) = (&columns[..], &values[..]) {
         return Ok(format!("{column} {last_sign} {value}"));
