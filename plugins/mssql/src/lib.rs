@@ -1,0 +1,3 @@
+//! SQL Server source for rivet.
+
+#![forbid(unsafe_code)]
