@@ -1,0 +1,9 @@
+//! T-SQL: its words, its grammar, and what it means in SQLite.
+
+pub mod ast;
+mod definition;
+mod expression;
+pub mod parser;
+pub mod query;
+pub mod statement;
+pub mod token;
