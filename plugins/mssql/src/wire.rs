@@ -606,3 +606,6 @@ impl Rows {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
