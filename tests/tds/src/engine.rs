@@ -115,7 +115,12 @@ impl Engine {
         }
         for number in 0..FOLDS {
             let folding = Folding { folds: functions.clone(), number };
-            sqlite.create_aggregate_function(format!("tds_a{number}").as_str(), 1, FunctionFlags::SQLITE_UTF8, folding)?;
+            sqlite.create_aggregate_function(
+                format!("tds_a{number}").as_str(),
+                1,
+                FunctionFlags::SQLITE_UTF8,
+                folding,
+            )?;
         }
         Ok(Self { sqlite, functions, meta: None })
     }

@@ -101,10 +101,11 @@ impl From<rusqlite::Error> for SqlError {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                 Self::new(1222, "Lock request time out period exceeded.").state(51)
             }
-            Some(ErrorCode::ConstraintViolation) if text.contains("NOT NULL") => {
-                Self::new(515, format!("Cannot insert the value NULL into a column; column does not allow nulls. {text}"))
-                    .state(2)
-            }
+            Some(ErrorCode::ConstraintViolation) if text.contains("NOT NULL") => Self::new(
+                515,
+                format!("Cannot insert the value NULL into a column; column does not allow nulls. {text}"),
+            )
+            .state(2),
             Some(ErrorCode::ConstraintViolation) => {
                 Self::new(2627, format!("Violation of a UNIQUE or PRIMARY KEY constraint. {text}")).class(14)
             }

@@ -92,6 +92,8 @@ pub struct Login {
     pub library: String,
     pub language: String,
     pub database: String,
+    /// The client wants ODBC's settings, an unlimited TEXTSIZE among them.
+    pub odbc: bool,
     pub read_only: bool,
 }
 
@@ -102,12 +104,13 @@ impl Login {
         let _tds_version = fixed.u32()?;
         let packet_size = usize::try_from(fixed.u32()?).unwrap_or(0);
         fixed.take(12)?;
-        let [_, _, type_flags, _] = fixed.array()?;
+        let [_, options, type_flags, _] = fixed.array()?;
         fixed.take(8)?;
         let mut text = |secret: bool| -> Result<String, Malformed> {
             let (place, length) = (usize::from(fixed.u16()?), usize::from(fixed.u16()?));
             let bytes = body.get(place..place + length * 2).ok_or(Malformed("LOGIN7 points outside itself"))?;
-            let clear: Vec<u8> = bytes.iter().map(|byte| if secret { (byte ^ 0xa5).rotate_left(4) } else { *byte }).collect();
+            let clear: Vec<u8> =
+                bytes.iter().map(|byte| if secret { (byte ^ 0xa5).rotate_left(4) } else { *byte }).collect();
             Ok(crate::wire::from_utf16(&clear))
         };
         let host = text(false)?;
@@ -129,6 +132,7 @@ impl Login {
             library,
             language,
             database,
+            odbc: options & 2 != 0,
             read_only: type_flags & 0x20 != 0,
         })
     }

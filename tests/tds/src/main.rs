@@ -53,7 +53,9 @@ fn run() -> Result<Server, String> {
         let lines: String = server.addresses().iter().map(|address| format!("{address}\n")).collect();
         // Renamed, so that whoever waits for it never sees half of it.
         let fresh = ready.with_extension("new");
-        std::fs::write(&fresh, lines).and_then(|()| std::fs::rename(&fresh, &ready)).map_err(|error| error.to_string())?;
+        std::fs::write(&fresh, lines)
+            .and_then(|()| std::fs::rename(&fresh, &ready))
+            .map_err(|error| error.to_string())?;
     }
     Ok(server)
 }

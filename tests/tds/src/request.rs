@@ -72,7 +72,8 @@ pub fn calls(body: &[u8]) -> Result<Vec<Call>, Malformed> {
         let name = match reader.u16()? {
             0xffff => {
                 let number = usize::from(reader.u16()?);
-                let name = number.checked_sub(1).and_then(|at| NUMBERED.get(at)).ok_or(Malformed("no such procedure"))?;
+                let name =
+                    number.checked_sub(1).and_then(|at| NUMBERED.get(at)).ok_or(Malformed("no such procedure"))?;
                 (*name).to_owned()
             }
             length => reader.utf16(usize::from(length))?,

@@ -88,8 +88,7 @@ impl Server {
         };
         let databases = Databases::open(config.folder.clone()).map_err(|error| io::Error::other(error.message))?;
         let listen = config.listen.clone();
-        let shared =
-            Arc::new(Shared { config, tls, databases, faults: Faults::default(), sessions: Mutex::default() });
+        let shared = Arc::new(Shared { config, tls, databases, faults: Faults::default(), sessions: Mutex::default() });
         let mut addresses = Vec::new();
         for (address, encryption) in listen {
             if shared.tls.is_none() && encryption != Encryption::NotSupported {

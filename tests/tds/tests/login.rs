@@ -37,9 +37,7 @@ fn tls_before_everything() {
 #[test]
 fn a_listener_that_requires_encryption_gets_it() {
     let server = Server::start();
-    let mut client = server
-        .client_at(server.required, |config| config.encryption(EncryptionLevel::Off))
-        .unwrap();
+    let mut client = server.client_at(server.required, |config| config.encryption(EncryptionLevel::Off)).unwrap();
     assert_eq!(client.text("SELECT encrypt_option FROM sys.dm_exec_connections WHERE session_id = @@SPID"), "TRUE");
 }
 
@@ -56,9 +54,14 @@ fn a_listener_without_encryption_disappoints_who_wants_it() {
 fn a_wrong_password_is_18456_and_a_locked_login_18486() {
     let server = Server::start();
     let login = |user: &'static str, password: &'static str| {
-        failure(server.client_with(move |config| {
-            config.authentication(tiberius::AuthMethod::sql_server(user, password));
-        }).err().unwrap())
+        failure(
+            server
+                .client_with(move |config| {
+                    config.authentication(tiberius::AuthMethod::sql_server(user, password));
+                })
+                .err()
+                .unwrap(),
+        )
     };
     assert_eq!(login("sa", "wrong"), 18456);
     assert_eq!(login("nobody", support::PASSWORD), 18456);

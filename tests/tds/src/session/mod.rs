@@ -2,8 +2,8 @@
 
 use std::io;
 use std::net::TcpStream;
-use std::sync::mpsc::{self, Receiver};
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
 use crate::catalogue::databases::Database;
@@ -18,11 +18,11 @@ use crate::tls::Transport;
 use crate::tokens::{self, Done};
 use crate::wire::Malformed;
 
-pub mod answer;
 pub mod ddl;
 pub mod dml;
 pub mod env;
 pub mod procedures;
+pub mod rows;
 pub mod rpc;
 pub mod run;
 pub mod settings;
@@ -199,7 +199,11 @@ fn work(mut session: Session, requests: &Receiver<Message>) -> io::Result<()> {
     // The reader's thread blocks on the socket until somebody closes it.
     let socket = session.out.get_mut().socket().try_clone()?;
     let outcome = answer_all(&mut session, requests);
-    if outcome.is_ok() { linger(&socket)? } else { socket.shutdown(std::net::Shutdown::Both)? }
+    if outcome.is_ok() {
+        linger(&socket)?
+    } else {
+        socket.shutdown(std::net::Shutdown::Both)?
+    }
     outcome
 }
 

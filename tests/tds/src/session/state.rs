@@ -52,7 +52,6 @@ pub struct Session {
     pub next_handle: i32,
     pub last_rows: i64,
     pub last_error: i32,
-    /// The next identity of each table touched by the running statement.
     pub doomed: bool,
     pending: Option<(u16, u16, u64)>,
     done: Done,
@@ -80,7 +79,10 @@ impl Session {
             host: login.host.clone(),
             application: login.application.clone(),
             encrypted,
-            settings: Settings::default(),
+            settings: Settings {
+                text_size: if login.odbc { i64::from(i32::MAX) } else { 4096 },
+                ..Settings::default()
+            },
             open_transactions: 0,
             descriptor: 0,
             prepared: HashMap::new(),

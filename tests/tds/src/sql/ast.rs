@@ -32,7 +32,12 @@ pub enum Expr {
     Exists(Box<Query>),
     Scalar(Box<Query>),
     Case(Option<Box<Expr>>, Vec<(Expr, Expr)>, Option<Box<Expr>>),
-    Cast { value: Box<Expr>, ty: Type, style: Option<Box<Expr>>, forgiving: bool },
+    Cast {
+        value: Box<Expr>,
+        ty: Type,
+        style: Option<Box<Expr>>,
+        forgiving: bool,
+    },
     Collate(Box<Expr>, String),
     AtTimeZone(Box<Expr>, Box<Expr>),
     Call(Call),
@@ -109,9 +114,15 @@ pub struct Select {
 pub enum Item {
     /// `*` or `t.*`
     Star(Name),
-    Value { value: Expr, name: Option<String> },
+    Value {
+        value: Expr,
+        name: Option<String>,
+    },
     /// `@v = value`
-    Assign { variable: String, value: Expr },
+    Assign {
+        variable: String,
+        value: Expr,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -176,9 +187,22 @@ pub enum Grantee {
 #[derive(Debug, Clone)]
 pub enum Statement {
     Select(Query),
-    Insert { table: Name, columns: Vec<String>, source: Source },
-    Update { table: Name, sets: Vec<(String, Expr)>, from: Vec<From>, filter: Option<Expr> },
-    Delete { table: Name, from: Vec<From>, filter: Option<Expr> },
+    Insert {
+        table: Name,
+        columns: Vec<String>,
+        source: Source,
+    },
+    Update {
+        table: Name,
+        sets: Vec<(String, Expr)>,
+        from: Vec<From>,
+        filter: Option<Expr>,
+    },
+    Delete {
+        table: Name,
+        from: Vec<From>,
+        filter: Option<Expr>,
+    },
     Truncate(Name),
     Declare(Vec<(String, Type, Option<Expr>)>),
     Assign(String, Expr),
@@ -198,20 +222,63 @@ pub enum Statement {
     Wait(Expr),
     Kill(Expr),
     Return,
-    Execute { procedure: Name, arguments: Vec<(Option<String>, Expr)> },
+    Execute {
+        procedure: Name,
+        arguments: Vec<(Option<String>, Expr)>,
+    },
     ExecuteText(Expr),
-    CreateTable { name: Name, columns: Vec<ColumnDefinition>, indexes: Vec<IndexDefinition> },
-    CreateIndex { table: Name, index: IndexDefinition },
-    CreateView { name: Name, columns: Vec<String>, query: String },
+    CreateTable {
+        name: Name,
+        columns: Vec<ColumnDefinition>,
+        indexes: Vec<IndexDefinition>,
+    },
+    CreateIndex {
+        table: Name,
+        index: IndexDefinition,
+    },
+    CreateView {
+        name: Name,
+        columns: Vec<String>,
+        query: String,
+    },
     CreateSchema(String),
-    CreateDatabase { name: String, collation: Option<String> },
-    AlterDatabase { name: Option<String>, words: Vec<String> },
-    AlterTable { table: Name, change: TableChange },
-    AlterIndex { index: Option<String>, table: Name, disable: bool },
-    Drop { what: String, names: Vec<Name>, if_exists: bool, on: Option<Name> },
-    CreateLogin { name: String, password: Option<String> },
-    CreateUser { name: String },
-    Grant { permissions: Vec<String>, on: Grantee, to: Vec<String>, denied: bool, revoked: bool },
+    CreateDatabase {
+        name: String,
+        collation: Option<String>,
+    },
+    AlterDatabase {
+        name: Option<String>,
+        words: Vec<String>,
+    },
+    AlterTable {
+        table: Name,
+        change: TableChange,
+    },
+    AlterIndex {
+        index: Option<String>,
+        table: Name,
+        disable: bool,
+    },
+    Drop {
+        what: String,
+        names: Vec<Name>,
+        if_exists: bool,
+        on: Option<Name>,
+    },
+    CreateLogin {
+        name: String,
+        password: Option<String>,
+    },
+    CreateUser {
+        name: String,
+    },
+    Grant {
+        permissions: Vec<String>,
+        on: Grantee,
+        to: Vec<String>,
+        denied: bool,
+        revoked: bool,
+    },
     /// Something that changes nothing here: UPDATE STATISTICS, CHECKPOINT, DBCC …
     Nothing,
 }

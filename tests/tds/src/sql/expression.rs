@@ -4,6 +4,7 @@ use super::ast::{Call, Expr, Order, Over};
 use super::parser::{Parser, is_reserved};
 use super::token::Token;
 use crate::error::SqlResult;
+use crate::types::{Kind, Type};
 
 /// Names that are functions without parentheses.
 const NILADIC: [&str; 5] = ["CURRENT_TIMESTAMP", "CURRENT_USER", "SESSION_USER", "SYSTEM_USER", "USER"];
@@ -88,7 +89,9 @@ impl Parser<'_> {
     fn sum(&mut self) -> SqlResult<Expr> {
         let mut left = self.product()?;
         loop {
-            let Some(sign) = ["+", "-", "&", "|", "^"].into_iter().find(|sign| self.is_sign(sign)) else { return Ok(left) };
+            let Some(sign) = ["+", "-", "&", "|", "^"].into_iter().find(|sign| self.is_sign(sign)) else {
+                return Ok(left);
+            };
             self.sign(sign);
             left = Expr::Arithmetic(sign, Box::new(left), Box::new(self.product()?));
         }
@@ -303,14 +306,28 @@ impl Parser<'_> {
         self.expect_sign("(")?;
         let value = Box::new(self.expression()?);
         self.expect("AS")?;
-        let ty = self.ty()?;
+        let ty = self.cast_type()?;
         self.expect_sign(")")?;
         Ok(Expr::Cast { value, ty, style: None, forgiving })
     }
 
+    /// A type whose length, where none is written, is thirty.
+    fn cast_type(&mut self) -> SqlResult<Type> {
+        let start = self.place();
+        let mut ty = self.ty()?;
+        let sized = matches!(
+            ty.kind,
+            Kind::Char | Kind::VarChar | Kind::NChar | Kind::NVarChar | Kind::Binary | Kind::VarBinary
+        );
+        if sized && ty.length == 1 && !self.since(start).contains('(') {
+            ty.length = 30;
+        }
+        Ok(ty)
+    }
+
     fn convert(&mut self, forgiving: bool) -> SqlResult<Expr> {
         self.expect_sign("(")?;
-        let ty = self.ty()?;
+        let ty = self.cast_type()?;
         self.expect_sign(",")?;
         let value = Box::new(self.expression()?);
         let style = if self.sign(",") { Some(Box::new(self.expression()?)) } else { None };

@@ -1,6 +1,7 @@
 //! T-SQL: its words, its grammar, and what it means in SQLite.
 
 pub mod ast;
+pub mod bind;
 mod definition;
 mod expression;
 pub mod parser;

@@ -15,14 +15,98 @@ pub struct Parser<'a> {
 
 /// Words that cannot be a name without brackets.
 const RESERVED: [&str; 92] = [
-    "ADD", "ALL", "ALTER", "AND", "ANY", "AS", "ASC", "BEGIN", "BETWEEN", "BY", "CASE", "CHECK", "COLLATE", "COMMIT",
-    "CONSTRAINT", "CONVERT", "CREATE", "CROSS", "CURRENT_TIMESTAMP", "CURRENT_USER", "DEFAULT", "DELETE", "DENY", "DESC",
-    "DISTINCT", "DROP", "ELSE", "END", "ESCAPE", "EXCEPT", "EXEC", "EXECUTE", "EXISTS", "FETCH", "FOR", "FROM", "FULL",
-    "GRANT", "GROUP", "HAVING", "IDENTITY", "IF", "IN", "INDEX", "INNER", "INSERT", "INTERSECT", "INTO", "IS", "JOIN",
-    "KEY", "KILL", "LEFT", "LIKE", "MERGE", "NOT", "NULL", "NULLIF", "OF", "OFF", "ON", "OPTION", "OR", "ORDER", "OUTER",
-    "OVER", "PIVOT", "PRIMARY", "PRINT", "RAISERROR", "REVOKE", "RIGHT", "ROLLBACK", "SAVE", "SELECT", "SESSION_USER",
-    "SET", "SYSTEM_USER", "TABLE", "TABLESAMPLE", "THEN", "TOP", "TRUNCATE", "TRY_CONVERT", "UNION", "UNIQUE", "UPDATE",
-    "USE", "VALUES", "VIEW", "WHEN", "WHERE",
+    "ADD",
+    "ALL",
+    "ALTER",
+    "AND",
+    "ANY",
+    "AS",
+    "ASC",
+    "BEGIN",
+    "BETWEEN",
+    "BY",
+    "CASE",
+    "CHECK",
+    "COLLATE",
+    "COMMIT",
+    "CONSTRAINT",
+    "CONVERT",
+    "CREATE",
+    "CROSS",
+    "CURRENT_TIMESTAMP",
+    "CURRENT_USER",
+    "DEFAULT",
+    "DELETE",
+    "DENY",
+    "DESC",
+    "DISTINCT",
+    "DROP",
+    "ELSE",
+    "END",
+    "ESCAPE",
+    "EXCEPT",
+    "EXEC",
+    "EXECUTE",
+    "EXISTS",
+    "FETCH",
+    "FOR",
+    "FROM",
+    "FULL",
+    "GRANT",
+    "GROUP",
+    "HAVING",
+    "IDENTITY",
+    "IF",
+    "IN",
+    "INDEX",
+    "INNER",
+    "INSERT",
+    "INTERSECT",
+    "INTO",
+    "IS",
+    "JOIN",
+    "KEY",
+    "KILL",
+    "LEFT",
+    "LIKE",
+    "MERGE",
+    "NOT",
+    "NULL",
+    "NULLIF",
+    "OF",
+    "OFF",
+    "ON",
+    "OPTION",
+    "OR",
+    "ORDER",
+    "OUTER",
+    "OVER",
+    "PIVOT",
+    "PRIMARY",
+    "PRINT",
+    "RAISERROR",
+    "REVOKE",
+    "RIGHT",
+    "ROLLBACK",
+    "SAVE",
+    "SELECT",
+    "SESSION_USER",
+    "SET",
+    "SYSTEM_USER",
+    "TABLE",
+    "TABLESAMPLE",
+    "THEN",
+    "TOP",
+    "TRUNCATE",
+    "TRY_CONVERT",
+    "UNION",
+    "UNIQUE",
+    "UPDATE",
+    "USE",
+    "VALUES",
+    "VIEW",
+    "WHEN",
+    "WHERE",
 ];
 
 impl<'a> Parser<'a> {
@@ -224,7 +308,9 @@ impl<'a> Parser<'a> {
 
     /// A type as in DECLARE, CAST or a column.
     pub fn ty(&mut self) -> SqlResult<Type> {
-        if (self.is("sys") || matches!(self.peek(), Some(Token::Quoted(name)) if name == "sys")) && self.is_sign_at(1, ".") {
+        if (self.is("sys") || matches!(self.peek(), Some(Token::Quoted(name)) if name == "sys"))
+            && self.is_sign_at(1, ".")
+        {
             self.at += 2;
         }
         if self.take_all(&["double", "precision"]) {
@@ -295,7 +381,8 @@ pub fn known_collation(name: &str) -> SqlResult<Collation> {
 
 /// A type with what stood in its parentheses.
 pub fn made(kind: Kind, numbers: &[u16]) -> SqlResult<Type> {
-    let refuse = || SqlError::new(1001, format!("Line 1: Length or precision specification {} is invalid.", numbers[0]));
+    let refuse =
+        || SqlError::new(1001, format!("Line 1: Length or precision specification {} is invalid.", numbers[0]));
     let ty = match (kind, numbers) {
         (Kind::Decimal | Kind::Numeric, [] | [_] | [_, _]) => {
             let precision = numbers.first().copied().unwrap_or(18);

@@ -102,9 +102,7 @@ impl Parser<'_> {
     pub fn rows(&mut self) -> SqlResult<Vec<Vec<Expr>>> {
         self.list(|parser| {
             parser.expect_sign("(")?;
-            let row = parser.list(|parser| {
-                if parser.take("DEFAULT") { Ok(default()) } else { parser.expression() }
-            })?;
+            let row = parser.list(|parser| if parser.take("DEFAULT") { Ok(default()) } else { parser.expression() })?;
             parser.expect_sign(")")?;
             Ok(row)
         })
@@ -190,7 +188,9 @@ impl Parser<'_> {
 
     /// Whether the next word begins a statement or goes on with this one, and so is no alias.
     fn is_statement(&self) -> bool {
-        ["WITH", "GO", "DECLARE", "WAITFOR", "THROW", "OFFSET", "WHILE", "RETURN", "TRY"].iter().any(|word| self.is(word))
+        ["WITH", "GO", "DECLARE", "WAITFOR", "THROW", "OFFSET", "WHILE", "RETURN", "TRY"]
+            .iter()
+            .any(|word| self.is(word))
     }
 
     /// One item of FROM, joins and all.

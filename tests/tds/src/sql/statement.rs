@@ -117,7 +117,8 @@ impl Parser<'_> {
         if !self.take("TRANSACTION") && !self.take("TRAN") {
             self.take("WORK");
         }
-        if self.is_name() && matches!(self.peek(), Some(Token::Quoted(_) | Token::Word(_))) && !self.begins_statement() {
+        if self.is_name() && matches!(self.peek(), Some(Token::Quoted(_) | Token::Word(_))) && !self.begins_statement()
+        {
             return self.identifier().ok();
         }
         None
@@ -247,14 +248,16 @@ impl Parser<'_> {
         self.take("INTO");
         let table = self.name()?;
         self.hints()?;
-        let columns = if self.is_sign("(") && !self.is_at(1, "SELECT") { self.names_in_parentheses()? } else { Vec::new() };
+        let columns =
+            if self.is_sign("(") && !self.is_at(1, "SELECT") { self.names_in_parentheses()? } else { Vec::new() };
         if self.is("OUTPUT") {
             return Err(SqlError::unsupported("OUTPUT"));
         }
         if self.is("EXEC") || self.is("EXECUTE") {
             return Err(SqlError::unsupported("INSERT … EXEC"));
         }
-        let source = if self.take_all(&["DEFAULT", "VALUES"]) { Source::Defaults } else { Source::Query(self.query()?) };
+        let source =
+            if self.take_all(&["DEFAULT", "VALUES"]) { Source::Defaults } else { Source::Query(self.query()?) };
         Ok(Statement::Insert { table, columns, source })
     }
 

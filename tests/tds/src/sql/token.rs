@@ -34,8 +34,8 @@ pub struct Placed {
 }
 
 const SIGNS: [&str; 34] = [
-    "<>", "<=", ">=", "!=", "!<", "!>", "::", "+=", "-=", "*=", "/=", "%=", "||", "(", ")", ",", ".", ";", "=", "<", ">", "+",
-    "-", "*", "/", "%", "&", "|", "^", "~", "{", "}", "?", ":",
+    "<>", "<=", ">=", "!=", "!<", "!>", "::", "+=", "-=", "*=", "/=", "%=", "||", "(", ")", ",", ".", ";", "=", "<",
+    ">", "+", "-", "*", "/", "%", "&", "|", "^", "~", "{", "}", "?", ":",
 ];
 
 /// Cuts a batch into tokens. Comments nest.
@@ -75,7 +75,8 @@ pub fn tokens(text: &str) -> SqlResult<Vec<Placed>> {
             let digits = rest[2..].find(|char: char| !char.is_ascii_hexdigit()).unwrap_or(rest.len() - 2);
             at += 2 + digits;
             Token::Binary(hex(&rest[2..2 + digits]).ok_or_else(|| SqlError::syntax(rest))?)
-        } else if first.is_ascii_digit() || (first == '.' && rest[1..].starts_with(|next: char| next.is_ascii_digit())) {
+        } else if first.is_ascii_digit() || (first == '.' && rest[1..].starts_with(|next: char| next.is_ascii_digit()))
+        {
             let (token, length) = number(rest);
             at += length;
             token
@@ -148,9 +149,8 @@ fn quoted(text: &str, close: char) -> SqlResult<(String, usize)> {
 }
 
 fn number(text: &str) -> (Token, usize) {
-    let digits = |from: usize| {
-        text[from..].find(|char: char| !char.is_ascii_digit()).map_or(text.len(), |length| from + length)
-    };
+    let digits =
+        |from: usize| text[from..].find(|char: char| !char.is_ascii_digit()).map_or(text.len(), |length| from + length);
     let mut end = digits(0);
     if text[end..].starts_with('.') {
         end = digits(end + 1);

@@ -158,7 +158,13 @@ impl Collation {
         info |= if has(UTF8) { 0x0400_0000 } else { 0 };
         info |= u32::from(base.version) << 28;
         let sort = match base.sort {
-            Some((insensitive, sensitive)) => if has(CASE_SENSITIVE) { sensitive } else { insensitive },
+            Some((insensitive, sensitive)) => {
+                if has(CASE_SENSITIVE) {
+                    sensitive
+                } else {
+                    insensitive
+                }
+            }
             None => 0,
         };
         let [a, b, c, d] = info.to_le_bytes();

@@ -143,7 +143,9 @@ fn plain(ty: Type, bytes: &[u8]) -> Decoded<(Type, Value)> {
     let short = bytes.len().min(8);
     padded[..short].copy_from_slice(&bytes[..short]);
     let unsigned = u64::from_le_bytes(padded);
-    let two = |from: usize| i64::from(i32::from_le_bytes([padded[from], padded[from + 1], padded[from + 2], padded[from + 3]]));
+    let two = |from: usize| {
+        i64::from(i32::from_le_bytes([padded[from], padded[from + 1], padded[from + 2], padded[from + 3]]))
+    };
     let value = match ty.kind {
         Kind::Bit => Value::Integer(i64::from(padded[0] != 0)),
         Kind::TinyInt => Value::Integer(i64::from(padded[0])),
@@ -177,7 +179,13 @@ fn plain(ty: Type, bytes: &[u8]) -> Decoded<(Type, Value)> {
         }
         Kind::Date => stamp(&ty, Moment::new(i32::try_from(unsigned).map_err(|_| wrong())?, 0))?,
         _ => {
-            let clock = if ty.scale < 3 { 3 } else if ty.scale < 5 { 4 } else { 5 };
+            let clock = if ty.scale < 3 {
+                3
+            } else if ty.scale < 5 {
+                4
+            } else {
+                5
+            };
             let mut reader = Reader::new(bytes);
             let mut wide = [0; 8];
             wide[..clock].copy_from_slice(reader.take(clock)?);

@@ -99,7 +99,8 @@ pub fn bare(into: &mut Vec<u8>, ty: &Type, value: ValueRef<'_>) -> SqlResult<()>
         Kind::Real => into.put(&narrow(real(ty, value)?).to_le_bytes()),
         Kind::Float => into.put(&real(ty, value)?.to_le_bytes()),
         Kind::Money | Kind::SmallMoney => {
-            let number = Number::parse(text(ty, value)?).and_then(|number| number.rescaled(4)).ok_or_else(|| wrong(ty))?;
+            let number =
+                Number::parse(text(ty, value)?).and_then(|number| number.rescaled(4)).ok_or_else(|| wrong(ty))?;
             let amount = i64::try_from(number.mantissa).map_err(|_| wrong(ty))?;
             if ty.kind == Kind::SmallMoney {
                 into.put(&i32::try_from(amount).map_err(|_| wrong(ty))?.to_le_bytes());
@@ -141,7 +142,13 @@ fn moment(into: &mut Vec<u8>, ty: &Type, moment: Moment) -> SqlResult<()> {
         Kind::Date => into.put(&moment.days.to_le_bytes()[..3]),
         Kind::Time | Kind::DateTime2 | Kind::DateTimeOffset => {
             let units = moment.ticks / 10_u64.pow(u32::from(7 - ty.scale));
-            let length = if ty.scale < 3 { 3 } else if ty.scale < 5 { 4 } else { 5 };
+            let length = if ty.scale < 3 {
+                3
+            } else if ty.scale < 5 {
+                4
+            } else {
+                5
+            };
             into.put(&units.to_le_bytes()[..length]);
             if ty.kind != Kind::Time {
                 into.put(&moment.days.to_le_bytes()[..3]);
@@ -186,7 +193,9 @@ pub fn bytes(ty: &Type, value: ValueRef<'_>) -> SqlResult<Vec<u8>> {
         (_, ValueRef::Blob(units)) if ty.is_national() => Ok(units.to_vec()),
         (_, ValueRef::Text(_)) if ty.is_coded() => Ok(ty.collation.encode(text(ty, value)?)),
         (_, ValueRef::Blob(bytes)) if ty.is_binary() => Ok(bytes.to_vec()),
-        _ if ty.is_udt() => Err(SqlError::unsupported(format!("{} as it lies in storage: ask for its methods", ty.base_name()))),
+        _ if ty.is_udt() => {
+            Err(SqlError::unsupported(format!("{} as it lies in storage: ask for its methods", ty.base_name())))
+        }
         _ => Err(wrong(ty)),
     }
 }

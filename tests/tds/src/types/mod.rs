@@ -165,7 +165,13 @@ impl Type {
     pub const fn of_scale(kind: Kind, scale: u8) -> Self {
         let mut made = Self::new(kind);
         made.scale = scale;
-        let bytes = if scale < 3 { 3 } else if scale < 5 { 4 } else { 5 };
+        let bytes = if scale < 3 {
+            3
+        } else if scale < 5 {
+            4
+        } else {
+            5
+        };
         let (length, digits) = match kind {
             Time => (bytes, 8),
             DateTime2 => (bytes + 3, 19),

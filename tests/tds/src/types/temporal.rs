@@ -112,7 +112,8 @@ impl Moment {
         };
         let ticks = match clock {
             Some(clock) => {
-                let seconds = number(clock.get(..2)?)? * 3600 + number(clock.get(3..5)?)? * 60 + number(clock.get(6..8)?)?;
+                let seconds =
+                    number(clock.get(..2)?)? * 3600 + number(clock.get(3..5)?)? * 60 + number(clock.get(6..8)?)?;
                 u64::from(seconds) * SECOND + u64::from(number(clock.get(9..16)?)?)
             }
             None => 0,
@@ -254,7 +255,9 @@ fn split_date(text: &str) -> Option<(Option<i32>, &str)> {
     let rest = text[head.len()..].trim_start_matches('T').trim_start();
     let parts: Vec<&str> = head.split(['-', '/']).collect();
     let day = match &parts[..] {
-        [all] if all.len() == 8 && all.is_ascii() => days(all[..4].parse().ok()?, number(&all[4..6])?, number(&all[6..])?)?,
+        [all] if all.len() == 8 && all.is_ascii() => {
+            days(all[..4].parse().ok()?, number(&all[4..6])?, number(&all[6..])?)?
+        }
         [year, month, day] if year.len() == 4 => days(year.parse().ok()?, number(month)?, number(day)?)?,
         // Language us_english: month, day, year.
         [month, day, year] if year.len() == 4 => days(year.parse().ok()?, number(month)?, number(day)?)?,

@@ -8,8 +8,14 @@ use crate::wire::Put;
 
 /// Wraps a value of a type, for storage.
 pub fn wrap(ty: &Type, value: ValueRef<'_>) -> SqlResult<Value> {
-    if ty.is_max() || matches!(ty.kind, Kind::Text | Kind::NText | Kind::Image | Kind::Xml | Kind::RowVersion) || ty.is_udt() {
-        return Err(SqlError::new(206, format!("Operand type clash: {} is incompatible with sql_variant", ty.base_name())));
+    if ty.is_max()
+        || matches!(ty.kind, Kind::Text | Kind::NText | Kind::Image | Kind::Xml | Kind::RowVersion)
+        || ty.is_udt()
+    {
+        return Err(SqlError::new(
+            206,
+            format!("Operand type clash: {} is incompatible with sql_variant", ty.base_name()),
+        ));
     }
     let mut bytes = Vec::new();
     let header = serde_json::to_vec(ty).map_err(|error| SqlError::new(50000, error.to_string()))?;
@@ -42,7 +48,8 @@ pub fn unwrap(value: ValueRef<'_>) -> SqlResult<(Type, Value)> {
     let broken = || SqlError::new(50000, "The test server holds a broken sql_variant");
     let ValueRef::Blob(bytes) = value else { return Err(broken()) };
     let (length, rest) = bytes.split_at_checked(2).ok_or_else(broken)?;
-    let (header, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes([length[0], length[1]]))).ok_or_else(broken)?;
+    let (header, rest) =
+        rest.split_at_checked(usize::from(u16::from_le_bytes([length[0], length[1]]))).ok_or_else(broken)?;
     let ty: Type = serde_json::from_slice(header).map_err(|_| broken())?;
     let (tag, payload) = rest.split_first().ok_or_else(broken)?;
     let number = || <[u8; 8]>::try_from(payload).map_err(|_| broken());

@@ -74,7 +74,11 @@ impl Server {
         self.client_at(self.optional, change)
     }
 
-    pub fn client_at(&self, address: SocketAddr, change: impl FnOnce(&mut tiberius::Config)) -> tiberius::Result<Session> {
+    pub fn client_at(
+        &self,
+        address: SocketAddr,
+        change: impl FnOnce(&mut tiberius::Config),
+    ) -> tiberius::Result<Session> {
         let mut config = tiberius::Config::new();
         config.host("localhost");
         config.port(address.port());
