@@ -2,6 +2,7 @@
 //!
 //! Each file in `tests/tests/` holds one promise. It arranges with this library:
 //!
+//! * [`mssql`]: a database of its own on SQL Server, or on the project's own TDS server;
 //! * [`postgres`]: a database of its own on the server that `make test` starts;
 //! * [`sqlite`]: a database file in a temporary folder;
 //! * [`rivet`]: the binary, its configuration, its exit code and output, and its death;
@@ -15,6 +16,7 @@
     reason = "test code: a panic is a verdict"
 )]
 
+pub mod mssql;
 pub mod postgres;
 pub mod readers;
 pub mod rivet;

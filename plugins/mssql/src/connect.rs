@@ -11,7 +11,7 @@ use rustls::{ClientConfig, ClientConnection};
 use rustls_pki_types::ServerName;
 
 use crate::error::{confused, lost};
-use crate::link::Link;
+use crate::link::{Link, Records};
 use crate::login::{encryption, prelogin, server_encryption};
 use crate::options::{Endpoint, PORT};
 use crate::packet::{self, HEADER_BYTES, LAST};
@@ -47,7 +47,7 @@ pub(crate) fn connect(endpoint: &Endpoint, host: &str, port: Option<u16>) -> Res
         for packet in packet::packets(packet::kind::PRELOGIN, &attempt.prelogin(encryption::ON), FIRST_PACKET_BYTES) {
             link.send(&packet).map_err(|error| lost(&error))?;
         }
-        read_prelogin(&mut Reader { link: &link, records: Vec::new() })?;
+        read_prelogin(&mut Reader { link: &link, records: Records::default() })?;
         return Ok(link);
     }
     let wanted = if tls.is_some() { encryption::ON } else { encryption::NOT_SUPPORTED };
@@ -65,7 +65,13 @@ pub(crate) fn connect(endpoint: &Endpoint, host: &str, port: Option<u16>) -> Res
             let session = attempt.handshake(&mut socket, &config)?;
             Ok(Link::new(socket, Some(session)))
         }
-        (Some(_), Some(_)) if endpoint.tls.mode == TlsMode::Prefer => Ok(Link::new(socket, None)),
+        (Some(_), Some(_)) if endpoint.tls.mode == TlsMode::Prefer => {
+            // A server without encryption ends the connection of a client that asked for it.
+            let mut socket = attempt.connect_tcp(port)?;
+            send(&mut socket, &attempt.prelogin(encryption::NOT_SUPPORTED))?;
+            read_prelogin(&mut socket)?;
+            Ok(Link::new(socket, None))
+        }
         (Some(_), Some(_)) => Err(Error::connection(format!("{} does not offer encryption", attempt.place))
             .with_retry(Retry::Permanent)
             .with_hint("turn encryption on at the server; `tls: { mode: disable }` sends everything as plain text")),
@@ -199,7 +205,7 @@ fn read_prelogin(from: &mut impl Read) -> Result<Vec<u8>> {
 
 struct Reader<'a> {
     link: &'a Link,
-    records: Vec<u8>,
+    records: Records,
 }
 
 impl Read for Reader<'_> {

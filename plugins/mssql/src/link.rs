@@ -20,6 +20,15 @@ pub(crate) struct Link {
     session: Mutex<Option<ClientConnection>>,
 }
 
+/// Bytes from the socket that have not gone into the session yet.
+#[derive(Debug, Default)]
+pub(crate) struct Records {
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+    closed: bool,
+}
+
 impl Link {
     /// A link over a connected socket; None as the session means plain text.
     pub fn new(socket: TcpStream, session: Option<ClientConnection>) -> Self {
@@ -42,37 +51,42 @@ impl Link {
     }
 
     /// Reads into `buffer`; 0 means that the server closed. `records` is the caller's to keep.
-    pub fn read(&self, buffer: &mut [u8], records: &mut Vec<u8>) -> io::Result<usize> {
+    pub fn read(&self, buffer: &mut [u8], records: &mut Records) -> io::Result<usize> {
         if !self.encrypted {
             return (&self.socket).read(buffer);
         }
-        records.resize(RECORD_BYTES, 0);
         loop {
-            match self.decrypted(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return done,
+            if let Some(count) = self.decrypt(buffer, records)? {
+                return Ok(count);
             }
-            let count = (&self.socket).read(records)?;
-            let mut fresh = records.get(..count).unwrap_or_default();
-            let mut session = self.lock();
-            let Some(session) = &mut *session else { return Ok(0) };
-            if count == 0 {
-                session.read_tls(&mut fresh)?;
-            }
-            while !fresh.is_empty() {
-                session.read_tls(&mut fresh)?;
-                session.process_new_packets().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-            }
-            while session.wants_write() {
-                session.write_tls(&mut &self.socket)?;
-            }
+            records.bytes.resize(RECORD_BYTES, 0);
+            records.start = 0;
+            records.end = 0;
+            records.end = (&self.socket).read(&mut records.bytes)?;
+            records.closed = records.end == 0;
         }
     }
 
-    fn decrypted(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match &mut *self.lock() {
-            Some(session) => session.reader().read(buffer),
-            None => Ok(0),
+    /// What can be read without waiting; None where more records are needed. The session holds little
+    /// plain text: it is taken out before more records go in.
+    fn decrypt(&self, buffer: &mut [u8], records: &mut Records) -> io::Result<Option<usize>> {
+        let mut session = self.lock();
+        let Some(session) = &mut *session else { return Ok(Some(0)) };
+        loop {
+            match session.reader().read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return done.map(Some),
+            }
+            let mut fresh = records.bytes.get(records.start..records.end).unwrap_or_default();
+            if fresh.is_empty() && !std::mem::take(&mut records.closed) {
+                return Ok(None);
+            }
+            session.read_tls(&mut fresh)?;
+            records.start = records.end - fresh.len();
+            session.process_new_packets().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+            while session.wants_write() {
+                session.write_tls(&mut &self.socket)?;
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use rivet_sdk::{Error, ErrorKind, Result, Retry, Scalar};
 
 use crate::connect::connect;
 use crate::error::{ServerMessage, confused, lost};
-use crate::link::Link;
+use crate::link::{Link, Records};
 use crate::login::login;
 use crate::meta::{self, Layout, ResultColumn};
 use crate::options::Endpoint;
@@ -27,7 +27,7 @@ pub(crate) struct Wire {
     raw: Vec<u8>,
     raw_start: usize,
     raw_end: usize,
-    records: Vec<u8>,
+    records: Records,
     /// What the packets carried; the unread part begins at `start`.
     input: Vec<u8>,
     start: usize,
@@ -102,7 +102,7 @@ impl Wire {
             raw: vec![0; RAW_BYTES],
             raw_start: 0,
             raw_end: 0,
-            records: Vec::new(),
+            records: Records::default(),
             input: Vec::new(),
             start: 0,
             packet_left: 0,
