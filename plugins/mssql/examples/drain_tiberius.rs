@@ -30,20 +30,18 @@ struct Batch {
 
 impl Batch {
     fn push(&mut self, row: &Row) {
-        self.order.append_option(row.get::<i64, _>("l_orderkey"));
-        for (builder, name) in self.integers.iter_mut().zip(["l_partkey", "l_suppkey", "l_linenumber"]) {
-            builder.append_option(row.get::<i32, _>(name));
+        self.order.append_option(row.get::<i64, _>(0));
+        for (builder, index) in self.integers.iter_mut().zip(1_usize..) {
+            builder.append_option(row.get::<i32, _>(index));
         }
-        for (builder, name) in self.decimals.iter_mut().zip(["l_quantity", "l_extendedprice", "l_discount", "l_tax"]) {
-            builder.append_option(row.get::<Numeric, _>(name).map(|value| value.value()));
+        for (builder, index) in self.decimals.iter_mut().zip(4_usize..) {
+            builder.append_option(row.get::<Numeric, _>(index).map(|value| value.value()));
         }
-        for (builder, name) in self.dates.iter_mut().zip(["l_shipdate", "l_commitdate", "l_receiptdate"]) {
-            let days = row.get::<Date, _>(name).map(|date| date.to_julian_day() - EPOCH_JULIAN);
-            builder.append_option(days);
+        for (builder, index) in self.dates.iter_mut().zip(10_usize..) {
+            builder.append_option(row.get::<Date, _>(index).map(|date| date.to_julian_day() - EPOCH_JULIAN));
         }
-        let names = ["l_returnflag", "l_linestatus", "l_shipinstruct", "l_shipmode", "l_comment"];
-        for (builder, name) in self.texts.iter_mut().zip(names) {
-            builder.append_option(row.get::<&str, _>(name));
+        for (builder, index) in self.texts.iter_mut().zip([8_usize, 9, 13, 14, 15]) {
+            builder.append_option(row.get::<&str, _>(index));
         }
         self.rows += 1;
     }

@@ -88,9 +88,10 @@ fn every_tls_mode_does_what_it_says() {
         let tls = TlsOptions { ca_file: Some(authority.clone()), ..mode(mode_of) };
         assert!(tls_of(optional, tls).unwrap().contains("TLSv1"));
     }
-    // The certificate is for localhost and 127.0.0.1, not for this name of the same address.
-    let other = optional.replace("127.0.0.1", "127.0.0.1.nip.invalid");
-    assert!(other.contains("nip"));
+    let known = |mode_of| TlsOptions { ca_file: Some(authority.clone()), ..mode(mode_of) };
+    let error = tls_of(&fixture.other_name, known(TlsMode::VerifyFull)).unwrap_err();
+    assert!(error.kind() == ErrorKind::Connection && error.hint().unwrap().contains("names this host"), "{error:?}");
+    assert!(tls_of(&fixture.other_name, known(TlsMode::VerifyCa)).is_ok());
     let trusting = MssqlOptions { trust_server_certificate: Some(true), ..options(optional) };
     assert!(MssqlDriver::open(trusting, &Context::detached()).is_ok());
     let missing = TlsOptions { ca_file: Some("/no/such/file".into()), ..mode(TlsMode::VerifyFull) };
@@ -342,6 +343,21 @@ fn an_interrupt_reaches_a_statement_that_waits() {
     let error = source.export(&request, &mut Keep::default()).unwrap_err();
     other.join().unwrap();
     assert!(error.kind() == ErrorKind::Cancelled && started.elapsed() < Duration::from_secs(30), "{error:?}");
+}
+
+#[test]
+fn strict_encryption_is_encrypted_from_the_first_byte() {
+    let Some(fixture) = &server().fixture else { return };
+    let tls = TlsOptions {
+        mode: TlsMode::VerifyFull,
+        ca_file: Some(fixture.authority.to_str().unwrap().to_owned()),
+        ..TlsOptions::prefer()
+    };
+    let options = MssqlOptions { tls: Some(tls), strict_encryption: Some(true), ..options(&server().url) };
+    let mut source = MssqlDriver::open(options, &Context::detached()).unwrap();
+    assert_eq!(source.query_scalar("SELECT 7").unwrap(), Some(Scalar::Integer(7)));
+    let notes = source.identity().unwrap().notes;
+    assert!(notes.iter().any(|note| note.subject == "TLS" && note.text == "TLSv1.3"), "{notes:?}");
 }
 
 #[test]

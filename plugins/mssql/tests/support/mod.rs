@@ -38,6 +38,8 @@ pub struct Server {
 pub struct Fixture {
     pub required: String,
     pub none: String,
+    /// An address that the certificate does not name.
+    pub other_name: String,
     pub authority: PathBuf,
 }
 
@@ -61,8 +63,8 @@ fn start() -> Server {
     std::fs::create_dir(folder.join("data")).unwrap();
     command.arg("--certificate").arg(folder.join("server.crt")).arg("--key").arg(folder.join("server.key"));
     command.args(["--password", PASSWORD]).arg("--ready").arg(&ready);
-    for mode in ["optional", "required", "none"] {
-        command.args(["--listen", &format!("127.0.0.1:0={mode}")]);
+    for listener in ["127.0.0.1:0=optional", "127.0.0.1:0=required", "127.0.0.1:0=none", "127.0.0.2:0=optional"] {
+        command.args(["--listen", listener]);
     }
     command.stdin(Stdio::null());
     // The signal comes when the thread that started it ends, so that thread stays.
@@ -80,8 +82,8 @@ fn start() -> Server {
     let addresses = std::fs::read_to_string(&ready).unwrap();
     let mut urls = addresses.lines().map(|address| format!("mssql://sa:{PASSWORD}@{address}/master"));
     let url = urls.next().unwrap();
-    let fixture =
-        Fixture { required: urls.next().unwrap(), none: urls.next().unwrap(), authority: folder.join("ca.crt") };
+    let mut next = || urls.next().unwrap();
+    let fixture = Fixture { required: next(), none: next(), other_name: next(), authority: folder.join("ca.crt") };
     Server { url, fixture: Some(fixture) }
 }
 
