@@ -44,10 +44,8 @@ fn start() -> String {
     command.stdin(Stdio::null());
     // The signal comes when the thread that started it ends, so that thread stays.
     thread::spawn(move || {
-        let _child = command.spawn().unwrap();
-        loop {
-            thread::park();
-        }
+        // It serves until it is killed.
+        command.spawn().unwrap().wait().unwrap();
     });
     let begin = Instant::now();
     while !ready.exists() {

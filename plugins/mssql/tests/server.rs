@@ -250,6 +250,23 @@ fn identity_is_the_databases_own() {
 }
 
 #[test]
+fn where_the_database_allows_it_sessions_read_snapshots() {
+    let database = Database::new();
+    let level = "SELECT CAST(transaction_isolation_level AS int) FROM sys.dm_exec_sessions WHERE session_id = @@SPID";
+    let note = |source: &mut Mssql| {
+        let notes = source.identity().unwrap().notes;
+        notes.into_iter().find(|note| note.subject == "isolation").unwrap()
+    };
+    let mut source = database.open();
+    assert!(source.query_scalar(level).unwrap() == Some(Scalar::Integer(2)) && note(&mut source).warning);
+    database.run(&format!("ALTER DATABASE {} SET ALLOW_SNAPSHOT_ISOLATION ON", database.name));
+    let mut source = database.open();
+    assert_eq!(source.query_scalar(level).unwrap(), Some(Scalar::Integer(5)));
+    assert!(note(&mut source).text.starts_with("SNAPSHOT"));
+    assert_eq!(source.snapshot(4).unwrap(), None, "no read point for several sessions is claimed");
+}
+
+#[test]
 fn select_alone_is_enough_and_without_it_the_table_is_refused() {
     if server().fixture.is_none() {
         return; // It has no login `reader`.

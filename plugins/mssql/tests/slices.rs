@@ -178,8 +178,8 @@ fn keysets_over_texts_in_any_collation_and_composite_keys_cover_the_table_once()
     );
     let word = |i: u32| ["ä''", "Z", "\\", "co-op", "coop", "zé"][i as usize % 6].to_owned();
     database.insert("t", (0..600).map(|i| format!("'{}', {i}, N'x'", word(i))));
-    database.insert("n", (0..600).map(|i| format!("N'{}{i}'", ["😀", "Ā", "a", "A"][i as usize % 4])));
-    database.insert("g", (0..600).map(|i| format!("N'{}{i}'", ["α", "Ω", "a"][i as usize % 3])));
+    database.insert("n", (0..600_u32).map(|i| format!("N'{}{i}'", ["😀", "Ā", "a", "A"][i as usize % 4])));
+    database.insert("g", (0..600_u32).map(|i| format!("N'{}{i}'", ["α", "Ω", "a"][i as usize % 3])));
     let mut source = database.open();
     for (table, key) in [("t", vec!["a", "b"]), ("n", vec!["k"]), ("g", vec!["k"])] {
         let by = SplitBy::Keyset { key: key.into_iter().map(str::to_owned).collect() };

@@ -14,7 +14,7 @@ pub(crate) fn utf16(out: &mut Vec<u8>, value: &[u8]) -> Result<(), &'static str>
     for pair in value.chunks_exact(2) {
         high |= u16::from_le_bytes([pair[0], pair[1]]);
     }
-    if high < 0x80 && value.len() % 2 == 0 {
+    if high < 0x80 && value.len().is_multiple_of(2) {
         out.extend(value.chunks_exact(2).map(|pair| pair[0]));
         return Ok(());
     }
@@ -22,7 +22,7 @@ pub(crate) fn utf16(out: &mut Vec<u8>, value: &[u8]) -> Result<(), &'static str>
 }
 
 fn wide(out: &mut Vec<u8>, value: &[u8]) -> Result<(), &'static str> {
-    if value.len() % 2 != 0 {
+    if !value.len().is_multiple_of(2) {
         return Err(HALF_PAIR);
     }
     out.reserve(value.len() / 2 * 3);

@@ -69,10 +69,8 @@ fn start() -> Server {
     command.stdin(Stdio::null());
     // The signal comes when the thread that started it ends, so that thread stays.
     std::thread::spawn(move || {
-        let _child = command.spawn().unwrap();
-        loop {
-            std::thread::park();
-        }
+        // It serves until it is killed.
+        command.spawn().unwrap().wait().unwrap();
     });
     let begin = Instant::now();
     while !ready.exists() {
