@@ -27,7 +27,7 @@ tds_serve() {
     # it ends even if we are killed.
     setsid setpriv --pdeathsig INT "$TDS_PROGRAM" --folder "$folder/db" --password "$TDS_PASSWORD" \
         --certificate "$folder/server.crt" --key "$folder/server.key" --ready "$folder/ready" \
-        --listen 127.0.0.1:0=optional --listen 127.0.0.1:0=required --listen 127.0.0.1:0=none \
+        --also 127.0.0.2 --listen 127.0.0.1:0=optional --listen 127.0.0.1:0=required --listen 127.0.0.1:0=none \
         </dev/null >"$folder/log" 2>&1 &
     TDS_PID=$!
     SERVERS+=("$TDS_PID")

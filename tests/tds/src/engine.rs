@@ -10,6 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::catalogue::databases::Database;
 use crate::catalogue::meta::Meta;
 use crate::error::{SqlError, SqlResult};
+use crate::signals::{self, Signals};
 use crate::types::order;
 
 /// A function of a statement: T-SQL's, with its types already known.
@@ -94,13 +95,14 @@ const FOLDS: usize = 32;
 pub struct Engine {
     pub sqlite: Connection,
     pub functions: Functions,
+    signals: Arc<Signals>,
     meta: Option<(i64, Arc<Meta>)>,
 }
 
 impl Engine {
-    pub fn open(database: &Database) -> SqlResult<Self> {
+    pub fn open(database: &Database, signals: Arc<Signals>) -> SqlResult<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let sqlite = Connection::open_with_flags(&database.path, flags)?;
+        let mut sqlite = Connection::open_with_flags(&database.path, flags)?;
         sqlite.execute_batch("PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000")?;
         let functions = Functions::default();
         for (name, compare) in order::ALL {
@@ -122,16 +124,21 @@ impl Engine {
                 folding,
             )?;
         }
-        Ok(Self { sqlite, functions, meta: None })
+        let raised = signals.clone();
+        sqlite.progress_handler(1000, Some(move || raised.raised().is_some()))?;
+        let mut engine = Self { sqlite, functions, signals, meta: None };
+        engine.set_lock_timeout(-1)?;
+        Ok(engine)
     }
 
     /// How long writers wait for each other; forever by default, as on a real server.
-    pub fn set_lock_timeout(&self, milliseconds: i64) -> SqlResult<()> {
+    pub fn set_lock_timeout(&mut self, milliseconds: i64) -> SqlResult<()> {
         let time = match u64::try_from(milliseconds) {
             Ok(milliseconds) => Duration::from_millis(milliseconds),
-            Err(_) => Duration::from_secs(3600),
+            Err(_) => Duration::from_secs(24 * 3600),
         };
-        Ok(self.sqlite.busy_timeout(time)?)
+        signals::be_patient(self.signals.clone(), time);
+        Ok(self.sqlite.busy_handler(Some(signals::try_again))?)
     }
 
     /// The database's declarations as they are now.

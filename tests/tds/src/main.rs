@@ -1,8 +1,8 @@
 //! `rivet-tds --folder DIR [--certificate FILE --key FILE] --password TEXT --ready FILE
-//! --listen ADDRESS=optional|required|none …`
+//! --listen ADDRESS=optional|required|none … [--also IP]`
 //!
 //! Serves until it is killed. Port 0 takes a free one; the ready file then has one address a line,
-//! in the order of `--listen`.
+//! in the order of `--listen`; `--also` is another address with the first one's port.
 
 #![forbid(unsafe_code)]
 
@@ -29,7 +29,7 @@ fn run() -> Result<Server, String> {
     let mut arguments = std::env::args().skip(1);
     let (mut folder, mut certificate, mut key, mut ready) = (None, None, None, None);
     let mut password = None;
-    let mut listen = Vec::new();
+    let (mut listen, mut also) = (Vec::new(), Vec::new());
     while let Some(name) = arguments.next() {
         let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
         match name.as_str() {
@@ -38,6 +38,7 @@ fn run() -> Result<Server, String> {
             "--key" => key = Some(PathBuf::from(value)),
             "--ready" => ready = Some(PathBuf::from(value)),
             "--password" => password = Some(value),
+            "--also" => also.push(value.parse().map_err(|error| format!("--also {value}: {error}"))?),
             "--listen" => listen.push(listener(&value)?),
             _ => return Err(format!("unknown argument {name}")),
         }
@@ -47,6 +48,7 @@ fn run() -> Result<Server, String> {
         certificate: certificate.zip(key),
         password: password.ok_or("--password is missing")?,
         listen,
+        also,
     };
     let server = Server::start(config).map_err(|error| error.to_string())?;
     if let Some(ready) = ready {

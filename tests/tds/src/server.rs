@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -25,6 +25,8 @@ pub struct Config {
     pub password: String,
     /// Where it listens, and what it says there about encryption.
     pub listen: Vec<(SocketAddr, Encryption)>,
+    /// Further addresses for the first of them, with its port.
+    pub also: Vec<IpAddr>,
 }
 
 /// What other sessions may know of one.
@@ -91,15 +93,25 @@ impl Server {
         let shared = Arc::new(Shared { config, tls, databases, faults: Faults::default(), sessions: Mutex::default() });
         let mut addresses = Vec::new();
         for (address, encryption) in listen {
-            if shared.tls.is_none() && encryption != Encryption::NotSupported {
-                return Err(io::Error::other("a listener with encryption needs a certificate"));
+            addresses.push(Self::listen(address, encryption, &shared)?);
+        }
+        if let (Some(first), Some((_, encryption))) = (addresses.first(), shared.config.listen.first()) {
+            for address in &shared.config.also {
+                Self::listen(SocketAddr::new(*address, first.port()), *encryption, &shared)?;
             }
-            let listener = TcpListener::bind(address)?;
-            addresses.push(listener.local_addr()?);
-            let shared = shared.clone();
-            thread::Builder::new().name("listener".into()).spawn(move || accept(&listener, encryption, &shared))?;
         }
         Ok(Self { addresses })
+    }
+
+    fn listen(address: SocketAddr, encryption: Encryption, shared: &Arc<Shared>) -> io::Result<SocketAddr> {
+        if shared.tls.is_none() && encryption != Encryption::NotSupported {
+            return Err(io::Error::other("a listener with encryption needs a certificate"));
+        }
+        let listener = TcpListener::bind(address)?;
+        let bound = listener.local_addr()?;
+        let shared = shared.clone();
+        thread::Builder::new().name("listener".into()).spawn(move || accept(&listener, encryption, &shared))?;
+        Ok(bound)
     }
 
     /// Where it listens, in the configured order.

@@ -1,5 +1,7 @@
 //! The statements that the SQL Server plugin sends, each answered as a real server answers it.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 mod support;
 
 use support::{Server, Session};

@@ -1,5 +1,7 @@
 //! How a client comes in, or not, with each way of encryption.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 mod support;
 
 use support::{Server, failure};

@@ -19,9 +19,8 @@ pub fn change_database(session: &mut Session, name: &str) -> Outcome {
     if session.open_transactions > 0 {
         return Err(SqlError::unsupported("USE inside a transaction").into());
     }
-    let engine = Engine::open(&database)?;
+    let mut engine = Engine::open(&database, session.signals.clone())?;
     engine.set_lock_timeout(session.settings.lock_timeout)?;
-    session.signals.watch(engine.sqlite.get_interrupt_handle());
     session.engine = engine;
     let old = std::mem::replace(&mut session.database, database);
     let new = session.database.name.clone();
@@ -117,7 +116,7 @@ fn alter_database(session: &mut Session, name: Option<&str>, words: &[String]) -
         }
         return Ok(());
     }
-    let mut engine = Engine::open(&database)?;
+    let mut engine = Engine::open(&database, session.signals.clone())?;
     let mut meta = Meta::clone(&*engine.meta()?);
     match words[..] {
         ["ALLOW_SNAPSHOT_ISOLATION", on] => meta.snapshot_isolation = on == "ON",

@@ -108,15 +108,15 @@ pub fn insert(session: &mut Session, name: &Name, columns: &[String], source: &S
     let identity = next_identity(session, &table)?;
     let rows = match source {
         Source::Defaults => vec![Vec::new()],
-        Source::Query(Query { with, body: Body::Values(rows), order, .. }) if with.is_empty() && order.is_empty() => {
-            rows.clone()
-        }
-        Source::Query(query) => {
-            let count =
-                atomically(session, |session| insert_query(session, &table, &targets, query, &identity, frame))?;
-            session.done_rows(INSERT, count);
-            return Ok(());
-        }
+        Source::Query(query) => match &query.body {
+            Body::Values(rows) if query.with.is_empty() && query.order.is_empty() => rows.clone(),
+            _ => {
+                let change = |session: &mut Session| insert_query(session, &table, &targets, query, &identity, frame);
+                let count = atomically(session, change)?;
+                session.done_rows(INSERT, count);
+                return Ok(());
+            }
+        },
     };
     if matches!(source, Source::Defaults) {
         targets.clear();

@@ -133,12 +133,11 @@ fn admitted(transport: Transport, login: &Login, database: &Database, shared: &A
         size => size.clamp(512, 32_767),
     };
     let mut out = Writer::new(transport, 4096);
-    let engine = match Engine::open(database) {
+    let signals = Arc::new(Signals::default());
+    let engine = match Engine::open(database, signals.clone()) {
         Ok(engine) => engine,
         Err(error) => return refuse(out.into_inner(), &[error]),
     };
-    let signals = Arc::new(Signals::default());
-    signals.watch(engine.sqlite.get_interrupt_handle());
     let spid = shared.enter(SessionEntry::new(login, &database.name, signals.clone()));
     let _leaving = Leaving { spid, shared: shared.clone() };
     out.set_spid(spid);

@@ -106,7 +106,7 @@ pub fn declarations(text: &str) -> SqlResult<Vec<(String, Type)>> {
     }
     let mut parser = Parser::new(text)?;
     let list = parser.list(|parser| {
-        let Token::Variable(name) = parser.next()? else { return Err(parser.wrong()) };
+        let Token::Variable(name) = parser.advance()? else { return Err(parser.wrong()) };
         parser.take("AS");
         let ty = parser.ty()?;
         if parser.sign("=") {

@@ -172,7 +172,7 @@ pub struct IndexDefinition {
 
 #[derive(Debug, Clone)]
 pub enum Source {
-    Query(Query),
+    Query(Box<Query>),
     Defaults,
 }
 

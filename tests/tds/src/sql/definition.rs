@@ -9,7 +9,7 @@ use crate::types::{Kind, Type};
 impl Parser<'_> {
     /// A statement that begins with this word.
     pub fn definition(&mut self, word: &str) -> SqlResult<Statement> {
-        self.next()?;
+        self.advance()?;
         match word {
             "CREATE" => self.create(),
             "ALTER" => self.alter(),
@@ -61,7 +61,7 @@ impl Parser<'_> {
                 while self.sign(",") {
                     self.part()?;
                     self.expect_sign("=")?;
-                    self.next()?;
+                    self.advance()?;
                 }
             }
             return Ok(Statement::CreateLogin { name, password });
@@ -114,12 +114,12 @@ impl Parser<'_> {
 
     fn index_options(&mut self) -> SqlResult<()> {
         if self.is("WITH") && self.is_sign_at(1, "(") {
-            self.next()?;
+            self.advance()?;
             self.parenthesis()?;
         }
         if self.is("ON") && !self.is_at(1, "DELETE") && !self.is_at(1, "UPDATE") {
             // A filegroup.
-            self.next()?;
+            self.advance()?;
             self.part()?;
         }
         Ok(())
@@ -165,7 +165,7 @@ impl Parser<'_> {
         self.expect_sign(")")?;
         self.index_options()?;
         if self.is("WITH") && self.is_sign_at(1, "(") {
-            self.next()?;
+            self.advance()?;
             self.parenthesis()?;
         }
         Ok(Statement::CreateTable { name, columns, indexes })
@@ -293,7 +293,7 @@ impl Parser<'_> {
             return self.parenthesis();
         }
         self.sign("-");
-        match self.next()? {
+        match self.advance()? {
             Token::Word(_) | Token::Quoted(_) if self.is_sign("(") => self.parenthesis(),
             _ => Ok(()),
         }
@@ -306,7 +306,7 @@ impl Parser<'_> {
             let mut words = Vec::new();
             while let Some(Token::Word(word)) = self.peek() {
                 words.push(word.to_ascii_uppercase());
-                self.next()?;
+                self.advance()?;
             }
             return Ok(Statement::AlterDatabase { name, words });
         }

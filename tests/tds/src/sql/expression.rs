@@ -167,7 +167,7 @@ impl Parser<'_> {
             _ => None,
         };
         if let Some(plain) = plain {
-            self.next()?;
+            self.advance()?;
             return Ok(plain);
         }
         if self.take("NULL") {
@@ -178,20 +178,20 @@ impl Parser<'_> {
         }
         for (word, forgiving) in [("CAST", false), ("TRY_CAST", true)] {
             if self.is(word) && self.is_sign_at(1, "(") {
-                self.next()?;
+                self.advance()?;
                 return self.cast(forgiving);
             }
         }
         for (word, forgiving) in [("CONVERT", false), ("TRY_CONVERT", true)] {
             if self.is(word) && self.is_sign_at(1, "(") {
-                self.next()?;
+                self.advance()?;
                 return self.convert(forgiving);
             }
         }
         if let Some(niladic) = NILADIC.iter().find(|name| self.is(name))
             && !self.is_sign_at(1, ".")
         {
-            self.next()?;
+            self.advance()?;
             return Ok(Expr::Call(call(vec![(*niladic).to_owned()], Vec::new())));
         }
         if self.is_sign_at(1, "::") {
@@ -262,7 +262,7 @@ impl Parser<'_> {
             // The words are the same in SQLite.
             let start = self.place();
             while !self.is_sign(")") {
-                match self.next()? {
+                match self.advance()? {
                     Token::Word(_) | Token::Number(_) => {}
                     _ => return Err(self.wrong()),
                 }

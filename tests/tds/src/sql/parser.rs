@@ -122,7 +122,7 @@ impl<'a> Parser<'a> {
         self.tokens.get(self.at + ahead).map(|placed| &placed.token)
     }
 
-    pub fn next(&mut self) -> SqlResult<Token> {
+    pub fn advance(&mut self) -> SqlResult<Token> {
         let token = self.peek().cloned().ok_or_else(|| self.wrong())?;
         self.at += 1;
         Ok(token)
@@ -219,7 +219,7 @@ impl<'a> Parser<'a> {
         if !self.is_name() {
             return Err(self.wrong());
         }
-        match self.next()? {
+        match self.advance()? {
             Token::Quoted(name) | Token::Word(name) => Ok(name),
             _ => Err(self.wrong()),
         }
@@ -240,7 +240,7 @@ impl<'a> Parser<'a> {
 
     /// A part after a point, where reserved words are no surprise.
     pub fn part(&mut self) -> SqlResult<String> {
-        match self.next()? {
+        match self.advance()? {
             Token::Quoted(name) | Token::Word(name) => Ok(name),
             _ => {
                 self.at -= 1;
@@ -267,7 +267,7 @@ impl<'a> Parser<'a> {
     }
 
     pub fn text(&mut self) -> SqlResult<String> {
-        match self.next()? {
+        match self.advance()? {
             Token::Text(text, _) => Ok(text),
             _ => {
                 self.at -= 1;
@@ -278,7 +278,7 @@ impl<'a> Parser<'a> {
 
     pub fn integer<T: std::str::FromStr>(&mut self) -> SqlResult<T> {
         let negative = self.sign("-");
-        match self.next()? {
+        match self.advance()? {
             Token::Number(digits) => {
                 let digits = if negative { format!("-{digits}") } else { digits };
                 digits.parse().map_err(|_| SqlError::syntax(digits))
@@ -317,7 +317,7 @@ impl<'a> Parser<'a> {
             return Ok(Type::new(Kind::Float));
         }
         let Some(kind) = Self::type_name(self.peek()) else {
-            return match self.next()? {
+            return match self.advance()? {
                 Token::Word(name) | Token::Quoted(name) => {
                     Err(SqlError::new(2715, format!("Column, parameter, or variable: Cannot find data type {name}.")))
                 }
@@ -360,7 +360,7 @@ impl<'a> Parser<'a> {
 
     /// A literal or variable that stands for a number of rows.
     pub fn simple_value(&mut self) -> SqlResult<Expr> {
-        match self.next()? {
+        match self.advance()? {
             Token::Number(digits) => Ok(Expr::Integer(digits)),
             Token::Variable(name) => Ok(Expr::Variable(name)),
             _ => {

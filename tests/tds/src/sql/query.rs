@@ -55,7 +55,7 @@ impl Parser<'_> {
         self.expect_sign("(")?;
         let mut depth = 1;
         while depth > 0 {
-            match self.next()? {
+            match self.advance()? {
                 Token::Sign("(") => depth += 1,
                 Token::Sign(")") => depth -= 1,
                 _ => {}
@@ -160,8 +160,8 @@ impl Parser<'_> {
             self.back_to(start);
         }
         if let (Some(Token::Variable(name)), true) = (self.peek().cloned(), self.is_sign_at(1, "=")) {
-            self.next()?;
-            self.next()?;
+            self.advance()?;
+            self.advance()?;
             return Ok(Item::Assign { variable: name, value: self.expression()? });
         }
         // `alias = value`
@@ -264,7 +264,7 @@ impl Parser<'_> {
         }
         let mut alias = self.alias()?;
         if self.is("WITH") && self.is_sign_at(1, "(") {
-            self.next()?;
+            self.advance()?;
             self.parenthesis()?;
             if alias.is_none() {
                 alias = self.alias()?;

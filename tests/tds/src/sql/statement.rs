@@ -44,7 +44,7 @@ impl Parser<'_> {
             "GRANT" | "DENY" | "REVOKE" => self.grant(&word),
             "BEGIN" => self.begin(),
             _ => {
-                self.next()?;
+                self.advance()?;
                 self.small(&word)
             }
         }
@@ -156,7 +156,7 @@ impl Parser<'_> {
 
     fn declare(&mut self) -> SqlResult<Statement> {
         let variables = self.list(|parser| {
-            let Token::Variable(name) = parser.next()? else { return Err(parser.wrong()) };
+            let Token::Variable(name) = parser.advance()? else { return Err(parser.wrong()) };
             parser.take("AS");
             let ty = parser.ty()?;
             let value = if parser.sign("=") { Some(parser.expression()?) } else { None };
@@ -167,7 +167,7 @@ impl Parser<'_> {
 
     fn set(&mut self) -> SqlResult<Statement> {
         if let Some(Token::Variable(name)) = self.peek().cloned() {
-            self.next()?;
+            self.advance()?;
             self.expect_sign("=")?;
             return Ok(Statement::Assign(name, self.expression()?));
         }
@@ -222,7 +222,7 @@ impl Parser<'_> {
                 let named = matches!(parser.peek(), Some(Token::Variable(_))) && parser.is_sign_at(1, "=");
                 let name = match (named, parser.peek().cloned()) {
                     (true, Some(Token::Variable(name))) => {
-                        parser.next()?;
+                        parser.advance()?;
                         parser.expect_sign("=")?;
                         Some(name)
                     }
@@ -256,14 +256,17 @@ impl Parser<'_> {
         if self.is("EXEC") || self.is("EXECUTE") {
             return Err(SqlError::unsupported("INSERT … EXEC"));
         }
-        let source =
-            if self.take_all(&["DEFAULT", "VALUES"]) { Source::Defaults } else { Source::Query(self.query()?) };
+        let source = if self.take_all(&["DEFAULT", "VALUES"]) {
+            Source::Defaults
+        } else {
+            Source::Query(Box::new(self.query()?))
+        };
         Ok(Statement::Insert { table, columns, source })
     }
 
     fn hints(&mut self) -> SqlResult<()> {
         if self.is("WITH") && self.is_sign_at(1, "(") {
-            self.next()?;
+            self.advance()?;
             self.parenthesis()?;
         }
         Ok(())
@@ -282,7 +285,7 @@ impl Parser<'_> {
                 self.list(|parser| {
                     parser.part()?;
                     if parser.sign("=") || matches!(parser.peek(), Some(Token::Number(_))) {
-                        parser.next()?;
+                        parser.advance()?;
                         parser.take("PERCENT");
                         parser.take("ROWS");
                     }
@@ -326,7 +329,7 @@ impl Parser<'_> {
     }
 
     fn grant(&mut self, word: &str) -> SqlResult<Statement> {
-        self.next()?;
+        self.advance()?;
         let permissions = self.list(|parser| {
             let mut permission = parser.part()?;
             while !parser.is("ON") && !parser.is("TO") && !parser.is("FROM") && !parser.is_sign(",") {

@@ -178,13 +178,7 @@ fn plp(into: &mut Vec<u8>, bytes: &[u8], known: bool) -> SqlResult<()> {
 /// The bytes of a text, binary or UDT value.
 pub fn bytes(ty: &Type, value: ValueRef<'_>) -> SqlResult<Vec<u8>> {
     match (ty.kind, value) {
-        (Kind::Xml, ValueRef::Text(_)) => {
-            // A byte order mark comes first.
-            let mut bytes = vec![0xff, 0xfe];
-            bytes.utf16(text(ty, value)?);
-            Ok(bytes)
-        }
-        (_, ValueRef::Text(_)) if ty.is_national() => {
+        (_, ValueRef::Text(_)) if ty.is_national() || ty.kind == Kind::Xml => {
             let text = text(ty, value)?;
             let mut bytes = Vec::with_capacity(text.len() * 2);
             bytes.utf16(text);

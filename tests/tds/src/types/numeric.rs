@@ -15,8 +15,8 @@ pub struct Number {
 pub const fn bytes(precision: u8) -> u16 {
     match precision {
         ..=9 => 5,
-        ..=19 => 9,
-        ..=28 => 13,
+        10..=19 => 9,
+        20..=28 => 13,
         _ => 17,
     }
 }

@@ -56,6 +56,7 @@ impl Server {
                 (anywhere, Encryption::Required),
                 (anywhere, Encryption::NotSupported),
             ],
+            also: Vec::new(),
         };
         let server = rivet_tds::Server::start(config).unwrap();
         let [optional, required, none] = *server.addresses() else { panic!() };

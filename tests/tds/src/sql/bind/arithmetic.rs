@@ -3,7 +3,7 @@
 use rusqlite::types::{Value, ValueRef};
 
 use super::coerce::{Class, as_exact, class, common};
-use super::{Binder, Bound};
+use super::{Binder, Bound, texts};
 use crate::error::{SqlError, SqlResult};
 use crate::types::numeric::Number;
 use crate::types::temporal::{DAY, DAYS_1900, Moment};
@@ -124,9 +124,10 @@ impl Binder<'_> {
             self.coerce(b, &Type { length: b.ty.length.max(1), ..ty }),
         );
         let mut bound = self.function(ty, &[&left, &right], move |values| {
-            let mut text = encode::text(&ty, values[0])?.to_owned();
-            text.push_str(encode::text(&ty, values[1])?);
-            cast::cast(ValueRef::Text(text.as_bytes()), &Type { length: MAX, ..ty }, &ty, None)
+            let mut text = texts::read(&ty, values[0])?;
+            text.extend(texts::read(&ty, values[1])?);
+            let joined = texts::write(&text);
+            cast::cast(ValueRef::from(&joined), &Type { length: MAX, ..ty }, &ty, None)
         });
         bound.yields = a.yields && b.yields;
         Ok(bound)

@@ -82,8 +82,11 @@ impl Binder<'_> {
         let argument = match call.arguments.first() {
             Some(argument) => self.value(scope, argument)?,
             None => {
-                return Err(SqlError::new(174, format!("The {} function requires 1 argument(s).", name.to_lowercase()))
-                    .class(15));
+                return Err(SqlError::new(
+                    174,
+                    format!("The {} function requires 1 argument(s).", name.to_lowercase()),
+                )
+                .class(15));
             }
         };
         let distinct = call.distinct || name == "APPROX_COUNT_DISTINCT";

@@ -8,14 +8,14 @@ use crate::types::{Kind, MAX, Type, cast, decode, encode, variant};
 use crate::wire::units;
 
 /// The UTF-16 units of a text.
-fn read(ty: &Type, value: ValueRef<'_>) -> SqlResult<Vec<u16>> {
+pub(super) fn read(ty: &Type, value: ValueRef<'_>) -> SqlResult<Vec<u16>> {
     match value {
         ValueRef::Blob(bytes) => Ok(units(bytes).collect()),
         _ => Ok(encode::text(ty, value)?.encode_utf16().collect()),
     }
 }
 
-fn write(units: &[u16]) -> Value {
+pub(super) fn write(units: &[u16]) -> Value {
     let bytes: Vec<u8> = units.iter().flat_map(|unit| unit.to_le_bytes()).collect();
     decode::national(&bytes)
 }
@@ -224,11 +224,11 @@ impl Binder<'_> {
         }
         let parts: Vec<&Bound> = texts.iter().collect();
         self.raw_function(ty, &parts, false, move |values| {
-            let mut text = String::new();
+            let mut text = Vec::new();
             for value in values.iter().filter(|value| !matches!(value, ValueRef::Null)) {
-                text.push_str(encode::text(&ty, *value)?);
+                text.extend(read(&ty, *value)?);
             }
-            Ok(Value::Text(text))
+            Ok(write(&text))
         })
         .not_null()
     }
