@@ -25,7 +25,8 @@ tds_serve() {
     tds_certificates "$folder"
     # Its own session, so that Ctrl-C reaches it only through us, and a parent-death signal, so that
     # it ends even if we are killed.
-    setsid setpriv --pdeathsig INT "$TDS_PROGRAM" --folder "$folder/db" --password "$TDS_PASSWORD" \
+    # A shell without job control starts what it leaves behind deaf to INT; the server must hear it.
+    setsid env --default-signal=INT setpriv --pdeathsig INT "$TDS_PROGRAM" --folder "$folder/db" --password "$TDS_PASSWORD" \
         --certificate "$folder/server.crt" --key "$folder/server.key" --ready "$folder/ready" \
         --also 127.0.0.2 --listen 127.0.0.1:0=optional --listen 127.0.0.1:0=required --listen 127.0.0.1:0=none \
         </dev/null >"$folder/log" 2>&1 &
