@@ -22,7 +22,7 @@ const PASSWORD: &str = "Secret_1";
 
 /// Whether the server is the project's own, which can be told to fail (`EXEC rivet_fault`).
 pub fn is_fixture() -> bool {
-    std::env::var_os("RIVET_TEST_MSSQL_URL").is_none() || std::env::var_os("RIVET_TEST_MSSQL_FIXTURE").is_some()
+    std::env::var_os("RIVET_TEST_MSSQL_URL").is_none() || std::env::var_os("RIVET_TEST_MSSQL_NONE").is_some()
 }
 
 fn server() -> &'static str {

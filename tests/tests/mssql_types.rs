@@ -286,7 +286,7 @@ fn a_column_retyped_since_the_plan_is_drift() {
 fn check_and_doctor_say_what_they_found() {
     let database = edges();
     let project = config("table: dbo.edges, format: parquet");
-    let check = project.rivet("check").env("DATABASE_URL", database.url()).run();
+    let check = project.rivet("check").arg("--types").env("DATABASE_URL", database.url()).run();
     assert!(check.stdout.contains("datetime2(7)") && check.stdout.contains("rounded"), "{check}");
     let doctor = project.rivet("doctor").env("DATABASE_URL", database.url()).run();
     assert!(doctor.stdout.contains("SQL Server") && doctor.stdout.contains("TLS"), "{doctor}");

@@ -109,19 +109,35 @@ pub(crate) fn columns(wire: &mut Wire, relation: &Relation) -> Result<(Option<Ta
     }
 }
 
+/// The facts of a described column, by the names they have in both forms of the description.
+const FACTS: [&str; 10] = [
+    "name",
+    "is_hidden",
+    "is_nullable",
+    "system_type_name",
+    "user_type_name",
+    "max_length",
+    "precision",
+    "scale",
+    "collation_name",
+    "column_ordinal",
+];
+
 fn described(wire: &mut Wire, statement: &str, trust_not_null: bool) -> Result<Vec<SourceColumn>> {
-    let rows = ask(
-        wire,
-        &format!(
-            "SELECT name, is_hidden, is_nullable, system_type_name, user_type_name, max_length, precision, scale, \
-             collation_name, CAST(COLLATIONPROPERTY(collation_name, 'CodePage') AS int), error_number, error_message \
-             FROM sys.dm_exec_describe_first_result_set({}, NULL, 0) ORDER BY column_ordinal",
-            unicode(statement)
-        ),
-    )?;
+    let sql = format!(
+        "SELECT {}, CAST(COLLATIONPROPERTY(collation_name, 'CodePage') AS int), error_number, error_message \
+         FROM sys.dm_exec_describe_first_result_set({}, NULL, 0) ORDER BY column_ordinal",
+        FACTS.join(", "),
+        unicode(statement)
+    );
+    let rows = match ask(wire, &sql) {
+        // The function is missing in some relatives of SQL Server, the procedure is older.
+        Err(error) if matches!(error.code(), Some("208" | "4121" | "102" | "156")) => by_procedure(wire, statement)?,
+        rows => rows?,
+    };
     let mut columns = Vec::with_capacity(rows.len());
     for row in &rows {
-        let [name, hidden, nullable, system, user, length, precision, scale, collation, page, number, message] =
+        let [name, hidden, nullable, system, user, length, precision, scale, collation, _, page, number, message] =
             &row[..]
         else {
             return Err(surprise());
@@ -154,6 +170,35 @@ fn described(wire: &mut Wire, statement: &str, trust_not_null: bool) -> Result<V
             .with_hint("`query` must be one SELECT"));
     }
     Ok(columns)
+}
+
+/// The same rows from `sp_describe_first_result_set`, which reports a wrong statement as an error.
+pub(crate) fn by_procedure(wire: &mut Wire, statement: &str) -> Result<Vec<Vec<Scalar>>> {
+    let answer = wire.run(&format!("EXEC sp_describe_first_result_set {}, NULL, 0", unicode(statement)))?;
+    let places: Vec<Option<usize>> =
+        FACTS.iter().map(|fact| answer.columns.iter().position(|column| column.name == *fact)).collect();
+    let mut pages: Vec<(String, Scalar)> = Vec::new();
+    let mut rows = Vec::with_capacity(answer.rows.len());
+    for row in &answer.rows {
+        let mut facts: Vec<Scalar> =
+            places.iter().map(|place| place.and_then(|at| row.get(at)).cloned().unwrap_or(Scalar::Null)).collect();
+        let collation = facts.get(8).and_then(words);
+        let page = match &collation {
+            None => Scalar::Null,
+            Some(name) => match pages.iter().find(|(known, _)| known == name) {
+                Some((_, page)) => page.clone(),
+                None => {
+                    let sql = format!("SELECT CAST(COLLATIONPROPERTY({}, 'CodePage') AS int)", unicode(name));
+                    let page = ask(wire, &sql)?.into_iter().flatten().next().unwrap_or(Scalar::Null);
+                    pages.push((name.clone(), page.clone()));
+                    page
+                }
+            },
+        };
+        facts.extend([page, Scalar::Null, Scalar::Null]);
+        rows.push(facts);
+    }
+    Ok(rows)
 }
 
 /// Tables and views, with the server's estimates.

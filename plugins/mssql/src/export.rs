@@ -25,6 +25,9 @@ const LARGE_BYTES: u64 = 1 << 20;
 /// Rows between two looks at how large the batch has become.
 const MEASURE_ROWS: usize = 64;
 
+const LOCKING: &str = "the database reads under locks: rows that move while a statement reads may be missed or come \
+     twice; ALTER DATABASE … SET ALLOW_SNAPSHOT_ISOLATION ON makes each statement one read point";
+
 /// Reads the rows of `request` into `sink`.
 pub(crate) fn run(
     session: &mut Session,
@@ -32,6 +35,8 @@ pub(crate) fn run(
     request: &ExportRequest,
     sink: &mut dyn BatchSink,
 ) -> Result<ExportStats> {
+    let facts = session.database();
+    let warnings = if facts.snapshot || facts.row_versions { Vec::new() } else { vec![LOCKING.to_owned()] };
     session.with(&request.session, |wire| {
         let plan = Plan::new(wire, request)?;
         let schema = schema_of(&plan.mappings()?)?;
@@ -64,6 +69,7 @@ pub(crate) fn run(
         let longest_statement = started.elapsed();
         let mut stats = batches.ok_or_else(|| confused("no result at all"))?.end()?;
         stats.longest_statement = longest_statement;
+        stats.warnings = warnings;
         Ok(stats)
     })
 }

@@ -13,17 +13,31 @@ use crate::wire::{Rows, Wire, attention};
 
 /// What every session sets: what an ODBC client has, and nothing that depends on the login, its
 /// language or the database. DATEFORMAT comes after LANGUAGE, which sets it too.
-const SETTINGS: &str = "SET QUOTED_IDENTIFIER, ANSI_NULLS, ANSI_PADDING, ANSI_WARNINGS, ARITHABORT, \
-     CONCAT_NULL_YIELDS_NULL, XACT_ABORT ON; SET NUMERIC_ROUNDABORT OFF; SET IMPLICIT_TRANSACTIONS OFF; \
-     SET ROWCOUNT 0; SET TEXTSIZE -1; SET LANGUAGE us_english; SET DATEFORMAT ymd; SET DEADLOCK_PRIORITY LOW; \
-     SET TRANSACTION ISOLATION LEVEL";
+const SETTINGS: [&str; 14] = [
+    "QUOTED_IDENTIFIER ON",
+    "ANSI_NULLS ON",
+    "ANSI_PADDING ON",
+    "ANSI_WARNINGS ON",
+    "ARITHABORT ON",
+    "CONCAT_NULL_YIELDS_NULL ON",
+    "XACT_ABORT ON",
+    "NUMERIC_ROUNDABORT OFF",
+    "IMPLICIT_TRANSACTIONS OFF",
+    "ROWCOUNT 0",
+    "TEXTSIZE 2147483647",
+    "LANGUAGE us_english",
+    "DATEFORMAT ymd",
+    "DEADLOCK_PRIORITY LOW",
+];
 
-/// What the server must then show. The date reads as the second of March in a session of another
-/// DATEFORMAT.
-const PROOF: &str = "SELECT @@TEXTSIZE, CONVERT(nvarchar(23), CAST('2003-02-01' AS datetime), 126), \
-     CAST(SESSIONPROPERTY('QUOTED_IDENTIFIER') AS int), CAST(SESSIONPROPERTY('ANSI_NULLS') AS int), \
-     CAST(SESSIONPROPERTY('ARITHABORT') AS int), CAST(SESSIONPROPERTY('CONCAT_NULL_YIELDS_NULL') AS int), \
-     (SELECT CAST(transaction_isolation_level AS int) FROM sys.dm_exec_sessions WHERE session_id = @@SPID)";
+/// What changes values, as the server must then show it: a date that reads as the second of March
+/// where DATEFORMAT is another.
+const VALUES: &str = "SELECT @@TEXTSIZE, CONVERT(nvarchar(23), CAST('2003-02-01' AS datetime), 126)";
+
+/// What changes the meaning of a user's query.
+const MEANINGS: [&str; 4] = ["QUOTED_IDENTIFIER", "ANSI_NULLS", "ARITHABORT", "CONCAT_NULL_YIELDS_NULL"];
+const ISOLATION: &str =
+    "SELECT CAST(transaction_isolation_level AS int) FROM sys.dm_exec_sessions WHERE session_id = @@SPID";
 
 /// How long a stopped statement may take to end before its connection is dropped.
 const ABANDON: Duration = Duration::from_secs(5);
@@ -141,28 +155,63 @@ fn connect(endpoint: &Endpoint) -> Result<(Wire, DatabaseFacts)> {
     // One statement reads at one moment either way; under SNAPSHOT it neither waits for writers nor
     // makes them wait.
     let (isolation, level) = if database.snapshot { ("SNAPSHOT", 5) } else { ("READ COMMITTED", 2) };
-    wire.run(&format!("{SETTINGS} {isolation}"))?;
-    let shown = wire.run(PROOF)?.one()?;
-    let [text_size, date, rest @ .., found] = &shown[..] else { return Err(Error::internal("a proof too short")) };
-    if !matches!(text_size, Scalar::Integer(-1 | 2_147_483_647)) {
-        return Err(swallowed("TEXTSIZE", Some(text_size), "-1"));
-    }
-    if *date != Scalar::Text("2003-02-01T00:00:00".into()) {
-        return Err(swallowed("DATEFORMAT", Some(date), "ymd"));
-    }
-    let names = ["QUOTED_IDENTIFIER", "ANSI_NULLS", "ARITHABORT", "CONCAT_NULL_YIELDS_NULL"];
-    for (name, value) in names.iter().zip(rest) {
-        if *value != Scalar::Integer(1) {
-            return Err(swallowed(name, Some(value), "ON"));
+    let mut settings: Vec<String> = SETTINGS.iter().map(|setting| format!("SET {setting}")).collect();
+    settings.push(format!("SET TRANSACTION ISOLATION LEVEL {isolation}"));
+    if let Err(error) = wire.run(&settings.join("; ")) {
+        tolerate(error)?;
+        // A relative of SQL Server may not know them all: what counts is what it shows afterwards.
+        for setting in &settings {
+            if let Err(error) = wire.run(setting) {
+                tolerate(error)?;
+            }
         }
     }
-    match found {
-        Scalar::Integer(found) if *found == level => {}
-        // A server without the view cannot be asked.
-        Scalar::Null => log::debug!("the isolation level cannot be read back"),
-        other => return Err(swallowed("TRANSACTION ISOLATION LEVEL", Some(other), isolation)),
-    }
+    verify(&mut wire, isolation, level)?;
     Ok((wire, database))
+}
+
+/// Reads the settings back: a proxy may have swallowed them.
+fn verify(wire: &mut Wire, isolation: &str, level: i128) -> Result<()> {
+    let shown = wire.run(VALUES)?.one()?;
+    if !matches!(shown.first(), Some(Scalar::Integer(-1 | 2_147_483_647))) {
+        return Err(swallowed("TEXTSIZE", shown.first(), "2147483647"));
+    }
+    if shown.get(1) != Some(&Scalar::Text("2003-02-01T00:00:00".into())) {
+        return Err(swallowed("DATEFORMAT", shown.get(1), "ymd"));
+    }
+    let list: Vec<String> = MEANINGS.iter().map(|name| format!("CAST(SESSIONPROPERTY('{name}') AS int)")).collect();
+    if let Some(shown) = known(wire, &format!("SELECT {}", list.join(", ")))? {
+        for (name, value) in MEANINGS.iter().zip(&shown) {
+            if *value != Scalar::Integer(1) {
+                return Err(swallowed(name, Some(value), "ON"));
+            }
+        }
+    }
+    match known(wire, ISOLATION)?.as_deref() {
+        Some([found]) if *found != Scalar::Integer(level) => {
+            Err(swallowed("TRANSACTION ISOLATION LEVEL", Some(found), isolation))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The row that answers a question; None where the server does not know, or does not tell.
+fn known(wire: &mut Wire, sql: &str) -> Result<Option<Vec<Scalar>>> {
+    match wire.run(sql) {
+        Ok(rows) => Ok(rows.rows.into_iter().next()),
+        Err(error) => tolerate(error).map(|()| None),
+    }
+}
+
+/// A line in the log for an error that only says what the server does not have or tell; any other
+/// error is passed on.
+fn tolerate(error: Error) -> Result<()> {
+    let kinds = [ErrorKind::InvalidQuery, ErrorKind::NotFound, ErrorKind::Permission, ErrorKind::Unsupported];
+    if !kinds.contains(&error.kind()) {
+        return Err(error);
+    }
+    log::debug!("a setting cannot be made or read back: {error}");
+    Ok(())
 }
 
 fn swallowed(name: &str, found: Option<&Scalar>, wanted: &str) -> Error {

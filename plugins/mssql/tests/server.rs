@@ -257,12 +257,16 @@ fn where_the_database_allows_it_sessions_read_snapshots() {
         let notes = source.identity().unwrap().notes;
         notes.into_iter().find(|note| note.subject == "isolation").unwrap()
     };
+    database.run("CREATE TABLE t (id int)");
+    let request = database.request("t");
     let mut source = database.open();
+    assert_eq!(export(&mut source, &request).unwrap().1.warnings.len(), 1);
     assert!(source.query_scalar(level).unwrap() == Some(Scalar::Integer(2)) && note(&mut source).warning);
     database.run(&format!("ALTER DATABASE {} SET ALLOW_SNAPSHOT_ISOLATION ON", database.name));
     let mut source = database.open();
     assert_eq!(source.query_scalar(level).unwrap(), Some(Scalar::Integer(5)));
     assert!(note(&mut source).text.starts_with("SNAPSHOT"));
+    assert!(export(&mut source, &request).unwrap().1.warnings.is_empty());
     assert_eq!(source.snapshot(4).unwrap(), None, "no read point for several sessions is claimed");
 }
 

@@ -46,8 +46,20 @@ pub struct Fixture {
 pub fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| match std::env::var("RIVET_TEST_MSSQL_URL") {
-        Ok(url) => Server { url, fixture: None },
+        Ok(url) => Server { fixture: served(&url), url },
         Err(_) => start(),
+    })
+}
+
+/// The project's own server, where `tests/with-servers` started it.
+fn served(url: &str) -> Option<Fixture> {
+    let address = |name: &str| std::env::var(name).ok();
+    let at = |address: String| format!("mssql://sa:{PASSWORD}@{address}/master");
+    Some(Fixture {
+        required: at(address("RIVET_TEST_MSSQL_REQUIRED")?),
+        none: at(address("RIVET_TEST_MSSQL_NONE")?),
+        other_name: url.replace("@127.0.0.1:", "@127.0.0.2:"),
+        authority: address("RIVET_TEST_MSSQL_CA")?.into(),
     })
 }
 
