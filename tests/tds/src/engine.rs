@@ -176,7 +176,16 @@ impl Engine {
             self.sqlite.execute_batch(statement)?;
         }
         let body = serde_json::to_string(meta).map_err(|error| SqlError::new(50000, error.to_string()))?;
-        self.sqlite.execute("UPDATE tds_meta SET version = version + 1, body = ?1", [body])?;
+        let known = self.meta.as_ref().map(|(version, _)| *version);
+        let changed = self.sqlite.execute(
+            "UPDATE tds_meta SET version = version + 1, body = ?1 WHERE version = ?2",
+            rusqlite::params![body, known],
+        )?;
+        if changed == 0 {
+            // Somebody else declared something since these declarations were read.
+            let message = "Transaction was deadlocked on schema resources with another process. Rerun the transaction.";
+            return Err(SqlError::new(1205, message).class(13));
+        }
         Ok(())
     }
 }

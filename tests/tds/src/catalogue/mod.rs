@@ -2,5 +2,6 @@
 
 pub mod databases;
 pub mod meta;
+pub mod server;
 pub mod sys;
 pub mod views;

@@ -2,7 +2,7 @@
 
 use rusqlite::types::Value;
 
-use super::views;
+use super::{server, views};
 use crate::catalogue::meta::same;
 use crate::error::{SqlError, SqlResult};
 use crate::session::env::Env;
@@ -88,7 +88,7 @@ const VIEWS: [(&str, &str, Rows); 22] = [
          is_read_only bit?, state tinyint?, state_desc nvarchar(60)?, snapshot_isolation_state tinyint?, \
          snapshot_isolation_state_desc nvarchar(60)?, is_read_committed_snapshot_on bit?, service_broker_guid uniqueidentifier, \
          user_access tinyint?, recovery_model_desc nvarchar(60)?, is_encrypted bit?",
-        views::databases,
+        server::databases,
     ),
     (
         "dm_exec_sessions",
@@ -96,25 +96,25 @@ const VIEWS: [(&str, &str, Rows); 22] = [
          login_name nvarchar(128), original_login_name nvarchar(128), status nvarchar(30), database_id smallint, \
          transaction_isolation_level smallint, lock_timeout int, deadlock_priority int, text_size int, \
          language nvarchar(128)?, date_format nvarchar(3)?, open_transaction_count int, is_user_process bit",
-        views::sessions,
+        server::sessions,
     ),
     (
         "dm_exec_requests",
         "session_id smallint, status nvarchar(30), command nvarchar(32), blocking_session_id smallint?, wait_type nvarchar(60)?",
-        views::requests,
+        server::requests,
     ),
     (
         "dm_exec_connections",
         "session_id int?, net_transport nvarchar(40), encrypt_option nvarchar(40), auth_scheme nvarchar(40), \
          net_packet_size int?, protocol_version int?",
-        views::connections,
+        server::connections,
     ),
     (
         "dm_os_performance_counters",
         "object_name nchar(128), counter_name nchar(128), instance_name nchar(128)?, cntr_value bigint, cntr_type int",
-        views::counters,
+        server::counters,
     ),
-    ("dm_os_sys_info", "cpu_count int, physical_memory_kb bigint, sqlserver_start_time datetime", views::system),
+    ("dm_os_sys_info", "cpu_count int, physical_memory_kb bigint, sqlserver_start_time datetime", server::system),
     ("computed_columns", "object_id int, name sysname?, column_id int, definition nvarchar(max)?", views::computed),
     (
         "database_principals",
@@ -246,7 +246,10 @@ pub fn function(
         }
         "fn_my_permissions" if arguments.is_some() => {
             let columns = declared("entity_name sysname, subentity_name sysname, permission_name nvarchar(60)")?;
-            Ok(Some(Answer { columns, rows: views::permissions(&binder.env, word(0).as_deref(), word(1).as_deref())? }))
+            Ok(Some(Answer {
+                columns,
+                rows: server::permissions(&binder.env, word(0).as_deref(), word(1).as_deref())?,
+            }))
         }
         _ => Ok(None),
     }

@@ -27,6 +27,7 @@ pub mod rpc;
 pub mod run;
 pub mod settings;
 pub mod state;
+pub mod tables;
 pub mod transaction;
 
 use state::Session;
