@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use support::Server;
-use tiberius::IsolationLevel;
+use tiberius::{Command, IsolationLevel};
 
 #[test]
 fn parameters_travel_by_type() {
@@ -183,4 +183,32 @@ fn recursion_views_and_windows() {
     assert_eq!(client.rows("SELECT name FROM sys.views")[0].get::<&str, _>(0), Some("v"));
     let rows = client.rows("DECLARE @i int = 0, @s nvarchar(50) = N''; WHILE @i < 3 BEGIN SET @i = @i + 1; SET @s = CONCAT(@s, @i) END; SELECT @s");
     assert_eq!(rows[0].get::<&str, _>(0), Some("123"));
+}
+
+#[test]
+fn statements_are_prepared_run_and_forgotten() {
+    let server = Server::start();
+    let mut client = server.client();
+    let results = |client: &mut support::Session, name: &'static str, bind: &dyn Fn(&mut Command<'static>)| {
+        let mut command = Command::new(name);
+        bind(&mut command);
+        client.runtime.block_on(async { command.exec(&mut client.client).await?.into_command_result().await })
+    };
+    let prepared = results(&mut client, "sp_prepexec", &|command| {
+        command.bind_out_param("@handle", Option::<i32>::None);
+        command.bind_param("@params", "@n int");
+        command.bind_param("@stmt", "SELECT @n + 1");
+        command.bind_param("@n", 41);
+    });
+    let prepared = prepared.unwrap();
+    assert_eq!(prepared.to_query_result(0).unwrap()[0].get::<i32, _>(0), Some(42));
+    let handle = prepared.try_return_value::<i32>("@handle").unwrap().unwrap();
+    let again = results(&mut client, "sp_execute", &|command| {
+        command.bind_param("@handle", handle);
+        command.bind_param("@n", 1);
+    });
+    assert_eq!(again.unwrap().to_query_result(0).unwrap()[0].get::<i32, _>(0), Some(2));
+    let forget = |command: &mut Command<'static>| command.bind_param("@handle", handle);
+    results(&mut client, "sp_unprepare", &forget).unwrap();
+    assert_eq!(support::failure(results(&mut client, "sp_unprepare", &forget).err().unwrap()), 8179);
 }
