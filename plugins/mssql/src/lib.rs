@@ -29,6 +29,7 @@ mod plan;
 mod query;
 mod session;
 mod split;
+mod stream;
 mod tls;
 mod types;
 mod value;

@@ -3,7 +3,7 @@
 use rivet_sdk::Result;
 
 use crate::error::confused;
-use crate::wire::Wire;
+use crate::stream::Stream;
 
 /// A column of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,30 +66,30 @@ pub(crate) enum Layout {
 }
 
 /// Reads COLMETADATA, its token already read.
-pub(crate) fn columns(wire: &mut Wire) -> Result<Vec<ResultColumn>> {
-    let count = wire.u16()?;
+pub(crate) fn columns(from: &mut Stream) -> Result<Vec<ResultColumn>> {
+    let count = from.u16()?;
     let count = if count == 0xFFFF { 0 } else { count };
     let mut columns = Vec::with_capacity(usize::from(count.min(4096)));
     for _ in 0..count {
-        let _user_type = wire.u32()?;
-        let _flags = wire.u16()?;
-        let (format, layout) = type_of(wire)?;
+        let _user_type = from.u32()?;
+        let _flags = from.u16()?;
+        let (format, layout) = type_of(from)?;
         if layout == Layout::Pointer {
-            let parts = wire.u8()?;
+            let parts = from.u8()?;
             for _ in 0..parts {
-                let units = wire.u16()?;
-                wire.text(usize::from(units))?;
+                let units = from.u16()?;
+                from.text(usize::from(units))?;
             }
         }
-        let units = wire.u8()?;
-        columns.push(ResultColumn { name: wire.text(usize::from(units))?, format, layout });
+        let units = from.u8()?;
+        columns.push(ResultColumn { name: from.text(usize::from(units))?, format, layout });
     }
     Ok(columns)
 }
 
 /// TYPE_INFO.
-fn type_of(wire: &mut Wire) -> Result<(Format, Layout)> {
-    let token = wire.u8()?;
+fn type_of(from: &mut Stream) -> Result<(Format, Layout)> {
+    let token = from.u8()?;
     let fixed = |format, size| Ok((format, Layout::Fixed(size)));
     match token {
         0x1F => fixed(Format::Nothing, 0),
@@ -106,79 +106,79 @@ fn type_of(wire: &mut Wire) -> Result<(Format, Layout)> {
         0x3A => fixed(Format::SmallDateTime, 4),
         0x28 => Ok((Format::Date, Layout::Byte)),
         0x24 | 0x26 | 0x68 | 0x6D | 0x6E | 0x6F => {
-            let size = wire.u8()?;
+            let size = from.u8()?;
             let format = sized(token, size).ok_or_else(|| confused(format!("a type {token:02X} of {size} bytes")))?;
             Ok((format, Layout::Byte))
         }
         0x29..=0x2B => {
-            let scale = wire.u8()?;
+            let scale = from.u8()?;
             let format = scaled(token, scale).ok_or_else(|| confused(format!("a time of {scale} digits")))?;
             Ok((format, Layout::Byte))
         }
         0x37 | 0x3F | 0x6A | 0x6C => {
-            let _size = wire.u8()?;
-            let (precision, scale) = (wire.u8()?, wire.u8()?);
+            let _size = from.u8()?;
+            let (precision, scale) = (from.u8()?, from.u8()?);
             if precision > 38 || scale > precision {
                 return Err(confused(format!("a decimal({precision},{scale})")));
             }
             Ok((Format::Decimal { precision, scale }, Layout::Byte))
         }
-        0xA5 | 0xAD => Ok((Format::Bytes, short_or_pieces(wire)?)),
+        0xA5 | 0xAD => Ok((Format::Bytes, short_or_pieces(from)?)),
         0xA7 | 0xAF => {
-            let layout = short_or_pieces(wire)?;
-            Ok((Format::Narrow(is_utf8(wire)?), layout))
+            let layout = short_or_pieces(from)?;
+            Ok((Format::Narrow(is_utf8(from)?), layout))
         }
         0xE7 | 0xEF => {
-            let layout = short_or_pieces(wire)?;
-            is_utf8(wire)?;
+            let layout = short_or_pieces(from)?;
+            is_utf8(from)?;
             Ok((Format::Utf16, layout))
         }
         0xF1 => {
-            if wire.u8()? != 0 {
+            if from.u8()? != 0 {
                 for _ in 0..2 {
-                    let units = wire.u8()?;
-                    wire.text(usize::from(units))?;
+                    let units = from.u8()?;
+                    from.text(usize::from(units))?;
                 }
-                let units = wire.u16()?;
-                wire.text(usize::from(units))?;
+                let units = from.u16()?;
+                from.text(usize::from(units))?;
             }
             Ok((Format::Utf16, Layout::Pieces))
         }
         0xF0 => {
-            let _size = wire.u16()?;
+            let _size = from.u16()?;
             for _ in 0..3 {
-                let units = wire.u8()?;
-                wire.text(usize::from(units))?;
+                let units = from.u8()?;
+                from.text(usize::from(units))?;
             }
-            let units = wire.u16()?;
-            wire.text(usize::from(units))?;
+            let units = from.u16()?;
+            from.text(usize::from(units))?;
             Ok((Format::Clr, Layout::Pieces))
         }
         0x23 | 0x63 => {
-            let _size = wire.u32()?;
-            let utf8 = is_utf8(wire)?;
+            let _size = from.u32()?;
+            let utf8 = is_utf8(from)?;
             Ok((if token == 0x23 { Format::Narrow(utf8) } else { Format::Utf16 }, Layout::Pointer))
         }
         0x22 => {
-            let _size = wire.u32()?;
+            let _size = from.u32()?;
             Ok((Format::Bytes, Layout::Pointer))
         }
         0x62 => {
-            let _size = wire.u32()?;
+            let _size = from.u32()?;
             Ok((Format::Variant, Layout::Long))
         }
         other => Err(confused(format!("a column of type {other:02X}"))),
     }
 }
 
-fn short_or_pieces(wire: &mut Wire) -> Result<Layout> {
-    Ok(if wire.u16()? == 0xFFFF { Layout::Pieces } else { Layout::Short })
+fn short_or_pieces(from: &mut Stream) -> Result<Layout> {
+    Ok(if from.u16()? == 0xFFFF { Layout::Pieces } else { Layout::Short })
 }
 
 /// Reads a collation.
-fn is_utf8(wire: &mut Wire) -> Result<bool> {
-    let flags = wire.u32()?;
-    let _sort = wire.u8()?;
+fn is_utf8(from: &mut Stream) -> Result<bool> {
+    let flags = from.u32()?;
+    let _sort = from.u8()?;
     Ok(flags & 1 << 26 != 0)
 }
 

@@ -1,20 +1,20 @@
-//! TDS, blocking: packets joined into one buffer, tokens and values read where they lie.
+//! TDS, blocking: the login, batches, and the tokens and values of their answers.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rivet_sdk::{Error, ErrorKind, Result, Retry, Scalar};
+use rivet_sdk::{Error, Result, Scalar};
 
 use crate::connect::connect;
 use crate::error::{ServerMessage, confused, lost};
-use crate::link::{Link, Records};
+use crate::link::Link;
 use crate::login::login;
 use crate::meta::{self, Layout, ResultColumn};
 use crate::options::Endpoint;
-use crate::packet::{self, HEADER_BYTES, LAST};
+use crate::packet;
+use crate::stream::Stream;
 use crate::value;
 
-const RAW_BYTES: usize = 64 << 10;
 /// The most a value of an ordinary answer may have; rows of an export are bounded by the caller.
 const CONTROL_BYTES: usize = 64 << 20;
 /// An Azure gateway sends a login on to the node that has the database; once, as a rule.
@@ -22,25 +22,9 @@ const MAX_ROUTES: usize = 5;
 
 /// One connection with a session on it.
 pub(crate) struct Wire {
-    link: Arc<Link>,
-    /// Bytes as they came, packet headers included; the unread part is `raw_start..raw_end`.
-    raw: Vec<u8>,
-    raw_start: usize,
-    raw_end: usize,
-    records: Records,
-    /// What the packets carried; the unread part begins at `start`.
-    input: Vec<u8>,
-    start: usize,
-    /// What is still to come of the packet being read, and whether it is the message's last.
-    packet_left: usize,
-    last: bool,
-    packet_bytes: usize,
-    /// How much longer the server may keep us waiting; None is for ever.
-    patience: Option<Duration>,
-    limit: Duration,
+    stream: Stream,
     /// True from a request until its answer has been read.
     busy: bool,
-    broken: bool,
     version: [u8; 4],
     route: Option<(String, u16)>,
     /// What is left of the piece being read of a value in pieces.
@@ -82,13 +66,13 @@ impl Wire {
             wire.send(packet::kind::LOGIN, &login(endpoint, &target.0)?)?;
             let outcome = wire.finish(|_, _| Ok(()));
             if let Err(error) = outcome {
-                wire.broken = true;
+                wire.stream.broken = true;
                 return Err(error);
             }
             match wire.route.take() {
                 Some((host, port)) => target = (host, Some(port)),
                 None => {
-                    wire.link.read_timeout(None).map_err(|error| lost(&error))?;
+                    wire.stream.link.read_timeout(None).map_err(|error| lost(&error))?;
                     return Ok(wire);
                 }
             }
@@ -97,30 +81,12 @@ impl Wire {
     }
 
     fn over(link: Link) -> Self {
-        Self {
-            link: Arc::new(link),
-            raw: vec![0; RAW_BYTES],
-            raw_start: 0,
-            raw_end: 0,
-            records: Records::default(),
-            input: Vec::new(),
-            start: 0,
-            packet_left: 0,
-            last: true,
-            packet_bytes: 4096,
-            patience: None,
-            limit: Duration::ZERO,
-            busy: false,
-            broken: false,
-            version: [0; 4],
-            route: None,
-            piece_left: 0,
-        }
+        Self { stream: Stream::new(link), busy: false, version: [0; 4], route: None, piece_left: 0 }
     }
 
     /// The socket, to stop this session's statement from another thread.
     pub fn link(&self) -> Arc<Link> {
-        Arc::clone(&self.link)
+        Arc::clone(&self.stream.link)
     }
 
     /// 15 for SQL Server 2019.
@@ -130,12 +96,12 @@ impl Wire {
 
     /// `TLSv1.2` and the like; None for plain text.
     pub fn tls_version(&self) -> Option<String> {
-        self.link.tls_version()
+        self.stream.link.tls_version()
     }
 
     /// True once nothing can be sent any more.
     pub fn is_broken(&self) -> bool {
-        self.broken
+        self.stream.broken
     }
 
     /// True while a request has not been answered to its end.
@@ -143,15 +109,15 @@ impl Wire {
         self.busy
     }
 
-    /// Limits how long the server may keep us waiting in all, until the next call. The time we
-    /// take ourselves does not count.
+    /// Limits how long the server may keep us waiting in all, until the next call.
     pub fn set_patience(&mut self, limit: Option<Duration>) -> Result<()> {
-        if self.patience.is_some() && limit.is_none() {
-            self.link.read_timeout(None).map_err(|error| lost(&error))?;
-        }
-        self.patience = limit;
-        self.limit = limit.unwrap_or_default();
-        Ok(())
+        self.stream.set_patience(limit)
+    }
+
+    /// `count` bytes of the answer.
+    #[inline]
+    pub fn bytes(&mut self, count: usize) -> Result<&[u8]> {
+        self.stream.bytes(count)
     }
 
     /// Runs a batch, and gives the rows of the last statement that has any.
@@ -185,7 +151,7 @@ impl Wire {
                 Ok(Token::Done(true)) => return failure.map_or(Ok(()), Err),
                 Ok(token) => on_token(self, token)?,
                 // A server that goes away after an error has said why.
-                Err(error) => return Err(failure.filter(|_| self.broken).unwrap_or(error)),
+                Err(error) => return Err(failure.filter(|_| self.stream.broken).unwrap_or(error)),
             }
         }
     }
@@ -193,8 +159,8 @@ impl Wire {
     /// The next token that means something to the caller; errors are kept in `failure`.
     pub fn token(&mut self, failure: &mut Option<Error>) -> Result<Token> {
         loop {
-            match self.u8()? {
-                0x81 => return meta::columns(self).map(Token::Columns),
+            match self.stream.u8()? {
+                0x81 => return meta::columns(&mut self.stream).map(Token::Columns),
                 0xD1 => return Ok(Token::Row),
                 0xD2 => return Ok(Token::SparseRow),
                 0xFD..=0xFF => return self.done(),
@@ -211,29 +177,29 @@ impl Wire {
                 }
                 0xE3 => self.environment()?,
                 0xAD => {
-                    let length = usize::from(self.u16()?);
-                    let body = self.bytes(length)?;
+                    let length = usize::from(self.stream.u16()?);
+                    let body = self.stream.bytes(length)?;
                     if let Some(version) = body.last_chunk::<4>() {
                         self.version = *version;
                     }
                 }
                 0xA9 | 0xA4 | 0xA5 | 0xAC => {
-                    let length = usize::from(self.u16()?);
-                    self.skip(length)?;
+                    let length = usize::from(self.stream.u16()?);
+                    self.stream.skip(length)?;
                 }
-                0x79 => self.skip(4)?,
+                0x79 => self.stream.skip(4)?,
                 0xE4 | 0xEE => {
-                    let length = self.u32()?;
-                    self.skip(usize::try_from(length).unwrap_or(usize::MAX))?;
+                    let length = self.stream.u32()?;
+                    self.stream.skip(usize::try_from(length).unwrap_or(usize::MAX))?;
                 }
                 0xAE => {
-                    while self.u8()? != 0xFF {
-                        let length = self.u32()?;
-                        self.skip(usize::try_from(length).unwrap_or(usize::MAX))?;
+                    while self.stream.u8()? != 0xFF {
+                        let length = self.stream.u32()?;
+                        self.stream.skip(usize::try_from(length).unwrap_or(usize::MAX))?;
                     }
                 }
                 other => {
-                    self.broken = true;
+                    self.stream.broken = true;
                     return Err(confused(format!("a token {other:02X}")));
                 }
             }
@@ -243,8 +209,8 @@ impl Wire {
     fn done(&mut self) -> Result<Token> {
         const MORE: u16 = 0x01;
         const ATTENTION: u16 = 0x20;
-        let status = self.u16()?;
-        self.skip(10)?;
+        let status = self.stream.u16()?;
+        self.stream.skip(10)?;
         if status & ATTENTION != 0 {
             self.busy = false;
             return Err(Error::cancelled("the statement was stopped"));
@@ -252,17 +218,15 @@ impl Wire {
         let over = status & MORE == 0;
         if over {
             // An empty last packet may follow.
-            while !(self.last && self.packet_left == 0) {
-                self.fill_some()?;
-            }
+            self.stream.finish()?;
             self.busy = false;
         }
         Ok(Token::Done(over))
     }
 
     fn message(&mut self) -> Result<ServerMessage> {
-        let length = usize::from(self.u16()?);
-        let body = self.bytes(length)?;
+        let length = usize::from(self.stream.u16()?);
+        let body = self.stream.bytes(length)?;
         let parsed = (|| {
             let (number, rest) = body.split_first_chunk::<4>()?;
             let (&[_state, class, low, high], rest) = rest.split_first_chunk::<4>()?;
@@ -275,14 +239,14 @@ impl Wire {
     fn environment(&mut self) -> Result<()> {
         const PACKET_SIZE: u8 = 4;
         const ROUTING: u8 = 20;
-        let length = usize::from(self.u16()?);
-        let body = self.bytes(length)?;
+        let length = usize::from(self.stream.u16()?);
+        let body = self.stream.bytes(length)?;
         let Some((of, rest)) = body.split_first() else { return Ok(()) };
         match *of {
             PACKET_SIZE => {
                 let size = rest.split_first().and_then(|(units, rest)| rest.get(..usize::from(*units) * 2));
                 let size = size.map(value::lossy_utf16).and_then(|text| text.parse::<usize>().ok());
-                self.packet_bytes = size.unwrap_or(self.packet_bytes).clamp(512, 32_767);
+                self.stream.packet_bytes = size.unwrap_or(self.stream.packet_bytes).clamp(512, 32_767);
             }
             ROUTING => {
                 let route = (|| {
@@ -299,7 +263,7 @@ impl Wire {
 
     /// The values of a small answer's row.
     fn scalars(&mut self, columns: &[ResultColumn], sparse: bool) -> Result<Vec<Scalar>> {
-        let nulls = if sparse { self.bytes(columns.len().div_ceil(8))?.to_vec() } else { Vec::new() };
+        let nulls = if sparse { self.stream.bytes(columns.len().div_ceil(8))?.to_vec() } else { Vec::new() };
         let mut row = Vec::with_capacity(columns.len());
         let mut pieces = Vec::new();
         for (index, column) in columns.iter().enumerate() {
@@ -331,26 +295,26 @@ impl Wire {
         let length = match layout {
             Layout::Fixed(0) => return Ok(Cell::Null),
             Layout::Fixed(size) => size,
-            Layout::Byte => match self.u8()? {
+            Layout::Byte => match self.stream.u8()? {
                 0 => return Ok(Cell::Null),
                 size => usize::from(size),
             },
-            Layout::Short => match self.u16()? {
+            Layout::Short => match self.stream.u16()? {
                 0xFFFF => return Ok(Cell::Null),
                 size => usize::from(size),
             },
-            Layout::Long => match self.u32()? {
+            Layout::Long => match self.stream.u32()? {
                 0 => return Ok(Cell::Null),
                 size @ ..=0xFFFF => usize::try_from(size).unwrap_or(usize::MAX),
                 size => return Err(confused(format!("a sql_variant of {size} bytes"))),
             },
             Layout::Pointer => {
-                let size = usize::from(self.u8()?);
+                let size = usize::from(self.stream.u8()?);
                 if size == 0 {
                     return Ok(Cell::Null);
                 }
-                self.skip(size + 8)?;
-                let size = self.u32()?;
+                self.stream.skip(size + 8)?;
+                let size = self.stream.u32()?;
                 self.piece_left = usize::try_from(size).unwrap_or(usize::MAX);
                 return Err(confused("a text pointer, although the column was cast"));
             }
@@ -358,226 +322,56 @@ impl Wire {
                 const NULL: u64 = u64::MAX;
                 const UNKNOWN: u64 = u64::MAX - 1;
                 self.piece_left = 0;
-                return Ok(match self.u64()? {
+                return Ok(match self.stream.u64()? {
                     NULL => Cell::Null,
                     UNKNOWN => Cell::Pieces(None),
                     length => Cell::Pieces(Some(length)),
                 });
             }
         };
-        self.bytes(length).map(Cell::Value)
+        self.stream.bytes(length).map(Cell::Value)
     }
 
     /// What has arrived of a value in pieces; None at its end.
     #[inline]
     pub fn piece(&mut self) -> Result<Option<&[u8]>> {
         if self.piece_left == 0 {
-            let length = self.u32()?;
+            let length = self.stream.u32()?;
             self.piece_left = usize::try_from(length).unwrap_or(usize::MAX);
             if self.piece_left == 0 {
                 return Ok(None);
             }
         }
-        self.need(1)?;
-        let count = self.piece_left.min(self.input.len() - self.start);
-        self.piece_left -= count;
-        self.bytes(count).map(Some)
+        let piece = self.stream.some(self.piece_left)?;
+        self.piece_left -= piece.len();
+        Ok(Some(piece))
     }
 
     /// Stops the running statement and reads what is still on its way, so that the session can be
     /// used again. If that takes longer than `limit`, the connection is given up.
     pub fn abandon(&mut self, limit: Duration) {
-        if self.broken || self.drain(limit).is_err() {
-            self.broken = true;
-            self.link.close();
-        }
-    }
-
-    fn drain(&mut self, limit: Duration) -> Result<()> {
-        self.link.send(&attention()).map_err(|error| lost(&error))?;
-        self.patience = Some(limit);
+        const ATTENTION: u8 = 0x20;
+        let asked = self.stream.link.send(&attention()).map_err(|error| lost(&error));
         // The answer may have ended before the attention came; its acknowledgement still follows.
-        loop {
-            self.input.clear();
-            self.start = 0;
-            while !(self.last && self.packet_left == 0) {
-                self.fill_some()?;
-                // Whole messages are skipped; only the last token of each is of interest.
-                let keep = self.input.len().saturating_sub(13);
-                self.input.drain(..keep);
-            }
-            if let Some(&[0xFD..=0xFF, low, _, ..]) = self.input.last_chunk::<13>()
-                && low & 0x20 != 0
-            {
-                self.input.clear();
-                self.busy = false;
-                return self.set_patience(None);
-            }
-            self.last = false;
+        let drained =
+            asked.and_then(|()| self.stream.drain(limit, |[token, low, ..]| *token >= 0xFD && low & ATTENTION != 0));
+        if self.stream.broken || drained.is_err() {
+            self.stream.broken = true;
+            self.stream.link.close();
+        } else {
+            self.busy = false;
         }
     }
 
     fn send(&mut self, kind: u8, payload: &[u8]) -> Result<()> {
-        if self.broken {
-            return Err(Error::connection("the connection is broken"));
-        }
         self.busy = true;
-        self.input.clear();
-        self.start = 0;
-        self.last = false;
-        self.packet_left = 0;
-        for packet in packet::packets(kind, payload, self.packet_bytes) {
-            self.link.send(&packet).map_err(|error| self.fail(&error))?;
-        }
-        Ok(())
-    }
-
-    fn fail(&mut self, error: &std::io::Error) -> Error {
-        self.broken = true;
-        lost(error)
-    }
-
-    /// `count` bytes of the answer.
-    #[inline]
-    pub fn bytes(&mut self, count: usize) -> Result<&[u8]> {
-        self.need(count)?;
-        let from = self.start;
-        self.start += count;
-        Ok(self.input.get(from..self.start).unwrap_or_default())
-    }
-
-    fn skip(&mut self, mut count: usize) -> Result<()> {
-        while count > 0 {
-            self.need(1)?;
-            let some = count.min(self.input.len() - self.start);
-            self.start += some;
-            count -= some;
-        }
-        Ok(())
-    }
-
-    #[inline]
-    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
-        self.need(N)?;
-        let found = self.input.get(self.start..).and_then(|rest| rest.first_chunk::<N>()).copied();
-        self.start += N;
-        found.ok_or_else(|| Error::internal("bytes that were there are gone"))
-    }
-
-    #[inline]
-    pub fn u8(&mut self) -> Result<u8> {
-        self.array::<1>().map(|[byte]| byte)
-    }
-
-    #[inline]
-    pub fn u16(&mut self) -> Result<u16> {
-        self.array().map(u16::from_le_bytes)
-    }
-
-    #[inline]
-    pub fn u32(&mut self) -> Result<u32> {
-        self.array().map(u32::from_le_bytes)
-    }
-
-    #[inline]
-    fn u64(&mut self) -> Result<u64> {
-        self.array().map(u64::from_le_bytes)
-    }
-
-    /// A text of so many UTF-16 units.
-    pub fn text(&mut self, units: usize) -> Result<String> {
-        self.bytes(units * 2).map(value::lossy_utf16)
-    }
-
-    #[inline]
-    fn need(&mut self, count: usize) -> Result<()> {
-        if self.input.len() - self.start >= count { Ok(()) } else { self.fill(count) }
-    }
-
-    #[cold]
-    fn fill(&mut self, count: usize) -> Result<()> {
-        self.input.drain(..self.start);
-        self.start = 0;
-        while self.input.len() < count {
-            if self.last && self.packet_left == 0 {
-                self.broken = true;
-                return Err(confused("an answer that ends before it should"));
-            }
-            self.fill_some()?;
-        }
-        Ok(())
-    }
-
-    /// Moves what has arrived of the message into `input`, waiting for some if there is nothing.
-    fn fill_some(&mut self) -> Result<()> {
-        let had = self.input.len();
-        loop {
-            let unread = self.raw.get(self.raw_start..self.raw_end).unwrap_or_default();
-            if self.packet_left > 0 && !unread.is_empty() {
-                let count = self.packet_left.min(unread.len());
-                self.input.extend_from_slice(unread.get(..count).unwrap_or_default());
-                self.packet_left -= count;
-                self.raw_start += count;
-            } else if let (0, false, Some(header)) = (self.packet_left, self.last, unread.first_chunk::<HEADER_BYTES>())
-            {
-                let [kind, status, high, low, ..] = *header;
-                let length = usize::from(u16::from_be_bytes([high, low])).checked_sub(HEADER_BYTES);
-                let (packet::kind::ANSWER, Some(length)) = (kind, length) else {
-                    self.broken = true;
-                    return Err(confused("a packet of another kind than an answer"));
-                };
-                self.raw_start += HEADER_BYTES;
-                self.packet_left = length;
-                self.last = status & LAST != 0;
-            } else if self.input.len() > had || (self.last && self.packet_left == 0) {
-                return Ok(());
-            } else {
-                self.receive()?;
-            }
-        }
-    }
-
-    fn receive(&mut self) -> Result<()> {
-        self.raw.copy_within(self.raw_start..self.raw_end, 0);
-        self.raw_end -= self.raw_start;
-        self.raw_start = 0;
-        let began = self.patience.is_some().then(Instant::now);
-        if let Some(patience) = self.patience {
-            let limit = patience.max(Duration::from_millis(1));
-            self.link.read_timeout(Some(limit)).map_err(|error| self.fail(&error))?;
-        }
-        loop {
-            let free = self.raw.get_mut(self.raw_end..).unwrap_or_default();
-            match self.link.read(free, &mut self.records) {
-                Ok(0) => return Err(self.fail(&std::io::ErrorKind::UnexpectedEof.into())),
-                Ok(count) => {
-                    self.raw_end += count;
-                    if let (Some(patience), Some(began)) = (self.patience, began) {
-                        self.patience = Some(patience.saturating_sub(began.elapsed()));
-                    }
-                    return Ok(());
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error)
-                    if began.is_some()
-                        && matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) =>
-                {
-                    return Err(Error::new(
-                        ErrorKind::Timeout,
-                        format!("the statement kept rivet waiting for more than {} ms", self.limit.as_millis()),
-                    )
-                    .with_retry(Retry::Permanent)
-                    .with_hint("raise `statement_timeout_s`, or make the chunks smaller"));
-                }
-                Err(error) => return Err(self.fail(&error)),
-            }
-        }
+        self.stream.send(kind, payload)
     }
 }
 
 impl Drop for Wire {
     fn drop(&mut self) {
-        self.link.close();
+        self.stream.link.close();
     }
 }
 

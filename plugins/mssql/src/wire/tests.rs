@@ -5,10 +5,11 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 
 use proptest::prelude::*;
-use rivet_sdk::Secret;
+use rivet_sdk::{ErrorKind, Secret};
 
 use super::*;
 use crate::options::MssqlOptions;
+use crate::packet::{HEADER_BYTES, LAST};
 
 /// MS-TDS 4.2: a PRELOGIN answer without encryption.
 const PRELOGIN: &[u8] = &[1, 0, 6, 0, 1, 0xFF, 2];
