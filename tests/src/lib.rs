@@ -2,6 +2,7 @@
 //!
 //! Each file in `tests/tests/` holds one promise. It arranges with this library:
 //!
+//! * [`mssql`]: a database of its own on SQL Server, or on the project's own TDS server;
 //! * [`postgres`]: a database of its own on the server that `make test` starts;
 //! * [`mysql`]: a database of its own on the MariaDB and on the MySQL that it starts;
 //! * [`sqlite`]: a database file in a temporary folder;
@@ -16,6 +17,7 @@
     reason = "test code: a panic is a verdict"
 )]
 
+pub mod mssql;
 pub mod mysql;
 pub mod postgres;
 pub mod readers;

@@ -1,0 +1,342 @@
+//! What is there: tables, their columns, keys and sizes. Every view asked shows an ordinary login
+//! what it may read.
+
+use rivet_sdk::sql::{self, Dialect};
+use rivet_sdk::{
+    Description, Error, Key, KeyColumn, NativeSplit, Relation, Result, Scalar, TableFilter, TableName, TableSummary,
+};
+
+use crate::dialect::{Tsql, unicode};
+use crate::error::{ServerMessage, confused};
+use crate::nearest::nearest;
+use crate::query;
+use crate::session::{ask, whole, words};
+use crate::types::{SourceColumn, is_rangeable};
+use crate::wire::Wire;
+
+const PAGE_BYTES: u64 = 8192;
+const ROWS_OF: &str = "(SELECT SUM(p.rows) FROM sys.partitions AS p WHERE p.object_id = $ AND p.index_id IN (0, 1))";
+const PAGES_OF: &str = "(SELECT SUM(a.used_pages) FROM sys.partitions AS p JOIN sys.allocation_units AS a \
+     ON a.container_id = p.partition_id WHERE p.object_id = $ AND p.index_id IN (0, 1))";
+
+/// A table or view as the catalogue knows it.
+#[derive(Debug, Clone)]
+pub(crate) struct Table {
+    pub id: i128,
+    pub name: TableName,
+    pub is_view: bool,
+}
+
+impl Table {
+    fn kind(&self) -> &'static str {
+        if self.is_view { "view" } else { "table" }
+    }
+}
+
+fn surprise() -> Error {
+    confused("a catalogue view in an unexpected shape")
+}
+
+fn size(value: &Scalar) -> Option<u64> {
+    whole(value).and_then(|value| u64::try_from(value).ok())
+}
+
+/// Finds a table by name; without a schema, as the server would.
+pub(crate) fn table(wire: &mut Wire, name: &TableName) -> Result<Table> {
+    let schema = match &name.schema {
+        Some(schema) => format!("s.name = {}", unicode(schema)),
+        None => {
+            "s.name IN (SCHEMA_NAME(), N'dbo') ORDER BY CASE WHEN s.name = SCHEMA_NAME() THEN 0 ELSE 1 END".to_owned()
+        }
+    };
+    let rows = ask(
+        wire,
+        &format!(
+            "SELECT TOP (1) o.object_id, s.name, o.name, o.type FROM sys.objects AS o \
+             JOIN sys.schemas AS s ON s.schema_id = o.schema_id \
+             WHERE o.name = {} AND o.type IN ('U', 'V') AND {schema}",
+            unicode(&name.name)
+        ),
+    )?;
+    let Some(row) = rows.first() else { return Err(no_table(wire, name)?) };
+    let [id, schema, found, class] = &row[..] else { return Err(surprise()) };
+    Ok(Table {
+        id: whole(id).ok_or_else(surprise)?,
+        name: TableName::qualified(words(schema).ok_or_else(surprise)?, words(found).ok_or_else(surprise)?),
+        is_view: words(class).is_some_and(|class| class.trim() == "V"),
+    })
+}
+
+/// The catalogue hides what a login may not read: the server itself says which of the two it is.
+fn no_table(wire: &mut Wire, name: &TableName) -> Result<Error> {
+    let error = match wire.run(&format!("SELECT TOP (0) * FROM {}", sql::table(&Tsql::default(), name))) {
+        Ok(_) => Error::not_found(format!("{name} is neither a table nor a view"))
+            .with_hint("a synonym or a function can be read with `query: SELECT * FROM …`"),
+        Err(error) => error,
+    };
+    if error.code() != Some("208") {
+        return Ok(error);
+    }
+    let rows = ask(
+        wire,
+        "SELECT TOP (10000) s.name, o.name FROM sys.objects AS o JOIN sys.schemas AS s ON s.schema_id = o.schema_id \
+         WHERE o.type IN ('U', 'V') AND o.is_ms_shipped = 0",
+    )?;
+    let names: Vec<String> =
+        rows.iter().map(|row| row.iter().filter_map(words).collect::<Vec<_>>().join(".")).collect();
+    let wanted = format!("{}.{}", name.schema.as_deref().unwrap_or("dbo"), name.name);
+    let error = Error::not_found(format!("the table {name} does not exist")).with_code("208");
+    Ok(match nearest(&wanted, names.iter().map(String::as_str)) {
+        Some(near) => error.with_hint(format!("did you mean {near}?")),
+        None => error.with_hint("a table without any right on it looks the same: GRANT SELECT ON it TO the user"),
+    })
+}
+
+/// The columns of a relation, as the server describes the result of selecting all of it.
+pub(crate) fn columns(wire: &mut Wire, relation: &Relation) -> Result<(Option<Table>, Vec<SourceColumn>)> {
+    match relation {
+        Relation::Table(name) => {
+            let table = table(wire, name)?;
+            let statement = format!("SELECT * FROM {}", sql::table(&Tsql::default(), &table.name));
+            // A view's columns may be NULL whatever is derived for them.
+            let columns = described(wire, &statement, !table.is_view)?;
+            Ok((Some(table), columns))
+        }
+        Relation::Query(text) => {
+            let statement = format!("SELECT * FROM (\n{}\n) AS [rivet_query]", query::single(text)?);
+            Ok((None, described(wire, &statement, false)?))
+        }
+    }
+}
+
+/// The facts of a described column, by the names they have in both forms of the description.
+const FACTS: [&str; 10] = [
+    "name",
+    "is_hidden",
+    "is_nullable",
+    "system_type_name",
+    "user_type_name",
+    "max_length",
+    "precision",
+    "scale",
+    "collation_name",
+    "column_ordinal",
+];
+
+fn described(wire: &mut Wire, statement: &str, trust_not_null: bool) -> Result<Vec<SourceColumn>> {
+    let sql = format!(
+        "SELECT {}, CAST(COLLATIONPROPERTY(collation_name, 'CodePage') AS int), error_number, error_message \
+         FROM sys.dm_exec_describe_first_result_set({}, NULL, 0) ORDER BY column_ordinal",
+        FACTS.join(", "),
+        unicode(statement)
+    );
+    let rows = match ask(wire, &sql) {
+        // The function is missing in some relatives of SQL Server, the procedure is older.
+        Err(error) if matches!(error.code(), Some("208" | "4121" | "102" | "156")) => by_procedure(wire, statement)?,
+        rows => rows?,
+    };
+    let mut columns = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let [name, hidden, nullable, system, user, length, precision, scale, collation, _, page, number, message] =
+            &row[..]
+        else {
+            return Err(surprise());
+        };
+        if let Some(number) = whole(number) {
+            let message = words(message).unwrap_or_default();
+            let number = i32::try_from(number).unwrap_or(0);
+            return Err(ServerMessage { number, class: 16, message }.into_error());
+        }
+        if whole(hidden) == Some(1) {
+            continue;
+        }
+        let source_type = words(system).or_else(|| words(user)).unwrap_or_else(|| "unknown".to_owned());
+        let (base, is_max) = SourceColumn::base_of(&source_type);
+        let small = |value: &Scalar| whole(value).and_then(|value| u8::try_from(value).ok()).unwrap_or(0);
+        columns.push(SourceColumn {
+            name: words(name).unwrap_or_default(),
+            source_type: if base == "rowversion" { base.clone() } else { source_type },
+            is_max: is_max || whole(length) == Some(-1),
+            base,
+            precision: small(precision),
+            scale: small(scale),
+            collation: words(collation),
+            code_page: whole(page),
+            not_null: trust_not_null && whole(nullable) == Some(0),
+        });
+    }
+    if columns.is_empty() {
+        return Err(Error::new(rivet_sdk::ErrorKind::InvalidQuery, "the query returns no columns")
+            .with_hint("`query` must be one SELECT"));
+    }
+    Ok(columns)
+}
+
+/// The same rows from `sp_describe_first_result_set`, which reports a wrong statement as an error.
+pub(crate) fn by_procedure(wire: &mut Wire, statement: &str) -> Result<Vec<Vec<Scalar>>> {
+    let answer = wire.run(&format!("EXEC sp_describe_first_result_set {}, NULL, 0", unicode(statement)))?;
+    let places: Vec<Option<usize>> =
+        FACTS.iter().map(|fact| answer.columns.iter().position(|column| column.name == *fact)).collect();
+    let mut pages: Vec<(String, Scalar)> = Vec::new();
+    let mut rows = Vec::with_capacity(answer.rows.len());
+    for row in &answer.rows {
+        let mut facts: Vec<Scalar> =
+            places.iter().map(|place| place.and_then(|at| row.get(at)).cloned().unwrap_or(Scalar::Null)).collect();
+        let collation = facts.get(8).and_then(words);
+        let page = match &collation {
+            None => Scalar::Null,
+            Some(name) => match pages.iter().find(|(known, _)| known == name) {
+                Some((_, page)) => page.clone(),
+                None => {
+                    let sql = format!("SELECT CAST(COLLATIONPROPERTY({}, 'CodePage') AS int)", unicode(name));
+                    let page = ask(wire, &sql)?.into_iter().flatten().next().unwrap_or(Scalar::Null);
+                    pages.push((name.clone(), page.clone()));
+                    page
+                }
+            },
+        };
+        facts.extend([page, Scalar::Null, Scalar::Null]);
+        rows.push(facts);
+    }
+    Ok(rows)
+}
+
+/// Tables and views, with the server's estimates.
+pub(crate) fn tables(wire: &mut Wire, filter: &TableFilter) -> Result<Vec<TableSummary>> {
+    let schema = filter.schema.as_ref().map(|schema| format!(" AND s.name = {}", unicode(schema))).unwrap_or_default();
+    let (rows_of, pages_of) = (ROWS_OF.replace('$', "o.object_id"), PAGES_OF.replace('$', "o.object_id"));
+    let rows = ask(
+        wire,
+        &format!(
+            "SELECT s.name, o.name, o.type, {rows_of}, {pages_of} FROM sys.objects AS o \
+             JOIN sys.schemas AS s ON s.schema_id = o.schema_id \
+             WHERE o.type IN ('U', 'V') AND o.is_ms_shipped = 0{schema} ORDER BY s.name, o.name"
+        ),
+    )?;
+    rows.iter()
+        .map(|row| {
+            let [schema, name, class, rows, pages] = &row[..] else { return Err(surprise()) };
+            let is_view = words(class).is_some_and(|class| class.trim() == "V");
+            Ok(TableSummary {
+                table: TableName::qualified(words(schema).ok_or_else(surprise)?, words(name).ok_or_else(surprise)?),
+                kind: if is_view { "view" } else { "table" }.to_owned(),
+                rows: size(rows),
+                bytes: size(pages).map(|pages| pages * PAGE_BYTES),
+            })
+        })
+        .collect()
+}
+
+/// Estimated rows and bytes of a table.
+pub(crate) fn estimate(wire: &mut Wire, table: &Table) -> Result<(Option<u64>, Option<u64>)> {
+    if table.is_view {
+        return Ok((None, None));
+    }
+    let id = table.id.to_string();
+    let rows = ask(wire, &format!("SELECT {}, {}", ROWS_OF.replace('$', &id), PAGES_OF.replace('$', &id)))?;
+    let [rows, pages] = &rows.first().ok_or_else(surprise)?[..] else { return Err(surprise()) };
+    Ok((size(rows), size(pages).map(|pages| pages * PAGE_BYTES)))
+}
+
+/// Keys and sizes of a relation.
+pub(crate) fn describe(wire: &mut Wire, relation: &Relation) -> Result<Description> {
+    let native = NativeSplit::Impossible("SQL Server shows no physical addresses to order by".to_owned());
+    let Relation::Table(name) = relation else {
+        // Whether the query is one at all is for the planner to know early.
+        columns(wire, relation)?;
+        return Ok(Description {
+            relation: relation.clone(),
+            kind: "query".to_owned(),
+            keys: Vec::new(),
+            rows: None,
+            bytes: None,
+            native,
+        });
+    };
+    let table = table(wire, name)?;
+    let (rows, bytes) = estimate(wire, &table)?;
+    Ok(Description {
+        relation: Relation::Table(table.name.clone()),
+        kind: table.kind().to_owned(),
+        keys: keys(wire, &table)?,
+        rows,
+        bytes,
+        native,
+    })
+}
+
+/// Indexes over the whole table, the primary key first.
+pub(crate) fn keys(wire: &mut Wire, table: &Table) -> Result<Vec<Key>> {
+    let rows = ask(
+        wire,
+        &format!(
+            "SELECT i.index_id, i.name, CAST(i.is_primary_key AS int), CAST(i.is_unique AS int), c.name, t.name, \
+             CAST(c.max_length AS int), CAST(c.precision AS int), CAST(c.scale AS int), CAST(c.is_nullable AS int) \
+             FROM sys.indexes AS i \
+             JOIN sys.index_columns AS ic ON ic.object_id = i.object_id AND ic.index_id = i.index_id \
+             JOIN sys.columns AS c ON c.object_id = ic.object_id AND c.column_id = ic.column_id \
+             JOIN sys.types AS t ON t.user_type_id = c.system_type_id \
+             WHERE i.object_id = {} AND i.type IN (1, 2) AND i.is_disabled = 0 AND i.is_hypothetical = 0 \
+             AND i.has_filter = 0 AND ic.key_ordinal > 0 ORDER BY i.is_primary_key DESC, i.index_id, ic.key_ordinal",
+            table.id
+        ),
+    )?;
+    let mut keys: Vec<(i128, Key)> = Vec::new();
+    for row in &rows {
+        let [id, name, primary, unique, column, of, length, precision, scale, nullable] = &row[..] else {
+            return Err(surprise());
+        };
+        let id = whole(id).ok_or_else(surprise)?;
+        if keys.last().is_none_or(|(last, _)| *last != id) {
+            let key = Key {
+                name: words(name).unwrap_or_default(),
+                columns: Vec::new(),
+                primary: whole(primary) == Some(1),
+                unique: whole(unique) == Some(1),
+            };
+            keys.push((id, key));
+        }
+        let of = words(of).ok_or_else(surprise)?;
+        let (base, _) = SourceColumn::base_of(&of);
+        if let Some((_, key)) = keys.last_mut() {
+            key.columns.push(KeyColumn {
+                name: words(column).ok_or_else(surprise)?,
+                rangeable: is_rangeable(&base),
+                source_type: declared(&of, whole(length), whole(precision), whole(scale)),
+                nullable: whole(nullable) != Some(0),
+            });
+        }
+    }
+    Ok(keys.into_iter().map(|(_, key)| key).collect())
+}
+
+/// A type as a user would write it.
+fn declared(of: &str, length: Option<i128>, precision: Option<i128>, scale: Option<i128>) -> String {
+    let (length, precision, scale) = (length.unwrap_or(0), precision.unwrap_or(0), scale.unwrap_or(0));
+    match of {
+        "decimal" | "numeric" => format!("{of}({precision},{scale})"),
+        "datetime2" | "datetimeoffset" | "time" => format!("{of}({scale})"),
+        "char" | "varchar" | "binary" | "varbinary" if length >= 0 => format!("{of}({length})"),
+        "nchar" | "nvarchar" if length >= 0 => format!("{of}({})", length / 2),
+        "char" | "varchar" | "binary" | "varbinary" | "nchar" | "nvarchar" => format!("{of}(max)"),
+        "timestamp" => "rowversion".to_owned(),
+        of => of.to_owned(),
+    }
+}
+
+/// The primary key's columns, for naming a row in an error.
+pub(crate) fn primary_key(keys: &[Key]) -> Vec<String> {
+    let primary = keys.iter().find(|key| key.primary);
+    primary.map(|key| key.columns.iter().map(|column| column.name.clone()).collect()).unwrap_or_default()
+}
+
+/// The dialect over a relation's columns, and the relation as it stands after FROM.
+pub(crate) fn from(relation: &Relation, table: Option<&Table>) -> Result<String> {
+    match (relation, table) {
+        (_, Some(table)) => Ok(sql::table(&Tsql::default(), &table.name)),
+        (Relation::Query(text), None) => {
+            Ok(format!("(\n{}\n) AS {}", query::single(text)?, Tsql::default().name("rivet_query")))
+        }
+        (Relation::Table(name), None) => Ok(sql::table(&Tsql::default(), name)),
+    }
+}

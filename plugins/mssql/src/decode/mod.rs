@@ -1,0 +1,399 @@
+//! Values of a row, straight into Arrow buffers: one builder a column, chosen once, no allocation
+//! and no dynamic call per value.
+
+mod buffers;
+mod characters;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use rivet_sdk::arrow_array::builder::{BooleanBufferBuilder, NullBufferBuilder};
+use rivet_sdk::arrow_array::types::{
+    ArrowPrimitiveType, Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int16Type, Int32Type,
+    Int64Type, Time64MicrosecondType, Time64NanosecondType, TimestampMicrosecondType, TimestampNanosecondType,
+};
+use rivet_sdk::arrow_array::{ArrayRef, BinaryArray, BooleanArray, FixedSizeBinaryArray, PrimitiveArray, StringArray};
+use rivet_sdk::arrow_buffer::{Buffer, ScalarBuffer, i256};
+use rivet_sdk::arrow_schema::DataType;
+use rivet_sdk::{Error, OnUnrepresentable, Result};
+
+use crate::kind::{CodePage, Kind};
+use crate::meta::Format;
+use crate::value::{self, Malformed, exact};
+use buffers::{Fixed, Variable};
+use characters::Carry;
+pub(crate) use characters::utf16;
+
+/// Why a value was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The bytes are not of the announced type.
+    Malformed,
+    /// The Arrow type cannot hold it; the text says what it is.
+    Unrepresentable(String),
+    /// It does not fit the type the user asked for.
+    DoesNotFit(String),
+    /// The batch's texts passed 2 GiB.
+    Full,
+}
+
+impl From<Malformed> for Fault {
+    fn from(Malformed: Malformed) -> Self {
+        Self::Malformed
+    }
+}
+
+/// The policy for values that do not fit, and what was counted.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    pub policy: OnUnrepresentable,
+    pub unrepresentable: u64,
+    pub rounded: u64,
+}
+
+impl Tally {
+    /// Counts the value, or refuses it.
+    #[cold]
+    fn unrepresentable(&mut self, what: &str) -> Result<(), Fault> {
+        match self.policy {
+            OnUnrepresentable::Fail => Err(Fault::Unrepresentable(what.to_owned())),
+            OnUnrepresentable::Null => {
+                self.unrepresentable += 1;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The builder of one column.
+pub(crate) struct Column {
+    format: Format,
+    build: Build,
+    /// What a value in pieces leaves over from one to the next.
+    carry: Carry,
+}
+
+enum Build {
+    Bool { values: BooleanBufferBuilder, nulls: NullBufferBuilder },
+    Int16(Fixed<i16>),
+    Int32(Fixed<i32>),
+    Int64(Fixed<i64>),
+    Float32(Fixed<f32>),
+    Float64(Fixed<f64>),
+    Decimal128 { values: Fixed<i128>, precision: u8, scale: i8 },
+    Decimal256 { values: Fixed<i256>, precision: u8, scale: i8 },
+    Date(Fixed<i32>),
+    Time { values: Fixed<i64>, nanoseconds: bool },
+    Timestamp { values: Fixed<i64>, kind: Kind, nanoseconds: bool },
+    Uuid { values: Vec<u8>, nulls: NullBufferBuilder },
+    Binary(Variable),
+    Text { values: Variable, page: CodePage },
+}
+
+impl Column {
+    /// A builder for values of `format` that become `kind`, with room for `capacity` rows. None where
+    /// the one cannot become the other.
+    pub fn new(kind: &Kind, format: Format, capacity: usize) -> Option<Self> {
+        use Format as F;
+        let build = match (kind, format) {
+            (Kind::Bool, F::Bit) => {
+                Build::Bool { values: BooleanBufferBuilder::new(capacity), nulls: NullBufferBuilder::new(capacity) }
+            }
+            (Kind::Int16, F::TinyInt | F::Int16) => Build::Int16(Fixed::new(capacity)),
+            (Kind::Int32, F::Int32) => Build::Int32(Fixed::new(capacity)),
+            (Kind::Int64, F::Int64) => Build::Int64(Fixed::new(capacity)),
+            (Kind::Float32, F::Real) => Build::Float32(Fixed::new(capacity)),
+            (Kind::Float64, F::Float) => Build::Float64(Fixed::new(capacity)),
+            (Kind::Decimal128(precision, scale), F::Decimal { .. } | F::Money | F::SmallMoney) => {
+                Build::Decimal128 { values: Fixed::new(capacity), precision: *precision, scale: *scale }
+            }
+            (Kind::Decimal256(precision, scale), F::Decimal { .. } | F::Money | F::SmallMoney) => {
+                Build::Decimal256 { values: Fixed::new(capacity), precision: *precision, scale: *scale }
+            }
+            (Kind::Date, F::Date) => Build::Date(Fixed::new(capacity)),
+            (Kind::Time { nanoseconds }, F::Time(_)) => {
+                Build::Time { values: Fixed::new(capacity), nanoseconds: *nanoseconds }
+            }
+            (
+                Kind::Timestamp { nanoseconds, .. },
+                F::DateTime | F::SmallDateTime | F::DateTime2(_) | F::DateTimeOffset(_),
+            ) => Build::Timestamp { values: Fixed::new(capacity), kind: kind.clone(), nanoseconds: *nanoseconds },
+            (Kind::Uuid, F::Guid) => {
+                Build::Uuid { values: Vec::with_capacity(capacity * 16), nulls: NullBufferBuilder::new(capacity) }
+            }
+            (Kind::Binary | Kind::Wkb, F::Bytes) => Build::Binary(Variable::new(capacity)),
+            (Kind::Text(_) | Kind::Json(_), F::Nothing | F::Clr) => return None,
+            (Kind::Text(page) | Kind::Json(page), _) => {
+                let page = if format == F::Narrow(true) { CodePage::Utf8 } else { *page };
+                Build::Text { values: Variable::new(capacity), page }
+            }
+            _ => return None,
+        };
+        Some(Self { format, build, carry: Carry::default() })
+    }
+
+    /// Appends a value.
+    #[inline]
+    pub fn push(&mut self, value: &[u8], tally: &mut Tally) -> Result<(), Fault> {
+        match &mut self.build {
+            Build::Int32(values) => values.push(i32::from_le_bytes(exact(value)?)),
+            Build::Int64(values) => values.push(i64::from_le_bytes(exact(value)?)),
+            Build::Text { values, page } => {
+                let start = values.data.len();
+                let appended = match self.format {
+                    Format::Utf16 => utf16(&mut values.data, value),
+                    Format::Narrow(_) => page.append(&mut values.data, value),
+                    format => Ok(value::text(&mut values.data, format, value)?),
+                };
+                if let Err(what) = appended {
+                    values.data.truncate(start);
+                    tally.unrepresentable(what)?;
+                    values.push_null();
+                    return Ok(());
+                }
+                return values.close();
+            }
+            Build::Binary(values) => return values.push(value),
+            Build::Decimal128 { values, precision, scale } => {
+                let (unscaled, from) = unscaled(self.format, value)?;
+                match rescale(unscaled, from, *scale).filter(|value| fits(*value, *precision)) {
+                    Some(value) => values.push(value),
+                    None => return Err(too_wide(unscaled, from, *precision, *scale)),
+                }
+            }
+            Build::Decimal256 { values, precision, scale } => {
+                let (unscaled, from) = unscaled(self.format, value)?;
+                match rescale256(unscaled, from, *scale).filter(|value| fits256(*value, *precision)) {
+                    Some(value) => values.push(value),
+                    None => return Err(too_wide(unscaled, from, *precision, *scale)),
+                }
+            }
+            Build::Date(values) => values.push(value::date(value)?),
+            Build::Timestamp { values, nanoseconds, .. } => {
+                let ticks = value::moment(value, self.format)?;
+                if *nanoseconds {
+                    match ticks.checked_mul(100) {
+                        Some(moment) => values.push(moment),
+                        None => {
+                            tally.unrepresentable("a moment outside the years 1677 to 2262")?;
+                            values.push_null();
+                        }
+                    }
+                } else {
+                    tally.rounded += u64::from(ticks % 10 != 0);
+                    values.push(ticks.div_euclid(10));
+                }
+            }
+            Build::Time { values, nanoseconds } => {
+                let scale = if let Format::Time(scale) = self.format { scale } else { 7 };
+                let ticks = value::time(value, scale)?;
+                if *nanoseconds {
+                    values.push(ticks * 100);
+                } else {
+                    tally.rounded += u64::from(ticks % 10 != 0);
+                    values.push(ticks / 10);
+                }
+            }
+            Build::Float64(values) => values.push(f64::from_le_bytes(exact(value)?)),
+            Build::Float32(values) => values.push(f32::from_le_bytes(exact(value)?)),
+            Build::Int16(values) => values.push(match value {
+                [byte] => i16::from(*byte),
+                wide => i16::from_le_bytes(exact(wide)?),
+            }),
+            Build::Bool { values, nulls } => {
+                values.append(exact::<1>(value)? != [0]);
+                nulls.append_non_null();
+            }
+            Build::Uuid { values, nulls } => {
+                values.extend_from_slice(&value::uuid(value)?);
+                nulls.append_non_null();
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends what has arrived of a value in pieces; [`Column::end_pieces`] ends it. Gives the bytes
+    /// that the value has in Arrow so far.
+    pub fn push_piece(&mut self, piece: &[u8]) -> Result<usize, Fault> {
+        match &mut self.build {
+            Build::Binary(values) => {
+                values.data.extend_from_slice(piece);
+                Ok(values.open())
+            }
+            Build::Text { values, page } if matches!(self.format, Format::Utf16 | Format::Narrow(_)) => {
+                self.carry.append(&mut values.data, piece, self.format == Format::Utf16, *page);
+                Ok(values.open())
+            }
+            _ => Err(Fault::Malformed),
+        }
+    }
+
+    /// Ends a value in pieces.
+    pub fn end_pieces(&mut self, tally: &mut Tally) -> Result<(), Fault> {
+        match &mut self.build {
+            Build::Binary(values) => values.close(),
+            Build::Text { values, .. } => match self.carry.end() {
+                Ok(()) => values.close(),
+                Err(what) => {
+                    values.discard();
+                    tally.unrepresentable(what)?;
+                    values.push_null();
+                    Ok(())
+                }
+            },
+            _ => Err(Fault::Malformed),
+        }
+    }
+
+    /// Appends NULL.
+    #[inline]
+    pub fn push_null(&mut self) {
+        match &mut self.build {
+            Build::Text { values, .. } | Build::Binary(values) => values.push_null(),
+            Build::Int16(values) => values.push_null(),
+            Build::Int32(values) | Build::Date(values) => values.push_null(),
+            Build::Int64(values) => values.push_null(),
+            Build::Time { values, .. } | Build::Timestamp { values, .. } => values.push_null(),
+            Build::Float32(values) => values.push_null(),
+            Build::Float64(values) => values.push_null(),
+            Build::Decimal128 { values, .. } => values.push_null(),
+            Build::Decimal256 { values, .. } => values.push_null(),
+            Build::Bool { values, nulls } => {
+                values.append(false);
+                nulls.append_null();
+            }
+            Build::Uuid { values, nulls } => {
+                values.extend_from_slice(&[0; 16]);
+                nulls.append_null();
+            }
+        }
+    }
+
+    /// Bytes of variable length gathered so far.
+    pub fn variable_bytes(&self) -> usize {
+        match &self.build {
+            Build::Text { values, .. } | Build::Binary(values) => values.data.len(),
+            _ => 0,
+        }
+    }
+
+    /// The values so far as an array; the builder is empty afterwards.
+    pub fn finish(&mut self) -> Result<ArrayRef> {
+        Ok(match &mut self.build {
+            Build::Bool { values, nulls } => Arc::new(BooleanArray::new(values.finish(), nulls.finish())),
+            Build::Int16(values) => primitive::<Int16Type>(values, &DataType::Int16),
+            Build::Int32(values) => primitive::<Int32Type>(values, &DataType::Int32),
+            Build::Int64(values) => primitive::<Int64Type>(values, &DataType::Int64),
+            Build::Float32(values) => primitive::<Float32Type>(values, &DataType::Float32),
+            Build::Float64(values) => primitive::<Float64Type>(values, &DataType::Float64),
+            Build::Decimal128 { values, precision, scale } => {
+                primitive::<Decimal128Type>(values, &DataType::Decimal128(*precision, *scale))
+            }
+            Build::Decimal256 { values, precision, scale } => {
+                primitive::<Decimal256Type>(values, &DataType::Decimal256(*precision, *scale))
+            }
+            Build::Date(values) => primitive::<Date32Type>(values, &DataType::Date32),
+            Build::Time { values, nanoseconds: false } => {
+                primitive::<Time64MicrosecondType>(values, &Kind::Time { nanoseconds: false }.data_type())
+            }
+            Build::Time { values, nanoseconds: true } => {
+                primitive::<Time64NanosecondType>(values, &Kind::Time { nanoseconds: true }.data_type())
+            }
+            Build::Timestamp { values, kind, nanoseconds: true } => {
+                primitive::<TimestampNanosecondType>(values, &kind.data_type())
+            }
+            Build::Timestamp { values, kind, nanoseconds: false } => {
+                primitive::<TimestampMicrosecondType>(values, &kind.data_type())
+            }
+            Build::Uuid { values, nulls } => {
+                let next = Vec::with_capacity(values.len());
+                let values = Buffer::from_vec(std::mem::replace(values, next));
+                Arc::new(FixedSizeBinaryArray::try_new(16, values, nulls.finish())?)
+            }
+            Build::Binary(values) => {
+                let (offsets, data, nulls) = values.take();
+                Arc::new(BinaryArray::try_new(offsets, data, nulls)?)
+            }
+            Build::Text { values, .. } => {
+                let (offsets, data, nulls) = values.take();
+                // Checks the whole buffer at once, then that every offset is a boundary.
+                let array = StringArray::try_new(offsets, data, nulls);
+                Arc::new(array.map_err(|_| Error::data("the server sent text that is not UTF-8"))?)
+            }
+        })
+    }
+}
+
+fn primitive<T: ArrowPrimitiveType>(values: &mut Fixed<T::Native>, data_type: &DataType) -> ArrayRef {
+    let (values, nulls) = values.take();
+    Arc::new(PrimitiveArray::<T>::new(ScalarBuffer::from(values), nulls).with_data_type(data_type.clone()))
+}
+
+/// The integer behind an exact number, and its digits after the point.
+#[inline]
+fn unscaled(format: Format, value: &[u8]) -> Result<(i128, u8), Fault> {
+    match format {
+        Format::Decimal { scale, .. } => Ok((value::decimal(value)?, scale)),
+        _ => Ok((value::money(value)?.into(), 4)),
+    }
+}
+
+/// The same number with another count of digits after the point; None where it has more.
+#[inline]
+fn rescale(value: i128, from: u8, to: i8) -> Option<i128> {
+    let shift = i32::from(to) - i32::from(from);
+    if shift == 0 {
+        return Some(value);
+    }
+    let power = 10_i128.checked_pow(shift.unsigned_abs());
+    match (shift > 0, power) {
+        (true, Some(power)) => value.checked_mul(power),
+        (false, Some(power)) => (value % power == 0).then(|| value / power),
+        (_, None) => (value == 0).then_some(0),
+    }
+}
+
+fn rescale256(value: i128, from: u8, to: i8) -> Option<i256> {
+    let shift = i32::from(to) - i32::from(from);
+    if shift < 0 {
+        return rescale(value, from, to).map(i256::from_i128);
+    }
+    i256::from_i128(value).checked_mul(i256::from_i128(10).checked_pow(shift.unsigned_abs())?)
+}
+
+#[inline]
+fn fits(value: i128, precision: u8) -> bool {
+    10_u128.checked_pow(precision.into()).is_none_or(|limit| value.unsigned_abs() < limit)
+}
+
+fn fits256(value: i256, precision: u8) -> bool {
+    let limit = i256::from_i128(10).checked_pow(precision.into());
+    limit.is_none_or(|limit| value < limit && value > -limit)
+}
+
+#[cold]
+fn too_wide(unscaled: i128, from: u8, precision: u8, scale: i8) -> Fault {
+    let mut text = Vec::new();
+    value::digits(&mut text, unscaled, from);
+    Fault::DoesNotFit(format!("{} does not fit decimal({precision},{scale})", String::from_utf8_lossy(&text)))
+}
+
+/// The last value of an array as a text, for the key of a row in an error.
+pub(crate) fn last_of(array: &ArrayRef) -> Option<String> {
+    use rivet_sdk::arrow_array::cast::AsArray;
+    let last = array.len().checked_sub(1).filter(|last| !array.is_null(*last))?;
+    Some(match array.data_type() {
+        DataType::Int16 => array.as_primitive::<Int16Type>().value(last).to_string(),
+        DataType::Int32 => array.as_primitive::<Int32Type>().value(last).to_string(),
+        DataType::Int64 => array.as_primitive::<Int64Type>().value(last).to_string(),
+        DataType::Decimal128(..) => array.as_primitive::<Decimal128Type>().value_as_string(last),
+        DataType::Utf8 => array.as_string::<i32>().value(last).chars().take(200).collect(),
+        DataType::FixedSizeBinary(16) => {
+            let bytes = array.as_fixed_size_binary().value(last);
+            let dash = |index: usize| if [4, 6, 8, 10].contains(&index) { "-" } else { "" };
+            bytes.iter().enumerate().map(|(index, byte)| format!("{}{byte:02x}", dash(index))).collect()
+        }
+        _ => return None,
+    })
+}

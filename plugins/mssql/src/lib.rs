@@ -1,0 +1,170 @@
+//! SQL Server source for rivet.
+//!
+//! Rows come through a TDS client of our own and are decoded in the buffer they were received in,
+//! straight into Arrow. The same connection answers the planner's questions, so that an instance is
+//! one connection:
+//!
+//! options → connect (link, tls, login) → session (settings made and verified) → plan (catalog,
+//! types, overrides) → export (wire, meta, decode) | split | identity
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod catalog;
+mod connect;
+mod decode;
+mod dialect;
+mod error;
+mod export;
+mod identity;
+mod kind;
+mod link;
+mod login;
+mod meta;
+mod nearest;
+mod options;
+mod overrides;
+mod packet;
+mod plan;
+mod query;
+mod session;
+mod split;
+mod stream;
+mod tls;
+mod types;
+mod value;
+mod wire;
+
+use std::sync::Arc;
+
+use rivet_sdk::{
+    BatchSink, Context, Description, Error, ErrorKind, ExportRequest, ExportStats, Identity, Interrupt, Relation,
+    Result, Scalar, SessionPolicy, Source, SourceDriver, Split, SplitRequest, TableFilter, TableSummary, TypeMapping,
+    capability,
+};
+
+use crate::options::Endpoint;
+pub use crate::options::{Intent, MssqlOptions};
+use crate::plan::{Plan, Tail};
+use crate::session::{Session, Stopper, whole};
+
+rivet_sdk::plugin! {
+    name: "mssql",
+    schemes: ["mssql", "sqlserver"],
+    source: MssqlDriver, options: include_str!("../options.schema.json"),
+}
+
+/// Limits of the planner's own questions: they read the catalogue, and little else.
+const PLANNING: SessionPolicy = SessionPolicy { statement_timeout_ms: Some(300_000), lock_timeout_ms: Some(10_000) };
+
+/// Opens connections to SQL Server.
+#[derive(Debug)]
+pub struct MssqlDriver;
+
+impl SourceDriver for MssqlDriver {
+    type Options = MssqlOptions;
+    type Source = Mssql;
+    /// No snapshot: SQL Server cannot give one read point to several sessions. A single chunk reads
+    /// at one where the database allows SNAPSHOT isolation.
+    const CAPABILITIES: &'static [&'static str] = &[
+        capability::TABLES,
+        capability::SPLIT_RANGE,
+        capability::SPLIT_KEYSET,
+        capability::PRESSURE,
+        capability::INTERRUPT,
+        capability::COUNT,
+        capability::QUERY,
+    ];
+
+    fn open(options: MssqlOptions, context: &Context) -> Result<Mssql> {
+        context.check()?;
+        let endpoint = Endpoint::new(options)?;
+        let place = endpoint.display();
+        let session = Session::open(endpoint).map_err(|error| error.with_context("server", place))?;
+        Ok(Mssql { session, context: context.clone() })
+    }
+}
+
+/// One connection to SQL Server.
+pub struct Mssql {
+    session: Session,
+    context: Context,
+}
+
+impl Source for Mssql {
+    fn identity(&mut self) -> Result<Identity> {
+        identity::identity(&mut self.session)
+    }
+
+    fn export(&mut self, request: &ExportRequest, sink: &mut dyn BatchSink) -> Result<ExportStats> {
+        export::run(&mut self.session, &self.context, request, sink)
+            .map_err(|error| error.with_context("table", request.relation.to_string()))
+    }
+
+    fn query_scalar(&mut self, sql: &str) -> Result<Option<Scalar>> {
+        let query = query::single(sql)?;
+        // The brackets keep it a SELECT; the list of one name keeps it one column.
+        let sql = format!("SELECT TOP (2) [v] FROM (\n{query}\n) AS [rivet_query] ([v])");
+        let mut rows = self.session.with(&PLANNING, |wire| session::ask(wire, &sql))?.into_iter();
+        match (rows.next().and_then(|row| row.into_iter().next()), rows.next()) {
+            (_, Some(_)) => Err(Error::new(
+                ErrorKind::InvalidQuery,
+                "the query returned more than one row where one value was expected",
+            )),
+            (value, None) => Ok(value),
+        }
+    }
+
+    fn type_mappings(&mut self, request: &ExportRequest) -> Result<Vec<TypeMapping>> {
+        self.session.with(&request.session, |wire| Plan::new(wire, request)?.mappings())
+    }
+
+    fn tables(&mut self, filter: &TableFilter) -> Result<Vec<TableSummary>> {
+        self.session.with(&PLANNING, |wire| catalog::tables(wire, filter))
+    }
+
+    fn describe(&mut self, relation: &Relation) -> Result<Description> {
+        self.session.with(&PLANNING, |wire| catalog::describe(wire, relation))
+    }
+
+    fn split(&mut self, request: &SplitRequest) -> Result<Split> {
+        self.session.with(&request.of.session, |wire| split::split(wire, request))
+    }
+
+    fn count(&mut self, request: &ExportRequest) -> Result<u64> {
+        let rows = self.session.with(&request.session, |wire| {
+            let sql = Tail::new(wire, request)?.count(request)?;
+            session::ask(wire, &sql)
+        })?;
+        let count = rows.first().and_then(|row| row.first()).and_then(whole);
+        count
+            .and_then(|count| u64::try_from(count).ok())
+            .ok_or_else(|| Error::internal("the server counted without a number"))
+    }
+
+    fn pressure(&mut self) -> Result<Option<u64>> {
+        const SQL: &str = "SELECT cntr_value FROM sys.dm_os_performance_counters \
+             WHERE counter_name = N'Log Flush Waits/sec' AND instance_name = N'_Total'";
+        match self.session.with(&PLANNING, |wire| session::ask(wire, SQL)) {
+            // A counter of all flushes since the start, whatever its name says.
+            Ok(rows) => {
+                Ok(rows.first().and_then(|row| row.first()).and_then(whole).and_then(|count| u64::try_from(count).ok()))
+            }
+            Err(error) if error.kind() == ErrorKind::Permission => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn interrupt(&self) -> Option<Box<dyn Interrupt>> {
+        Some(Box::new(Attention(self.session.stopper())))
+    }
+}
+
+/// Stops by an attention on the session's own connection.
+struct Attention(Arc<Stopper>);
+
+impl Interrupt for Attention {
+    fn interrupt(&self) -> Result<()> {
+        self.0.stop()
+    }
+}

@@ -1,0 +1,245 @@
+//! COLMETADATA: what the columns of an answer are, and how their values lie in a row.
+
+use rivet_sdk::Result;
+
+use crate::error::confused;
+use crate::stream::Stream;
+
+/// A column of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ResultColumn {
+    pub name: String,
+    pub format: Format,
+    pub layout: Layout,
+}
+
+/// What the bytes of a value mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// No value at all: the untyped NULL.
+    Nothing,
+    Bit,
+    TinyInt,
+    Int16,
+    Int32,
+    Int64,
+    Real,
+    Float,
+    Decimal {
+        precision: u8,
+        scale: u8,
+    },
+    Money,
+    SmallMoney,
+    Date,
+    /// Digits after the second.
+    Time(u8),
+    DateTime,
+    SmallDateTime,
+    DateTime2(u8),
+    DateTimeOffset(u8),
+    Guid,
+    Bytes,
+    Utf16,
+    /// One or more bytes a character, in the collation's code page; true for UTF-8.
+    Narrow(bool),
+    Variant,
+    /// A type of the CLR, in its own binary form.
+    Clr,
+}
+
+/// How the length of a value is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// It is always the same, and there is no NULL.
+    Fixed(usize),
+    /// One byte, 0 for NULL.
+    Byte,
+    /// Two bytes, FFFF for NULL.
+    Short,
+    /// Four bytes, 0 for NULL.
+    Long,
+    /// A pointer and a timestamp before a length of four bytes.
+    Pointer,
+    /// Pieces of any length.
+    Pieces,
+}
+
+/// Reads COLMETADATA, its token already read.
+pub(crate) fn columns(from: &mut Stream) -> Result<Vec<ResultColumn>> {
+    let count = from.u16()?;
+    let count = if count == 0xFFFF { 0 } else { count };
+    let mut columns = Vec::with_capacity(usize::from(count.min(4096)));
+    for _ in 0..count {
+        let _user_type = from.u32()?;
+        let _flags = from.u16()?;
+        let (format, layout) = type_of(from)?;
+        if layout == Layout::Pointer {
+            let parts = from.u8()?;
+            for _ in 0..parts {
+                let units = from.u16()?;
+                from.text(usize::from(units))?;
+            }
+        }
+        let units = from.u8()?;
+        columns.push(ResultColumn { name: from.text(usize::from(units))?, format, layout });
+    }
+    Ok(columns)
+}
+
+/// TYPE_INFO.
+fn type_of(from: &mut Stream) -> Result<(Format, Layout)> {
+    let token = from.u8()?;
+    let fixed = |format, size| Ok((format, Layout::Fixed(size)));
+    match token {
+        0x1F => fixed(Format::Nothing, 0),
+        0x30 => fixed(Format::TinyInt, 1),
+        0x32 => fixed(Format::Bit, 1),
+        0x34 => fixed(Format::Int16, 2),
+        0x38 => fixed(Format::Int32, 4),
+        0x7F => fixed(Format::Int64, 8),
+        0x3B => fixed(Format::Real, 4),
+        0x3E => fixed(Format::Float, 8),
+        0x3C => fixed(Format::Money, 8),
+        0x7A => fixed(Format::SmallMoney, 4),
+        0x3D => fixed(Format::DateTime, 8),
+        0x3A => fixed(Format::SmallDateTime, 4),
+        0x28 => Ok((Format::Date, Layout::Byte)),
+        0x24 | 0x26 | 0x68 | 0x6D | 0x6E | 0x6F => {
+            let size = from.u8()?;
+            let format = sized(token, size).ok_or_else(|| confused(format!("a type {token:02X} of {size} bytes")))?;
+            Ok((format, Layout::Byte))
+        }
+        0x29..=0x2B => {
+            let scale = from.u8()?;
+            let format = scaled(token, scale).ok_or_else(|| confused(format!("a time of {scale} digits")))?;
+            Ok((format, Layout::Byte))
+        }
+        0x37 | 0x3F | 0x6A | 0x6C => {
+            let _size = from.u8()?;
+            let (precision, scale) = (from.u8()?, from.u8()?);
+            if precision > 38 || scale > precision {
+                return Err(confused(format!("a decimal({precision},{scale})")));
+            }
+            Ok((Format::Decimal { precision, scale }, Layout::Byte))
+        }
+        0xA5 | 0xAD => Ok((Format::Bytes, short_or_pieces(from)?)),
+        0xA7 | 0xAF => {
+            let layout = short_or_pieces(from)?;
+            Ok((Format::Narrow(is_utf8(from)?), layout))
+        }
+        0xE7 | 0xEF => {
+            let layout = short_or_pieces(from)?;
+            is_utf8(from)?;
+            Ok((Format::Utf16, layout))
+        }
+        0xF1 => {
+            if from.u8()? != 0 {
+                for _ in 0..2 {
+                    let units = from.u8()?;
+                    from.text(usize::from(units))?;
+                }
+                let units = from.u16()?;
+                from.text(usize::from(units))?;
+            }
+            Ok((Format::Utf16, Layout::Pieces))
+        }
+        0xF0 => {
+            let _size = from.u16()?;
+            for _ in 0..3 {
+                let units = from.u8()?;
+                from.text(usize::from(units))?;
+            }
+            let units = from.u16()?;
+            from.text(usize::from(units))?;
+            Ok((Format::Clr, Layout::Pieces))
+        }
+        0x23 | 0x63 => {
+            let _size = from.u32()?;
+            let utf8 = is_utf8(from)?;
+            Ok((if token == 0x23 { Format::Narrow(utf8) } else { Format::Utf16 }, Layout::Pointer))
+        }
+        0x22 => {
+            let _size = from.u32()?;
+            Ok((Format::Bytes, Layout::Pointer))
+        }
+        0x62 => {
+            let _size = from.u32()?;
+            Ok((Format::Variant, Layout::Long))
+        }
+        other => Err(confused(format!("a column of type {other:02X}"))),
+    }
+}
+
+fn short_or_pieces(from: &mut Stream) -> Result<Layout> {
+    Ok(if from.u16()? == 0xFFFF { Layout::Pieces } else { Layout::Short })
+}
+
+/// Reads a collation.
+fn is_utf8(from: &mut Stream) -> Result<bool> {
+    let flags = from.u32()?;
+    let _sort = from.u8()?;
+    Ok(flags & 1 << 26 != 0)
+}
+
+/// The nullable types whose width says which they are.
+fn sized(token: u8, size: u8) -> Option<Format> {
+    Some(match (token, size) {
+        (0x24, 16) => Format::Guid,
+        (0x26, 1) => Format::TinyInt,
+        (0x26, 2) => Format::Int16,
+        (0x26, 4) => Format::Int32,
+        (0x26, 8) => Format::Int64,
+        (0x68, 1) => Format::Bit,
+        (0x6D, 4) => Format::Real,
+        (0x6D, 8) => Format::Float,
+        (0x6E, 4) => Format::SmallMoney,
+        (0x6E, 8) => Format::Money,
+        (0x6F, 4) => Format::SmallDateTime,
+        (0x6F, 8) => Format::DateTime,
+        _ => return None,
+    })
+}
+
+fn scaled(token: u8, scale: u8) -> Option<Format> {
+    Some(match (token, scale) {
+        (0x29, 0..=7) => Format::Time(scale),
+        (0x2A, 0..=7) => Format::DateTime2(scale),
+        (0x2B, 0..=7) => Format::DateTimeOffset(scale),
+        _ => return None,
+    })
+}
+
+/// The base type inside a sql_variant, and its value's bytes.
+pub(crate) fn variant(value: &[u8]) -> Option<(Format, &[u8])> {
+    let (&[token, properties], rest) = value.split_first_chunk::<2>()?;
+    let (properties, rest) = rest.split_at_checked(usize::from(properties))?;
+    let format = match token {
+        0x30 => Format::TinyInt,
+        0x32 => Format::Bit,
+        0x34 => Format::Int16,
+        0x38 => Format::Int32,
+        0x7F => Format::Int64,
+        0x3B => Format::Real,
+        0x3E => Format::Float,
+        0x3C => Format::Money,
+        0x7A => Format::SmallMoney,
+        0x3D => Format::DateTime,
+        0x3A => Format::SmallDateTime,
+        0x24 => Format::Guid,
+        0x28 => Format::Date,
+        0x29..=0x2B => scaled(token, *properties.first()?)?,
+        0x6A | 0x6C => match properties {
+            &[precision @ ..=38, scale] if scale <= precision => Format::Decimal { precision, scale },
+            _ => return None,
+        },
+        0xA5 | 0xAD => Format::Bytes,
+        0xA7 | 0xAF => {
+            let flags = properties.first_chunk::<4>().map(|flags| u32::from_le_bytes(*flags))?;
+            Format::Narrow(flags & 1 << 26 != 0)
+        }
+        0xE7 | 0xEF => Format::Utf16,
+        _ => return None,
+    };
+    Some((format, rest))
+}

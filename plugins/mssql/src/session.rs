@@ -1,0 +1,269 @@
+//! One connection, its settings made at the start and verified, and what interrupts it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rivet_sdk::{Error, ErrorKind, Result, Retry, Scalar, SessionPolicy, log};
+
+use crate::error::lost;
+use crate::link::Link;
+use crate::options::Endpoint;
+use crate::wire::{Rows, Wire, attention};
+
+/// What every session sets: what an ODBC client has, and nothing that depends on the login, its
+/// language or the database. DATEFORMAT comes after LANGUAGE, which sets it too.
+const SETTINGS: [&str; 14] = [
+    "QUOTED_IDENTIFIER ON",
+    "ANSI_NULLS ON",
+    "ANSI_PADDING ON",
+    "ANSI_WARNINGS ON",
+    "ARITHABORT ON",
+    "CONCAT_NULL_YIELDS_NULL ON",
+    "XACT_ABORT ON",
+    "NUMERIC_ROUNDABORT OFF",
+    "IMPLICIT_TRANSACTIONS OFF",
+    "ROWCOUNT 0",
+    "TEXTSIZE 2147483647",
+    "LANGUAGE us_english",
+    "DATEFORMAT ymd",
+    "DEADLOCK_PRIORITY LOW",
+];
+
+/// What changes values, as the server must then show it: a date that reads as the second of March
+/// where DATEFORMAT is another.
+const VALUES: &str = "SELECT @@TEXTSIZE, CONVERT(nvarchar(23), CAST('2003-02-01' AS datetime), 126)";
+
+/// What changes the meaning of a user's query.
+const MEANINGS: [&str; 4] = ["QUOTED_IDENTIFIER", "ANSI_NULLS", "ARITHABORT", "CONCAT_NULL_YIELDS_NULL"];
+const ISOLATION: &str =
+    "SELECT CAST(transaction_isolation_level AS int) FROM sys.dm_exec_sessions WHERE session_id = @@SPID";
+
+/// How long a stopped statement may take to end before its connection is dropped.
+const ABANDON: Duration = Duration::from_secs(5);
+
+/// A connection whose settings hold.
+pub(crate) struct Session {
+    wire: Wire,
+    endpoint: Endpoint,
+    database: DatabaseFacts,
+    lock_timeout: Option<u64>,
+    stopper: Arc<Stopper>,
+}
+
+/// What `sys.databases` says of the database in use.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct DatabaseFacts {
+    pub id: Option<i128>,
+    pub name: String,
+    pub broker: Option<String>,
+    pub created: Option<String>,
+    /// SNAPSHOT isolation is allowed.
+    pub snapshot: bool,
+    /// READ COMMITTED reads row versions.
+    pub row_versions: bool,
+    pub compatibility: i128,
+}
+
+/// What another thread needs to stop the session's statement.
+pub(crate) struct Stopper {
+    /// The connection in use now: it changes when a broken one is opened anew.
+    link: Mutex<Arc<Link>>,
+    used: AtomicBool,
+}
+
+impl Stopper {
+    /// Sends an attention on the session's own connection.
+    pub fn stop(&self) -> Result<()> {
+        self.used.store(true, Ordering::SeqCst);
+        let link = Arc::clone(&self.link.lock().unwrap_or_else(PoisonError::into_inner));
+        link.send(&attention()).map_err(|error| lost(&error))
+    }
+}
+
+impl Session {
+    /// Connects, sets and verifies.
+    pub fn open(endpoint: Endpoint) -> Result<Self> {
+        let (wire, database) = connect(&endpoint)?;
+        let stopper = Arc::new(Stopper { link: Mutex::new(wire.link()), used: AtomicBool::new(false) });
+        Ok(Self { wire, endpoint, database, lock_timeout: None, stopper })
+    }
+
+    /// A handle for another thread.
+    pub fn stopper(&self) -> Arc<Stopper> {
+        Arc::clone(&self.stopper)
+    }
+
+    pub fn wire(&self) -> &Wire {
+        &self.wire
+    }
+
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    pub fn database(&self) -> &DatabaseFacts {
+        &self.database
+    }
+
+    /// Runs `work` under the policy's time limits. Whatever it leaves running is stopped.
+    pub fn with<T>(&mut self, policy: &SessionPolicy, work: impl FnOnce(&mut Wire) -> Result<T>) -> Result<T> {
+        self.reconnect()?;
+        let prepared = self
+            .limit_locks(policy.lock_timeout_ms)
+            .and_then(|()| self.wire.set_patience(policy.statement_timeout_ms.map(Duration::from_millis)));
+        let outcome = prepared.and_then(|()| work(&mut self.wire));
+        if self.wire.is_busy() {
+            self.wire.abandon(ABANDON);
+        }
+        if !self.wire.is_broken() {
+            self.wire.set_patience(None)?;
+        }
+        outcome.map_err(|error| match self.stopper.used.load(Ordering::SeqCst) {
+            true => Error::cancelled("the statement was stopped"),
+            false => error,
+        })
+    }
+
+    /// LOCK_TIMEOUT stays until it is set again.
+    fn limit_locks(&mut self, limit: Option<u64>) -> Result<()> {
+        if self.lock_timeout == limit {
+            return Ok(());
+        }
+        let wanted = limit.map_or(-1, |limit| i128::from(limit.min(i32::MAX.unsigned_abs().into())));
+        let shown = self.wire.run(&format!("SET LOCK_TIMEOUT {wanted}; SELECT @@LOCK_TIMEOUT"))?.one()?;
+        if shown != [Scalar::Integer(wanted)] {
+            return Err(swallowed("LOCK_TIMEOUT", shown.first(), &wanted.to_string()));
+        }
+        self.lock_timeout = limit;
+        Ok(())
+    }
+
+    fn reconnect(&mut self) -> Result<()> {
+        if self.wire.is_broken() {
+            (self.wire, self.database) = connect(&self.endpoint)?;
+            self.lock_timeout = None;
+            *self.stopper.link.lock().unwrap_or_else(PoisonError::into_inner) = self.wire.link();
+        }
+        Ok(())
+    }
+}
+
+fn connect(endpoint: &Endpoint) -> Result<(Wire, DatabaseFacts)> {
+    let mut wire = Wire::open(endpoint)?;
+    let database = facts(&mut wire)?;
+    // One statement reads at one moment either way; under SNAPSHOT it neither waits for writers nor
+    // makes them wait.
+    let (isolation, level) = if database.snapshot { ("SNAPSHOT", 5) } else { ("READ COMMITTED", 2) };
+    let mut settings: Vec<String> = SETTINGS.iter().map(|setting| format!("SET {setting}")).collect();
+    settings.push(format!("SET TRANSACTION ISOLATION LEVEL {isolation}"));
+    if let Err(error) = wire.run(&settings.join("; ")) {
+        tolerate(error)?;
+        // A relative of SQL Server may not know them all: what counts is what it shows afterwards.
+        for setting in &settings {
+            if let Err(error) = wire.run(setting) {
+                tolerate(error)?;
+            }
+        }
+    }
+    verify(&mut wire, isolation, level)?;
+    Ok((wire, database))
+}
+
+/// Reads the settings back: a proxy may have swallowed them.
+fn verify(wire: &mut Wire, isolation: &str, level: i128) -> Result<()> {
+    let shown = wire.run(VALUES)?.one()?;
+    if !matches!(shown.first(), Some(Scalar::Integer(-1 | 2_147_483_647))) {
+        return Err(swallowed("TEXTSIZE", shown.first(), "2147483647"));
+    }
+    if shown.get(1) != Some(&Scalar::Text("2003-02-01T00:00:00".into())) {
+        return Err(swallowed("DATEFORMAT", shown.get(1), "ymd"));
+    }
+    let list: Vec<String> = MEANINGS.iter().map(|name| format!("CAST(SESSIONPROPERTY('{name}') AS int)")).collect();
+    if let Some(shown) = known(wire, &format!("SELECT {}", list.join(", ")))? {
+        for (name, value) in MEANINGS.iter().zip(&shown) {
+            if *value != Scalar::Integer(1) {
+                return Err(swallowed(name, Some(value), "ON"));
+            }
+        }
+    }
+    match known(wire, ISOLATION)?.as_deref() {
+        Some([found]) if *found != Scalar::Integer(level) => {
+            Err(swallowed("TRANSACTION ISOLATION LEVEL", Some(found), isolation))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The row that answers a question; None where the server does not know, or does not tell.
+fn known(wire: &mut Wire, sql: &str) -> Result<Option<Vec<Scalar>>> {
+    match wire.run(sql) {
+        Ok(rows) => Ok(rows.rows.into_iter().next()),
+        Err(error) => tolerate(error).map(|()| None),
+    }
+}
+
+/// A line in the log for an error that only says what the server does not have or tell; any other
+/// error is passed on.
+fn tolerate(error: Error) -> Result<()> {
+    let kinds = [ErrorKind::InvalidQuery, ErrorKind::NotFound, ErrorKind::Permission, ErrorKind::Unsupported];
+    if !kinds.contains(&error.kind()) {
+        return Err(error);
+    }
+    log::debug!("a setting cannot be made or read back: {error}");
+    Ok(())
+}
+
+fn swallowed(name: &str, found: Option<&Scalar>, wanted: &str) -> Error {
+    let found = found.map_or_else(|| "nothing".to_owned(), Scalar::as_text);
+    Error::new(ErrorKind::Connection, format!("the setting {name} shows {found} although it was set to {wanted}"))
+        .with_retry(Retry::Permanent)
+        .with_hint("a proxy between rivet and SQL Server swallows SET; connect past it")
+}
+
+fn facts(wire: &mut Wire) -> Result<DatabaseFacts> {
+    let mut row = wire
+        .run(
+            "SELECT CAST(database_id AS int), name, CAST(service_broker_guid AS nvarchar(36)), \
+             CONVERT(nvarchar(30), create_date, 126), CAST(snapshot_isolation_state AS int), \
+             CAST(is_read_committed_snapshot_on AS int), CAST(compatibility_level AS int) \
+             FROM sys.databases WHERE database_id = DB_ID()",
+        )?
+        .one()?
+        .into_iter();
+    let mut next = || row.next().unwrap_or(Scalar::Null);
+    Ok(DatabaseFacts {
+        id: whole(&next()),
+        name: words(&next()).unwrap_or_default(),
+        broker: words(&next()),
+        created: words(&next()),
+        snapshot: whole(&next()) == Some(1),
+        row_versions: whole(&next()) == Some(1),
+        compatibility: whole(&next()).unwrap_or(0),
+    })
+}
+
+/// A number in an answer; None for NULL.
+pub(crate) fn whole(value: &Scalar) -> Option<i128> {
+    match value {
+        Scalar::Integer(value) => Some(*value),
+        Scalar::Boolean(value) => Some(i128::from(*value)),
+        Scalar::Decimal(text) => text.parse().ok(),
+        _ => None,
+    }
+}
+
+/// A text in an answer; None for NULL.
+pub(crate) fn words(value: &Scalar) -> Option<String> {
+    match value {
+        Scalar::Null => None,
+        value => Some(value.as_text()),
+    }
+}
+
+/// The rows of a question of ours.
+pub(crate) fn ask(wire: &mut Wire, sql: &str) -> Result<Vec<Vec<Scalar>>> {
+    log::trace!("{sql}");
+    let Rows { rows, .. } = wire.run(sql)?;
+    Ok(rows)
+}

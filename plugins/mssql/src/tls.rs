@@ -1,0 +1,172 @@
+//! Transport security: the modes, the roots, the client's certificate.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rivet_sdk::options::{TlsMode, TlsOptions};
+use rivet_sdk::{Error, Result};
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::server::ParsedCertificate;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, InconsistentKeys, RootCertStore, SignatureScheme};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+
+/// What a TDS 8.0 client says in its first TLS message.
+const STRICT_PROTOCOL: &[u8] = b"tds/8.0";
+
+/// The client configuration for `options`; None where plain text was asked for. TLS 1.3 leaves open
+/// which bytes after the handshake still stand inside TDS packets, so it is for `strict` only.
+pub(crate) fn client(options: &TlsOptions, strict: bool) -> Result<Option<Arc<ClientConfig>>> {
+    if options.mode == TlsMode::Disable {
+        return Ok(None);
+    }
+    let provider = Arc::new(ring::default_provider());
+    let versions = if strict { rustls::DEFAULT_VERSIONS } else { &[&rustls::version::TLS12] };
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(versions)
+        .map_err(|error| Error::internal(format!("TLS: {error}")))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Verifier::new(options, Arc::clone(&provider))?));
+    let mut config = match (&options.client_cert_file, &options.client_key_file) {
+        (Some(certificate), Some(key)) => {
+            let key = provider
+                .key_provider
+                .load_private_key(read_key(key)?)
+                .map_err(|error| Error::config(format!("the client's private key cannot be used: {error}")))?;
+            let certified = CertifiedKey::new(read_certificates(certificate)?, key);
+            // The server judges the certificate (old ones of version 1 pass there, and not in
+            // rustls); here it only matters that the two files belong together.
+            if let Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) = certified.keys_match() {
+                return Err(Error::config("`client_key_file` is not the key of `client_cert_file`"));
+            }
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)))
+        }
+        (None, None) => builder.with_no_client_auth(),
+        _ => {
+            return Err(Error::config("`client_cert_file` and `client_key_file` belong together")
+                .with_hint("give both, or neither"));
+        }
+    };
+    if strict {
+        config.alpn_protocols = vec![STRICT_PROTOCOL.to_vec()];
+    }
+    Ok(Some(Arc::new(config)))
+}
+
+fn read_certificates(path: &str) -> Result<Vec<CertificateDer<'static>>> {
+    let unreadable = |error| Error::config(format!("cannot read certificates from {path}: {error}"));
+    let certificates = CertificateDer::pem_file_iter(path)
+        .map_err(unreadable)?
+        .collect::<std::result::Result<Vec<_>, _>>()
+        .map_err(unreadable)?;
+    if certificates.is_empty() {
+        return Err(Error::config(format!("{path} holds no PEM certificate")));
+    }
+    Ok(certificates)
+}
+
+fn read_key(path: &str) -> Result<PrivateKeyDer<'static>> {
+    PrivateKeyDer::from_pem_file(path)
+        .map_err(|error| Error::config(format!("cannot read a private key from {path}: {error}")))
+}
+
+/// Checks as much of a server's certificate as the mode demands.
+struct Verifier {
+    provider: Arc<CryptoProvider>,
+    /// None: any certificate will do.
+    chain: Option<Arc<WebPkiServerVerifier>>,
+    /// The user's own authorities. A server that presents one of them itself (a self-signed
+    /// certificate) is the one the user named.
+    own: Vec<CertificateDer<'static>>,
+    check_name: bool,
+}
+
+impl Verifier {
+    fn new(options: &TlsOptions, provider: Arc<CryptoProvider>) -> Result<Self> {
+        let check_chain =
+            matches!(options.mode, TlsMode::VerifyCa | TlsMode::VerifyFull) && !options.accept_invalid_certs;
+        let check_name = check_chain && options.mode == TlsMode::VerifyFull && !options.accept_invalid_hostnames;
+        if !check_chain {
+            return Ok(Self { provider, chain: None, own: Vec::new(), check_name });
+        }
+        let mut roots = RootCertStore::empty();
+        let own = match &options.ca_file {
+            Some(path) => read_certificates(path)?,
+            None => Vec::new(),
+        };
+        if options.ca_file.is_some() {
+            roots.add_parsable_certificates(own.iter().cloned());
+        } else {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+        if roots.is_empty() {
+            return Err(Error::config("no trusted authority was found to check the server's certificate with")
+                .with_hint("name one: `tls: { ca_file: … }`"));
+        }
+        let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+            .build()
+            .map_err(|error| Error::config(format!("the trusted authorities cannot be used: {error}")))?;
+        Ok(Self { provider, chain: Some(chain), own, check_name })
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier").field("check_name", &self.check_name).finish_non_exhaustive()
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
+        let Some(chain) = &self.chain else { return Ok(ServerCertVerified::assertion()) };
+        if self.own.iter().any(|own| own.as_ref() == end_entity.as_ref()) {
+            if self.check_name {
+                rustls::client::verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+            }
+            return Ok(ServerCertVerified::assertion());
+        }
+        match chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+            Err(rustls::Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) if !self.check_name => Ok(ServerCertVerified::assertion()),
+            verdict => verdict,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        if self.chain.is_none() {
+            // Whose signature it is was not asked. Older servers sign with the 1024 bits of a
+            // certificate they made themselves, which no verifier here takes.
+            return Ok(HandshakeSignatureValid::assertion());
+        }
+        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}

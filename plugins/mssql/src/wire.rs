@@ -1,0 +1,405 @@
+//! TDS, blocking: the login, batches, and the tokens and values of their answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rivet_sdk::{Error, Result, Scalar};
+
+use crate::connect::connect;
+use crate::error::{ServerMessage, confused, lost};
+use crate::link::Link;
+use crate::login::login;
+use crate::meta::{self, Layout, ResultColumn};
+use crate::options::Endpoint;
+use crate::packet;
+use crate::stream::Stream;
+use crate::value;
+
+/// The most a value of an ordinary answer may have; rows of an export are bounded by the caller.
+const CONTROL_BYTES: usize = 64 << 20;
+/// An Azure gateway sends a login on to the node that has the database; once, as a rule.
+const MAX_ROUTES: usize = 5;
+
+/// One connection with a session on it.
+pub(crate) struct Wire {
+    stream: Stream,
+    /// True from a request until its answer has been read.
+    busy: bool,
+    version: [u8; 4],
+    route: Option<(String, u16)>,
+    /// What is left of the piece being read of a value in pieces.
+    piece_left: usize,
+}
+
+/// The rows of a small answer.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    pub columns: Vec<ResultColumn>,
+    pub rows: Vec<Vec<Scalar>>,
+}
+
+/// What comes next in an answer.
+#[derive(Debug)]
+pub(crate) enum Token {
+    Columns(Vec<ResultColumn>),
+    Row,
+    /// A row that begins with a bit per column, set where it is NULL.
+    SparseRow,
+    /// A statement ended; true once the whole answer has.
+    Done(bool),
+}
+
+/// A value in a row.
+pub(crate) enum Cell<'a> {
+    Null,
+    Value(&'a [u8]),
+    /// It follows in pieces; its length, if the server said it.
+    Pieces(Option<u64>),
+}
+
+impl Wire {
+    /// Connects and logs in.
+    pub fn open(endpoint: &Endpoint) -> Result<Self> {
+        let mut target = (endpoint.host.clone(), endpoint.port);
+        for _ in 0..MAX_ROUTES {
+            let mut wire = Self::over(connect(endpoint, &target.0, target.1)?);
+            wire.send(packet::kind::LOGIN, &login(endpoint, &target.0)?)?;
+            let outcome = wire.finish(|_, _| Ok(()));
+            if let Err(error) = outcome {
+                wire.stream.broken = true;
+                return Err(error);
+            }
+            match wire.route.take() {
+                Some((host, port)) => target = (host, Some(port)),
+                None => {
+                    wire.stream.link.read_timeout(None).map_err(|error| lost(&error))?;
+                    return Ok(wire);
+                }
+            }
+        }
+        Err(Error::connection("the server sent the login from one address to another without an end"))
+    }
+
+    fn over(link: Link) -> Self {
+        Self { stream: Stream::new(link), busy: false, version: [0; 4], route: None, piece_left: 0 }
+    }
+
+    /// The socket, to stop this session's statement from another thread.
+    pub fn link(&self) -> Arc<Link> {
+        Arc::clone(&self.stream.link)
+    }
+
+    /// 15 for SQL Server 2019.
+    pub fn major_version(&self) -> u8 {
+        self.version[0]
+    }
+
+    /// `TLSv1.2` and the like; None for plain text.
+    pub fn tls_version(&self) -> Option<String> {
+        self.stream.link.tls_version()
+    }
+
+    /// True once nothing can be sent any more.
+    pub fn is_broken(&self) -> bool {
+        self.stream.broken
+    }
+
+    /// True while a request has not been answered to its end.
+    pub fn is_busy(&self) -> bool {
+        self.busy
+    }
+
+    /// Limits how long the server may keep us waiting in all, until the next call.
+    pub fn set_patience(&mut self, limit: Option<Duration>) -> Result<()> {
+        self.stream.set_patience(limit)
+    }
+
+    /// `count` bytes of the answer.
+    #[inline]
+    pub fn bytes(&mut self, count: usize) -> Result<&[u8]> {
+        self.stream.bytes(count)
+    }
+
+    /// Runs a batch, and gives the rows of the last statement that has any.
+    pub fn run(&mut self, sql: &str) -> Result<Rows> {
+        self.start(sql)?;
+        let mut rows = Rows::default();
+        self.finish(|wire, token| {
+            match token {
+                Token::Columns(columns) => rows = Rows { columns, rows: Vec::new() },
+                Token::Row | Token::SparseRow => {
+                    let row = wire.scalars(&rows.columns, matches!(token, Token::SparseRow))?;
+                    rows.rows.push(row);
+                }
+                Token::Done(_) => {}
+            }
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    /// Sends a batch; its answer is the caller's to read.
+    pub fn start(&mut self, sql: &str) -> Result<()> {
+        self.send(packet::kind::BATCH, &packet::batch(sql))
+    }
+
+    /// Reads the answer to its end. An error the server reported on the way is returned then.
+    pub fn finish(&mut self, mut on_token: impl FnMut(&mut Self, Token) -> Result<()>) -> Result<()> {
+        let mut failure: Option<Error> = None;
+        loop {
+            match self.token(&mut failure) {
+                Ok(Token::Done(true)) => return failure.map_or(Ok(()), Err),
+                Ok(token) => on_token(self, token)?,
+                // A server that goes away after an error has said why.
+                Err(error) => return Err(failure.filter(|_| self.stream.broken).unwrap_or(error)),
+            }
+        }
+    }
+
+    /// The next token that means something to the caller; errors are kept in `failure`.
+    pub fn token(&mut self, failure: &mut Option<Error>) -> Result<Token> {
+        loop {
+            match self.stream.u8()? {
+                0x81 => return meta::columns(&mut self.stream).map(Token::Columns),
+                0xD1 => return Ok(Token::Row),
+                0xD2 => return Ok(Token::SparseRow),
+                0xFD..=0xFF => return self.done(),
+                0xAA => {
+                    let message = self.message()?;
+                    log_server(&message);
+                    let error = message.into_error();
+                    // 3621 and the like only say that the statement ended.
+                    *failure = failure.take().or(Some(error));
+                }
+                0xAB => {
+                    let message = self.message()?;
+                    log_server(&message);
+                }
+                0xE3 => self.environment()?,
+                0xAD => {
+                    let length = usize::from(self.stream.u16()?);
+                    let body = self.stream.bytes(length)?;
+                    if let Some(version) = body.last_chunk::<4>() {
+                        self.version = *version;
+                    }
+                }
+                0xA9 | 0xA4 | 0xA5 | 0xAC => {
+                    let length = usize::from(self.stream.u16()?);
+                    self.stream.skip(length)?;
+                }
+                0x79 => self.stream.skip(4)?,
+                0xE4 | 0xEE => {
+                    let length = self.stream.u32()?;
+                    self.stream.skip(usize::try_from(length).unwrap_or(usize::MAX))?;
+                }
+                0xAE => {
+                    while self.stream.u8()? != 0xFF {
+                        let length = self.stream.u32()?;
+                        self.stream.skip(usize::try_from(length).unwrap_or(usize::MAX))?;
+                    }
+                }
+                other => {
+                    self.stream.broken = true;
+                    return Err(confused(format!("a token {other:02X}")));
+                }
+            }
+        }
+    }
+
+    fn done(&mut self) -> Result<Token> {
+        const MORE: u16 = 0x01;
+        const ATTENTION: u16 = 0x20;
+        let status = self.stream.u16()?;
+        self.stream.skip(10)?;
+        if status & ATTENTION != 0 {
+            self.busy = false;
+            return Err(Error::cancelled("the statement was stopped"));
+        }
+        let over = status & MORE == 0;
+        if over {
+            // An empty last packet may follow.
+            self.stream.finish()?;
+            self.busy = false;
+        }
+        Ok(Token::Done(over))
+    }
+
+    fn message(&mut self) -> Result<ServerMessage> {
+        let length = usize::from(self.stream.u16()?);
+        let body = self.stream.bytes(length)?;
+        let parsed = (|| {
+            let (number, rest) = body.split_first_chunk::<4>()?;
+            let (&[_state, class, low, high], rest) = rest.split_first_chunk::<4>()?;
+            let text = rest.get(..usize::from(u16::from_le_bytes([low, high])) * 2)?;
+            Some(ServerMessage { number: i32::from_le_bytes(*number), class, message: value::lossy_utf16(text) })
+        })();
+        parsed.ok_or_else(|| confused("an error message that is cut short"))
+    }
+
+    fn environment(&mut self) -> Result<()> {
+        const PACKET_SIZE: u8 = 4;
+        const ROUTING: u8 = 20;
+        let length = usize::from(self.stream.u16()?);
+        let body = self.stream.bytes(length)?;
+        let Some((of, rest)) = body.split_first() else { return Ok(()) };
+        match *of {
+            PACKET_SIZE => {
+                let size = rest.split_first().and_then(|(units, rest)| rest.get(..usize::from(*units) * 2));
+                let size = size.map(value::lossy_utf16).and_then(|text| text.parse::<usize>().ok());
+                self.stream.packet_bytes = size.unwrap_or(self.stream.packet_bytes).clamp(512, 32_767);
+            }
+            ROUTING => {
+                let route = (|| {
+                    let (&[_, _, _protocol, low, high, units_low, units_high], rest) = rest.split_first_chunk::<7>()?;
+                    let name = rest.get(..usize::from(u16::from_le_bytes([units_low, units_high])) * 2)?;
+                    Some((value::lossy_utf16(name), u16::from_le_bytes([low, high])))
+                })();
+                self.route = Some(route.ok_or_else(|| confused("a route that is cut short"))?);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The values of a small answer's row.
+    fn scalars(&mut self, columns: &[ResultColumn], sparse: bool) -> Result<Vec<Scalar>> {
+        let nulls = if sparse { self.stream.bytes(columns.len().div_ceil(8))?.to_vec() } else { Vec::new() };
+        let mut row = Vec::with_capacity(columns.len());
+        let mut pieces = Vec::new();
+        for (index, column) in columns.iter().enumerate() {
+            if is_null(&nulls, index) {
+                row.push(Scalar::Null);
+                continue;
+            }
+            row.push(match self.cell(column.layout)? {
+                Cell::Null => Scalar::Null,
+                Cell::Value(value) => value::scalar(column, value)?,
+                Cell::Pieces(_) => {
+                    pieces.clear();
+                    while let Some(piece) = self.piece()? {
+                        pieces.extend_from_slice(piece);
+                        if pieces.len() > CONTROL_BYTES {
+                            return Err(Error::data("the answer to a question holds a value that is too large"));
+                        }
+                    }
+                    value::scalar(column, &pieces)?
+                }
+            });
+        }
+        Ok(row)
+    }
+
+    /// The next value of a row.
+    #[inline]
+    pub fn cell(&mut self, layout: Layout) -> Result<Cell<'_>> {
+        let length = match layout {
+            Layout::Fixed(0) => return Ok(Cell::Null),
+            Layout::Fixed(size) => size,
+            Layout::Byte => match self.stream.u8()? {
+                0 => return Ok(Cell::Null),
+                size => usize::from(size),
+            },
+            Layout::Short => match self.stream.u16()? {
+                0xFFFF => return Ok(Cell::Null),
+                size => usize::from(size),
+            },
+            Layout::Long => match self.stream.u32()? {
+                0 => return Ok(Cell::Null),
+                size @ ..=0xFFFF => usize::try_from(size).unwrap_or(usize::MAX),
+                size => return Err(confused(format!("a sql_variant of {size} bytes"))),
+            },
+            Layout::Pointer => {
+                let size = usize::from(self.stream.u8()?);
+                if size == 0 {
+                    return Ok(Cell::Null);
+                }
+                self.stream.skip(size + 8)?;
+                let size = self.stream.u32()?;
+                self.piece_left = usize::try_from(size).unwrap_or(usize::MAX);
+                return Err(confused("a text pointer, although the column was cast"));
+            }
+            Layout::Pieces => {
+                const NULL: u64 = u64::MAX;
+                const UNKNOWN: u64 = u64::MAX - 1;
+                self.piece_left = 0;
+                return Ok(match self.stream.u64()? {
+                    NULL => Cell::Null,
+                    UNKNOWN => Cell::Pieces(None),
+                    length => Cell::Pieces(Some(length)),
+                });
+            }
+        };
+        self.stream.bytes(length).map(Cell::Value)
+    }
+
+    /// What has arrived of a value in pieces; None at its end.
+    #[inline]
+    pub fn piece(&mut self) -> Result<Option<&[u8]>> {
+        if self.piece_left == 0 {
+            let length = self.stream.u32()?;
+            self.piece_left = usize::try_from(length).unwrap_or(usize::MAX);
+            if self.piece_left == 0 {
+                return Ok(None);
+            }
+        }
+        let piece = self.stream.some(self.piece_left)?;
+        self.piece_left -= piece.len();
+        Ok(Some(piece))
+    }
+
+    /// Stops the running statement and reads what is still on its way, so that the session can be
+    /// used again. If that takes longer than `limit`, the connection is given up.
+    pub fn abandon(&mut self, limit: Duration) {
+        const ATTENTION: u8 = 0x20;
+        let asked = self.stream.link.send(&attention()).map_err(|error| lost(&error));
+        // The answer may have ended before the attention came; its acknowledgement still follows.
+        let drained =
+            asked.and_then(|()| self.stream.drain(limit, |[token, low, ..]| *token >= 0xFD && low & ATTENTION != 0));
+        if self.stream.broken || drained.is_err() {
+            self.stream.broken = true;
+            self.stream.link.close();
+        } else {
+            self.busy = false;
+        }
+    }
+
+    fn send(&mut self, kind: u8, payload: &[u8]) -> Result<()> {
+        self.busy = true;
+        self.stream.send(kind, payload)
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.stream.link.close();
+    }
+}
+
+/// Whether a sparse row's column is NULL.
+#[inline]
+pub(crate) fn is_null(nulls: &[u8], index: usize) -> bool {
+    nulls.get(index / 8).is_some_and(|byte| byte >> (index % 8) & 1 == 1)
+}
+
+/// The packet that stops a running statement.
+pub(crate) fn attention() -> Vec<u8> {
+    packet::packets(packet::kind::ATTENTION, &[], 4096).concat()
+}
+
+fn log_server(message: &ServerMessage) {
+    rivet_sdk::log::debug!("SQL Server says {}: {}", message.number, message.message);
+}
+
+impl Rows {
+    /// The only row.
+    pub fn one(self) -> Result<Vec<Scalar>> {
+        let mut rows = self.rows.into_iter();
+        match (rows.next(), rows.next()) {
+            (Some(row), None) => Ok(row),
+            _ => Err(confused("not one row where one was expected")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
