@@ -13,13 +13,14 @@ use serde_json::Value;
 
 /// Crates of ours that a crate's code may use, and those that its tests and examples may use too.
 /// `PLUGIN` stands for each of them.
-const ALLOWED: [(&str, &[&str], &[&str]); 7] = [
+const ALLOWED: [(&str, &[&str], &[&str]); 8] = [
     ("rivet-abi", &[], &[]),
     ("rivet-sdk", &["rivet-abi"], &[]),
     ("rivet-loader", &["rivet-abi", "rivet-sdk"], &[]),
-    ("rivet", &["rivet-loader", "rivet-sdk"], &[]),
+    ("rivet", &["rivet-loader", "rivet-sdk"], &["rivet-testkit"]),
     ("rivet-testkit", &["rivet-loader", "rivet-sdk"], &[]),
-    (PLUGIN, &["rivet-sdk"], &["rivet-testkit"]),
+    ("rivet-store-core", &["rivet-sdk"], &[]),
+    (PLUGIN, &["rivet-sdk", "rivet-store-core"], &["rivet-testkit"]),
     // The boundary's bench compares a driver in process with the same one loaded.
     ("rivet-tests", &[], &["rivet-loader", "rivet-plugin-example", "rivet-plugin-postgres", "rivet-sdk"]),
 ];

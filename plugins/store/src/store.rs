@@ -7,6 +7,7 @@ use std::time::Duration;
 use opendal_core::{ErrorKind, Metadata, Operator};
 use rivet_sdk::{Context, Destination, Object, ObjectWriter, Result, WriteOptions};
 
+use crate::digest::md5;
 use crate::error::{Doing, Place, Words};
 use crate::key;
 use crate::options::{Secrets, TransferOptions};
@@ -78,6 +79,11 @@ impl Store {
 }
 
 impl Shared {
+    /// Parts of uploads that are being sent.
+    pub fn parts_under_way(&self) -> usize {
+        self.setup.wire.parts_under_way()
+    }
+
     /// The full address of `key`.
     pub fn address(&self, key: &str) -> String {
         format!("{}{key}", self.location)
@@ -86,6 +92,20 @@ impl Shared {
     pub fn error(&self, doing: Doing, key: &str, error: &opendal_core::Error) -> rivet_sdk::Error {
         let Rest { words, bucket, secrets, .. } = &self.setup;
         Place { words, bucket, location: &self.location, secrets }.error(doing, key, error)
+    }
+
+    /// Compares with the MD5 that the store's description of a new object holds. Google's comes
+    /// there and nowhere else.
+    pub fn same_md5(&self, key: &str, body: &[u8], metadata: &Metadata) -> Result<()> {
+        match metadata.content_md5() {
+            Some(theirs) if theirs != md5(body) => Err(rivet_sdk::Error::integrity(format!(
+                "write {}: bytes were damaged on the way: the store's MD5 is {theirs}, ours {}",
+                self.address(key),
+                md5(body)
+            ))
+            .with_retry(rivet_sdk::Retry::Transient(None))),
+            _ => Ok(()),
+        }
     }
 
     pub fn object(&self, key: &str, size_bytes: u64, metadata: &Metadata) -> Object {
@@ -156,6 +176,7 @@ impl Destination for Store {
         let put = shared.operator.write_with(key, body.to_vec()).content_type(content_type(key));
         let metadata = wait(&shared.context, put.into_future())?;
         let metadata = metadata.map_err(|error| shared.error(Doing::Write, key, &error))?;
+        shared.same_md5(key, body, &metadata)?;
         Ok(shared.object(key, u64::try_from(body.len()).unwrap_or(u64::MAX), &metadata))
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::uri::Authority;
@@ -44,6 +44,23 @@ struct Inner {
     stall: Duration,
     retries: u32,
     context: Context,
+    parts_under_way: AtomicUsize,
+}
+
+/// Counts a part as being sent, as long as it lives.
+struct UnderWay<'a>(&'a AtomicUsize);
+
+impl<'a> UnderWay<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Wire {
@@ -73,6 +90,7 @@ impl Wire {
             stall: options.stall(),
             retries: options.retries,
             context: context.clone(),
+            parts_under_way: AtomicUsize::new(0),
         })))
     }
 
@@ -92,6 +110,11 @@ impl Wire {
         Ok(response)
     }
 
+    /// Parts of uploads that are being sent.
+    pub(crate) fn parts_under_way(&self) -> usize {
+        self.0.parts_under_way.load(Ordering::SeqCst)
+    }
+
     /// Whether `uri` is the store's: its endpoint, or a bucket's host under it.
     fn is_store(&self, uri: &Uri) -> bool {
         match (uri.authority(), &self.0.store) {
@@ -107,6 +130,8 @@ impl Wire {
         if !self.is_store(&head.uri) {
             return exchange(&inner.elsewhere, &head, &body, CONNECT).await;
         }
+        let part = head.method == Method::PUT && head.uri.query().is_some_and(|query| query.contains("uploadId="));
+        let _under_way = part.then(|| UnderWay::new(&inner.parts_under_way));
         inner.digests.add(&head.method, &mut head.headers, &body);
         let mut ambiguous = false;
         for attempt in 0.. {
@@ -143,7 +168,7 @@ impl Wire {
         {
             return Err(refusal);
         }
-        match self.0.digests.contradiction(&head.method, *status, headers, sent, body) {
+        match self.0.digests.contradiction(head, *status, headers, sent, body) {
             Some(text) => Err(Refusal::broken(Broken::Damaged, format!("bytes were damaged on the way: {text}"))),
             None => Ok(answer),
         }

@@ -36,21 +36,10 @@ pub(crate) struct StoreWriter {
     /// The memory of all parts. It is given back before more is taken: a holder of nothing is
     /// always served, so that this cannot wait for those who wait for this.
     memory: Option<Reservation>,
-    /// Shared with every part's bytes, to see when the last one is gone.
-    in_flight: Arc<()>,
+    /// The bytes of an object that goes in one request, to hold the store's MD5 against.
+    only_part: Option<Bytes>,
     over: bool,
     _alive: Alive,
-}
-
-struct Part {
-    bytes: Vec<u8>,
-    _in_flight: Arc<()>,
-}
-
-impl AsRef<[u8]> for Part {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
 }
 
 impl StoreWriter {
@@ -66,7 +55,7 @@ impl StoreWriter {
             written: 0,
             crc32c: Crc::new(CrcAlgorithm::Crc32Iscsi),
             memory: None,
-            in_flight: Arc::default(),
+            only_part: None,
             over: false,
             _alive: alive,
         }
@@ -109,9 +98,8 @@ impl StoreWriter {
 
     fn send_part(&mut self) -> Result<()> {
         let before = self.part_size();
-        let bytes = std::mem::take(&mut self.part);
-        let part = Part { bytes, _in_flight: Arc::clone(&self.in_flight) };
-        let part = Buffer::from(Bytes::from_owner(part));
+        let part = Bytes::from(std::mem::take(&mut self.part));
+        self.only_part = (self.parts_sent == 0).then(|| part.clone());
         let shared = Arc::clone(&self.shared);
         let failed = |error: opendal_core::Error| shared.error(Doing::Write, &self.key, &error);
         let writer = match &mut self.writer {
@@ -121,7 +109,7 @@ impl StoreWriter {
                 none.insert(wait(&shared.context, opened)?.map_err(failed)?)
             }
         };
-        wait(&shared.context, writer.write(part))?.map_err(failed)?;
+        wait(&shared.context, writer.write(Buffer::from(part)))?.map_err(failed)?;
         self.parts_sent += 1;
         if self.parts_sent == 1 || self.part_size() != before {
             self.reserve(self.shared.transfer.parts_in_flight.saturating_add(HELD))?;
@@ -137,7 +125,10 @@ impl StoreWriter {
         let writer = self.writer.as_mut().ok_or_else(|| Error::internal("the object has no writer"))?;
         let (closed, ambiguous) = wait(&shared.context, noting_ambiguity(writer.close()))?;
         let error = match closed {
-            Ok(metadata) => return Ok(metadata),
+            Ok(metadata) => {
+                let whole = self.only_part.take();
+                return whole.map_or(Ok(()), |whole| shared.same_md5(&self.key, &whole, &metadata)).map(|()| metadata);
+            }
             Err(error) => error,
         };
         // It may be there all the same: its answer was lost, and the repetition found the
@@ -175,19 +166,17 @@ impl StoreWriter {
         self.over = true;
         self.part = Vec::new();
         let Some(mut writer) = self.writer.take() else { return Ok(()) };
-        let (shared, in_flight) = (Arc::clone(&self.shared), Arc::clone(&self.in_flight));
-        let aborted = finish(tokio::time::timeout(GIVING_UP, async move {
-            aborted(writer.abort().await)?;
-            // A part that arrives after the abort may stay: wait for those under way, then again.
+        let shared = Arc::clone(&self.shared);
+        let giving_up = async {
+            // A part that arrives after the abort may stay for ever: let those under way end.
             let start = Instant::now();
-            let mut waited = false;
-            // Held here: this clone and the writer's own.
-            while Arc::strong_count(&in_flight) > 2 && start.elapsed() < GIVING_UP / 2 {
-                waited = true;
-                tokio::time::sleep(Duration::from_millis(10)).await;
+            while shared.parts_under_way() > 0 && start.elapsed() < GIVING_UP / 2 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            if waited { aborted(writer.abort().await) } else { Ok(()) }
-        }));
+            aborted(writer.abort().await)
+        };
+        // Its clock belongs to the runtime.
+        let aborted = finish(async { tokio::time::timeout(GIVING_UP, giving_up).await });
         self.memory = None;
         match aborted? {
             Ok(result) => result.map_err(|error| shared.error(Doing::Abort, &self.key, &error)),
