@@ -3,6 +3,7 @@
 //! Each file in `tests/tests/` holds one promise. It arranges with this library:
 //!
 //! * [`postgres`]: a database of its own on the server that `make test` starts;
+//! * [`stores`]: a prefix of its own in each object store, and [`faults`] on the way to it;
 //! * [`sqlite`]: a database file in a temporary folder;
 //! * [`rivet`]: the binary, its configuration, its exit code and output, and its death;
 //! * [`readers`]: what landed, as DuckDB and pyarrow read it, and how to compare it.
@@ -15,10 +16,12 @@
     reason = "test code: a panic is a verdict"
 )]
 
+pub mod faults;
 pub mod postgres;
 pub mod readers;
 pub mod rivet;
 pub mod sqlite;
+pub mod stores;
 
 /// An environment variable that the runner sets.
 fn from_runner(name: &str) -> String {
