@@ -1,9 +1,9 @@
 """Looks into an object store without rivet's help.
 
-usage: stores.py list|fetch|uploads s3|gcs|azure PREFIX [FOLDER]
+usage: stores.py list|fetch|uploads s3|gcs|azure PREFIX [FOLDER], stores.py sas azure PERMISSIONS EXPIRY
 
 list prints {key: size} of the objects under PREFIX, keys relative to it; fetch copies them into FOLDER; uploads prints
-the keys of uploads that nobody completed. The store's RIVET_TEST_* variables say where it is.
+the keys of uploads that nobody completed; sas makes a shared access signature for the account. The store's RIVET_TEST_* variables say where it is.
 S3 is spoken by requests signed here (AWS's published algorithm), Google's by its JSON API, Azure by pyarrow."""
 
 import datetime
@@ -100,7 +100,7 @@ def body(key):
         return s3("GET", key)
     if kind == "gcs":
         return gcs("GET", f"/storage/v1/b/{setting('BUCKET')}/o/{quote(key)}", alt="media")
-    with azure().open_input_stream(f"{setting('BUCKET')}/{key}") as stream:
+    with azure().open_input_stream(f"{setting('BUCKET')}/{key}", compression=None) as stream:
         return stream.read()
 
 
@@ -121,5 +121,13 @@ elif what == "uploads":
         else gcs("GET", f"/{setting('BUCKET')}", **{"uploads": "", "prefix": prefix, **markers})
     )
     json.dump([one.findtext("Key").removeprefix(prefix) for page in pages(ask) for one in page.iter("Upload")], sys.stdout)
+elif what == "sas":
+    import base64
+
+    fields = {"sp": prefix, "ss": "b", "srt": "sco", "st": "2020-01-01T00:00:00Z", "se": rest[0], "sip": "", "spr": "https,http", "sv": "2021-06-08"}
+    text = "\n".join([setting("ACCOUNT"), *fields.values(), "", ""])
+    signature = base64.b64encode(hmac.new(base64.b64decode(setting("KEY")), text.encode(), hashlib.sha256).digest()).decode()
+    fields = {name: value for name, value in fields.items() if value} | {"sig": signature}
+    json.dump(urllib.parse.urlencode(fields), sys.stdout)
 else:
     sys.exit(f"unknown command {what}")

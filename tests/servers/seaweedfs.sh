@@ -1,4 +1,5 @@
-# A private SeaweedFS on loopback: the S3 protocol, with a user that may do all and one that only reads.
+# A private SeaweedFS on loopback: the S3 protocol, with a user that writes, one that only reads, and one
+# that may not list. The owner makes the bucket; for an administrator, SeaweedFS makes missing ones by itself.
 # Source it after common.sh.
 # shellcheck shell=bash
 
@@ -15,8 +16,9 @@ seaweedfs_serve() {
     mkdir "$folder/data"
     cat >"$folder/s3.json" <<-JSON
 	{"identities": [
+	  {"name": "owner", "credentials": [{"accessKey": "ownerkey", "secretKey": "ownersecret"}], "actions": ["Admin"]},
 	  {"name": "writer", "credentials": [{"accessKey": "rivetkey", "secretKey": "rivetsecret"}],
-	   "actions": ["Admin", "Read", "Write", "List", "Tagging"]},
+	   "actions": ["Read", "Write", "List", "Tagging"]},
 	  {"name": "reader", "credentials": [{"accessKey": "readerkey", "secretKey": "readersecret"}],
 	   "actions": ["Read", "List"]},
 	  {"name": "blind", "credentials": [{"accessKey": "blindkey", "secretKey": "blindsecret"}],
@@ -34,7 +36,8 @@ seaweedfs_serve() {
         SERVERS+=("$!")
         export RIVET_TEST_S3_ENDPOINT=http://127.0.0.1:$port RIVET_TEST_S3_BUCKET=rivet \
             RIVET_TEST_S3_ACCESS_KEY=rivetkey RIVET_TEST_S3_SECRET_KEY=rivetsecret
-        if "$PYTHON" "$ROOT/tests/servers/make_bucket.py" s3 $! 2>"$folder/ready"; then return; fi
+        if RIVET_TEST_S3_ACCESS_KEY=ownerkey RIVET_TEST_S3_SECRET_KEY=ownersecret \
+            "$PYTHON" "$ROOT/tests/servers/make_bucket.py" s3 $! 2>"$folder/ready"; then return; fi
         kill -INT $! 2>/dev/null || true
         say "SeaweedFS did not start on port $port, attempt $attempt"
     done

@@ -103,8 +103,9 @@ fn scattered(number: u64) -> u64 {
 fn serve(mut client: TcpStream, state: &Arc<State>) {
     let faults = state.faults();
     let number = state.connections.fetch_add(1, Ordering::SeqCst);
-    let lot = |one_in: u64, salt: u64| one_in > 0 && scattered(number ^ salt).is_multiple_of(one_in);
-    if lot(faults.busy_one_in, 1 << 40) {
+    // Every so many, so that a short run has its share.
+    let lot = |one_in: u64| one_in > 0 && number % one_in == one_in - 1;
+    if lot(faults.busy_one_in) {
         state.done.fetch_add(1, Ordering::SeqCst);
         let mut head = [0; 1024];
         let _ = client.read(&mut head);
@@ -119,8 +120,8 @@ fn serve(mut client: TcpStream, state: &Arc<State>) {
     let Ok(server) = TcpStream::connect(&state.target) else { return };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let within = 1 + scattered(number ^ (3 << 40)) % faults.cut_within.max(1);
-    let cut = lot(faults.cut_one_in, 2 << 40).then_some(within);
-    let stall = lot(faults.stall_one_in, 4 << 40).then_some(within);
+    let cut = lot(faults.cut_one_in).then_some(within);
+    let stall = lot(faults.stall_one_in).then_some(within);
     let (Ok(client_up), Ok(server_up)) = (client.try_clone(), server.try_clone()) else { return };
     let up = Arc::clone(state);
     thread::spawn(move || pump(client_up, server_up, &up, faults.latency, cut, stall, true));

@@ -52,6 +52,19 @@ pub struct Place {
     pub endpoint: String,
 }
 
+/// A shared access signature for Azurite's account.
+pub fn azure_sas(permissions: &str, expiry: &str) -> String {
+    serde_json::from_slice(&ask(&["sas", "azure", permissions, expiry])).unwrap()
+}
+
+fn ask(arguments: &[&str]) -> Vec<u8> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("readers/stores.py");
+    let mut command = Command::new(crate::from_runner("RIVET_TEST_PYTHON"));
+    let output = command.arg(script).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
 /// A fresh prefix. Stores end with the test run, so nothing is removed.
 pub fn place(kind: Kind) -> Place {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -63,15 +76,21 @@ impl Place {
     /// The `destination` of a configuration, on one line, with `more` keys. Secrets come from the
     /// environment: [`Place::credentials`].
     pub fn yaml(&self, more: &str) -> String {
-        let Self { kind, prefix, endpoint } = self;
-        let credentials = match kind {
+        let credentials = match self.kind {
             Kind::S3 => "access_key_env: STORE_USER, secret_key_env: STORE_SECRET".to_owned(),
             Kind::Gcs => "token_env: STORE_SECRET".to_owned(),
-            Kind::Azure => format!("account_name: {}, account_key_env: STORE_SECRET", kind.setting("ACCOUNT")),
+            Kind::Azure => format!("account_name: {}, account_key_env: STORE_SECRET", self.kind.setting("ACCOUNT")),
         };
+        self.yaml_as(&credentials, more)
+    }
+
+    /// The same with other credentials.
+    pub fn yaml_as(&self, credentials: &str, more: &str) -> String {
+        let Self { kind, prefix, endpoint } = self;
         let (name, bucket) = (kind.name(), kind.setting("BUCKET"));
-        let more = if more.is_empty() { String::new() } else { format!(", {more}") };
-        format!("{{type: {name}, bucket: {bucket}, prefix: '{prefix}', endpoint: '{endpoint}', {credentials}{more}}}")
+        let more: String =
+            [credentials, more].iter().filter(|part| !part.is_empty()).map(|part| format!(", {part}")).collect();
+        format!("{{type: {name}, bucket: {bucket}, prefix: '{prefix}', endpoint: '{endpoint}'{more}}}")
     }
 
     /// The command with the store's credentials in its environment.
@@ -133,11 +152,8 @@ impl Place {
     }
 
     fn ask(&self, what: &str, folder: Option<&Path>) -> Vec<u8> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("readers/stores.py");
-        let mut command = Command::new(crate::from_runner("RIVET_TEST_PYTHON"));
-        command.arg(script).args([what, self.kind.name(), &self.prefix]).args(folder);
-        let output = command.output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        output.stdout
+        let folder = folder.map(|folder| folder.to_str().unwrap());
+        let arguments: Vec<&str> = [what, self.kind.name(), &self.prefix].into_iter().chain(folder).collect();
+        ask(&arguments)
     }
 }

@@ -79,7 +79,7 @@ fn latency_only_takes_time() {
 
 #[test]
 fn cut_connections_are_made_again() {
-    assert!(setup().survives(Faults { cut_one_in: 10, cut_within: 6 << 20, ..Faults::default() }));
+    assert!(setup().survives(Faults { cut_one_in: 3, cut_within: 4 << 20, ..Faults::default() }));
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn connections_cut_at_their_first_bytes_are_made_again() {
 
 #[test]
 fn a_stalled_connection_is_given_up() {
-    assert!(setup().survives(Faults { stall_one_in: 8, cut_within: 6 << 20, ..Faults::default() }));
+    assert!(setup().survives(Faults { stall_one_in: 3, cut_within: 1 << 20, ..Faults::default() }));
 }
 
 #[test]
