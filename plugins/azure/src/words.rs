@@ -28,7 +28,7 @@ fn advise(refusal: &Refusal, _: Doing) -> Option<Advice> {
         ),
         "AuthorizationFailure" => advice(
             ErrorKind::Permission,
-            "the account's firewall may refuse this address; the role or SAS may be too narrow",
+            "the role may be too narrow, a SAS may have expired, the account's firewall may refuse this address",
         ),
         "ContainerNotFound" => advice(ErrorKind::NotFound, "there is no such container; check `bucket`, or make it"),
         "ResourceNotFound" | "InvalidResourceName" | "OutOfRangeInput" => {

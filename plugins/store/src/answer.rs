@@ -122,6 +122,14 @@ impl Refusal {
         }
     }
 
+    /// What it says, without the code: an error carries that by itself.
+    pub(crate) fn told(&self) -> String {
+        match self.broken {
+            Some(_) => self.message.clone(),
+            None => format!("{} (HTTP {})", self.message, self.status),
+        }
+    }
+
     /// Whether the store asks to slow down.
     pub(crate) fn is_throttling(&self) -> bool {
         matches!(self.status, 429 | 503) || matches!(self.code.as_str(), "SlowDown" | "rateLimitExceeded")

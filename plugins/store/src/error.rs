@@ -91,7 +91,7 @@ impl Place<'_> {
 
     fn refused(&self, doing: Doing, what: &str, refusal: &Refusal) -> Error {
         let advice = (self.words.advise)(refusal, doing).unwrap_or_else(|| self.general(doing, refusal));
-        let mut error = Error::new(advice.kind, format!("{what}: {refusal}")).with_hint(advice.hint);
+        let mut error = Error::new(advice.kind, format!("{what}: {}", refusal.told())).with_hint(advice.hint);
         if refusal.is_transient() {
             error = error.with_retry(Retry::Transient(refusal.retry_after));
         } else if refusal.broken.is_some() {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::uri::Authority;
 use http::{Method, Request, Response, StatusCode, Uri, request};
@@ -26,6 +26,9 @@ const LONGEST_ASKED: Duration = Duration::from_secs(60);
 const CONNECT: Duration = Duration::from_secs(10);
 /// The same where credentials are asked of addresses that exist in clouds only.
 const CONNECT_ELSEWHERE: Duration = Duration::from_secs(2);
+
+/// A signature's life is a quarter of an hour: a request is not repeated for longer than this.
+const LONGEST_IN_ALL: Duration = Duration::from_secs(10 * 60);
 
 tokio::task_local! {
     /// Set once a request of this task may have been carried out although its answer was lost.
@@ -133,7 +136,7 @@ impl Wire {
         let part = head.method == Method::PUT && head.uri.query().is_some_and(|query| query.contains("uploadId="));
         let _under_way = part.then(|| UnderWay::new(&inner.parts_under_way));
         inner.digests.add(&head.method, &mut head.headers, &body);
-        let mut ambiguous = false;
+        let (start, mut ambiguous) = (Instant::now(), false);
         for attempt in 0.. {
             let outcome = exchange(&inner.client, &head, &body, inner.stall).await;
             let mut refusal = match outcome.map(|answer| self.judge(&head, &body, answer)) {
@@ -141,7 +144,8 @@ impl Wire {
                 Ok(Err(refusal)) | Err(refusal) => refusal,
             };
             let transient = refusal.is_transient();
-            if !transient || attempt >= inner.retries || inner.context.is_cancelled() {
+            let spent = attempt >= inner.retries || start.elapsed() > LONGEST_IN_ALL;
+            if !transient || spent || inner.context.is_cancelled() {
                 refusal.ambiguous = ambiguous || (transient && refusal.may_have_happened());
                 if refusal.ambiguous {
                     let _ = AMBIGUOUS.try_with(|flag| flag.store(true, Ordering::Relaxed));
