@@ -7,9 +7,9 @@ mod options;
 mod region;
 mod words;
 
-use opendal_core::{Builder, Operator};
+use opendal_core::Operator;
 use opendal_service_s3::S3;
-use rivet_sdk::{Context, DestinationDriver, Error, Result};
+use rivet_sdk::{Context, DestinationDriver, Result};
 use rivet_store_core::{Dialect, MultipartApi, Secrets, Setup, Store, Wire, prefix, setup_error};
 
 use crate::credentials::{Signing, chain};
@@ -68,7 +68,7 @@ impl DestinationDriver for S3Driver {
             signer: Box::new(Signing::new(&options, &place.region)),
         };
         let setup = Setup {
-            operator: operator(builder)?,
+            operator: setup_error(Operator::new(builder))?,
             wire,
             words: &words::WORDS,
             bucket_location: format!("s3://{}/", options.bucket),
@@ -80,8 +80,4 @@ impl DestinationDriver for S3Driver {
         };
         Ok(Store::new(setup, context))
     }
-}
-
-fn operator(builder: impl Builder) -> Result<Operator> {
-    setup_error(Operator::new(builder)).map_err(|error: Error| error.with_hint("see docs/guides/s3.md"))
 }

@@ -201,5 +201,5 @@ pub(crate) fn refusal(error: &opendal_core::Error) -> Option<&Refusal> {
 
 /// A result of building an operator: what is wrong there is the configuration.
 pub fn setup_error<T>(result: opendal_core::Result<T>) -> Result<T> {
-    result.map_err(|error| Error::config(told(&error)))
+    result.map_err(|error| Error::config(told(&error)).with_hint("check the destination's options"))
 }
