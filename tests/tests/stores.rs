@@ -174,6 +174,7 @@ fn killed_at_random_and_resumed_elsewhere_it_is_the_table() {
             command(&project(&place, "", ""), &place, &url, "run").ok();
             started.elapsed()
         };
+        let mut interrupted = 0;
         for kill in 0..kills {
             let place = stores::place(kind);
             let here = project(&place, "", "transfer: {abandoned_after_s: 0}");
@@ -181,11 +182,12 @@ fn killed_at_random_and_resumed_elsewhere_it_is_the_table() {
             let at = whole.mul_f64((f64::from(kill) + 0.7) / f64::from(kills + 1));
             let until = Instant::now() + at;
             running.until(|| Instant::now() >= until);
-            let ended = running.has_ended();
             running.kill();
-            if ended {
+            // A run that was complete is not resumed: another would begin, and append.
+            if place.objects().contains_key("_SUCCESS") {
                 continue;
             }
+            interrupted += 1;
             // Another folder: no state file, no lease, only what lies at the destination.
             let elsewhere = project(&place, "", "transfer: {abandoned_after_s: 0}");
             command(&elsewhere, &place, &url, "run").arg("--resume").ok();
@@ -193,6 +195,7 @@ fn killed_at_random_and_resumed_elsewhere_it_is_the_table() {
             place.assert_holds(ROWS, &what);
             assert_eq!(place.unfinished().unwrap_or_default(), Vec::<String>::new(), "{kind:?} {what}");
         }
+        assert!(interrupted * 2 >= kills, "{kind:?}: only {interrupted} of {kills} kills came before the end");
     });
 }
 
