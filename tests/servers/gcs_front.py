@@ -123,7 +123,7 @@ class Handler(BaseHTTPRequestHandler):
             sessions[identity] = dict(
                 bucket=bucket, key=query["name"], type=content_type, body=b"", condition=query.get("ifGenerationMatch"), done=None
             )
-            location = f"http://127.0.0.1:{PORT}{url.path}?uploadType=resumable&upload_id={identity}"
+            location = f"http://{self.headers['Host']}{url.path}?uploadType=resumable&upload_id={identity}"
             self.answer(200, headers={"Location": location})
         elif first not in ("storage", "upload", "download", "batch") and ("uploads" in query or "uploadId" in query):
             self.multipart(first, urllib.parse.unquote(rest), query, body)

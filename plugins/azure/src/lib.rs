@@ -3,15 +3,17 @@
 #![forbid(unsafe_code)]
 
 mod connection;
+mod credentials;
 mod options;
 mod words;
 
 use opendal_core::Operator;
 use opendal_service_azblob::Azblob;
 use rivet_sdk::{Context, DestinationDriver, Result};
-use rivet_store_core::{Dialect, Secrets, Setup, Store, Wire, prefix, setup_error};
+use rivet_store_core::{Dialect, Secrets, Setup, SignRequest, Store, Wire, prefix, setup_error};
 
 use crate::connection::Account;
+use crate::credentials::Signing;
 pub use crate::options::AzureOptions;
 
 rivet_sdk::plugin! {
@@ -35,25 +37,23 @@ impl DestinationDriver for AzureDriver {
         options.check()?;
         let prefix = prefix(options.prefix.as_deref())?;
         let account = Account::of(&options)?;
-        let wire = Wire::new(&account.endpoint, Dialect::Azure, &options.transfer, context)?;
-        let mut builder =
-            Azblob::default().container(&options.bucket).root(&format!("/{prefix}")).endpoint(&account.endpoint);
+        let signer: Option<Box<dyn SignRequest>> =
+            if options.allow_anonymous { None } else { Some(Box::new(Signing::new(&account)?)) };
+        let wire = Wire::new(&account.endpoint, Dialect::Azure, &options.transfer, context, signer)?;
+        let builder = Azblob::default()
+            .container(&options.bucket)
+            .root(&format!("/{prefix}"))
+            .endpoint(&account.endpoint)
+            // Requests are signed by the wire, which adds a checksum first.
+            .skip_signature();
         let mut secrets = Secrets::default();
-        if let Some(name) = &account.name {
-            builder = builder.account_name(name);
-        }
         if let Some(key) = &account.key {
             secrets.add(key.expose());
-            builder = builder.account_key(key.expose());
         }
         if let Some(token) = &account.sas_token {
             for text in connection::signature_texts(token.expose()) {
                 secrets.add(&text);
             }
-            builder = builder.sas_token(token.expose());
-        }
-        if options.allow_anonymous {
-            builder = builder.skip_signature();
         }
         let setup = Setup {
             operator: setup_error(Operator::new(builder))?,

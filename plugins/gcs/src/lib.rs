@@ -35,7 +35,7 @@ impl DestinationDriver for GcsDriver {
         options.check()?;
         let prefix = prefix(options.prefix.as_deref())?;
         let endpoint = options.endpoint.as_deref().unwrap_or(GOOGLE).trim_end_matches('/').to_owned();
-        let wire = Wire::new(&endpoint, Dialect::Gcs, &options.transfer, context)?;
+        let wire = Wire::new(&endpoint, Dialect::Gcs, &options.transfer, context, None)?;
         let mut builder = Gcs::default()
             .bucket(&options.bucket)
             .root(&format!("/{prefix}"))

@@ -34,7 +34,7 @@ impl DestinationDriver for S3Driver {
         let prefix = prefix(options.prefix.as_deref())?;
         let place = region::place(&options, context)?;
         let dialect = Dialect::S3 { md5: options.checksum == Checksum::Md5 };
-        let wire = Wire::new(&place.endpoint, dialect, &options.transfer, context)?;
+        let wire = Wire::new(&place.endpoint, dialect, &options.transfer, context, None)?;
         let mut builder = S3::default()
             .bucket(&options.bucket)
             .root(&format!("/{prefix}"))

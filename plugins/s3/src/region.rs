@@ -64,7 +64,7 @@ fn discovered(options: &S3Options, context: &Context) -> Result<String> {
         Error::new(ErrorKind::Connection, format!("the region of the bucket `{bucket}` could not be found: {why}"))
             .with_hint("give `region`; for a store other than Amazon's, give `endpoint`")
     };
-    let wire = Wire::new(EVERYWHERE, Dialect::S3 { md5: false }, &options.transfer, context)?;
+    let wire = Wire::new(EVERYWHERE, Dialect::S3 { md5: false }, &options.transfer, context, None)?;
     let request = Request::head(format!("{EVERYWHERE}/{bucket}")).body(Buffer::new());
     let request = request.map_err(|error| Error::config(format!("`bucket`: {error}")))?;
     let answer = wait(context, wire.ask(request))?.map_err(|refusal| unknown(refusal.to_string()))?;

@@ -1,8 +1,6 @@
 //! Checksums of what goes over the wire: sent along where the store takes them, and compared
 //! with what its answer says.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use crc_fast::{CrcAlgorithm, Digest as Crc};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, request};
 use md5::{Digest, Md5};
@@ -21,7 +19,7 @@ pub enum Dialect {
     },
     /// Google Cloud Storage: `x-goog-hash` both ways.
     Gcs,
-    /// Azure: nothing can be added to what opendal signs; its answers name a checksum.
+    /// Azure: `Content-MD5` both ways. Its signatures cover that header, so signing is ours.
     Azure,
 }
 
@@ -29,13 +27,11 @@ pub enum Dialect {
 #[derive(Debug)]
 pub(crate) struct Digests {
     dialect: Dialect,
-    /// Whether an Azure crc64 ever agreed: only then does another one prove damage.
-    crc64_proven: AtomicBool,
 }
 
 impl Digests {
     pub fn new(dialect: Dialect) -> Self {
-        Self { dialect, crc64_proven: AtomicBool::new(false) }
+        Self { dialect }
     }
 
     /// Adds what the store should hold the body against.
@@ -44,9 +40,9 @@ impl Digests {
             return;
         }
         let (name, value) = match self.dialect {
-            Dialect::S3 { md5: true } => ("content-md5", md5_of(body)),
+            Dialect::S3 { md5: true } | Dialect::Azure => ("content-md5", md5_of(body)),
             Dialect::Gcs => ("x-goog-hash", format!("crc32c={}", crc32c_of(body))),
-            Dialect::S3 { md5: false } | Dialect::Azure => return,
+            Dialect::S3 { md5: false } => return,
         };
         // Base64 is always a header's text.
         if let Ok(value) = HeaderValue::from_str(&value) {
@@ -100,19 +96,7 @@ impl Digests {
                 };
                 differs("crc32c", &theirs, crc32c_of(body))
             }
-            Dialect::Azure => {
-                if let Some(theirs) = text("content-md5") {
-                    return differs("MD5", theirs, md5_of(body));
-                }
-                let theirs = text("x-ms-content-crc64")?;
-                let ours = crc64_of(body);
-                if theirs == ours {
-                    self.crc64_proven.store(true, Ordering::Relaxed);
-                    return None;
-                }
-                let proven = self.crc64_proven.load(Ordering::Relaxed);
-                proven.then(|| format!("the store's crc64 is {theirs}, ours {ours}"))
-            }
+            Dialect::Azure => differs("MD5", text("content-md5")?, md5_of(body)),
         }
     }
 }
@@ -142,10 +126,6 @@ fn crc(algorithm: CrcAlgorithm, body: &Buffer) -> u64 {
 fn crc32c_of(body: &Buffer) -> String {
     let value = crc(CrcAlgorithm::Crc32Iscsi, body).to_be_bytes();
     base64(value.get(4..).unwrap_or_default())
-}
-
-fn crc64_of(body: &Buffer) -> String {
-    base64(&crc(CrcAlgorithm::Crc64Nvme, body).to_le_bytes())
 }
 
 fn md5_bytes(body: &Buffer) -> [u8; 16] {
@@ -199,7 +179,6 @@ mod tests {
     fn the_algorithms_are_the_ones_meant() {
         let body = Buffer::from("123456789");
         assert_eq!(crc(CrcAlgorithm::Crc32Iscsi, &body), 0xe306_9283);
-        assert_eq!(crc(CrcAlgorithm::Crc64Nvme, &body), 0xae8b_1486_0a79_9888);
         assert_eq!(hex(&md5_bytes(&body)), "25f9e794323b453885f5181f1b624d0b");
     }
 
@@ -214,18 +193,5 @@ mod tests {
         assert_eq!(verdict(Dialect::Gcs, "x-goog-hash", "md5=x,crc32c=4waSgw=="), None);
         assert!(verdict(Dialect::Gcs, "x-goog-hash", "crc32c=AAAAAA==").is_some());
         assert!(verdict(Dialect::Azure, "content-md5", "AAAA").is_some());
-    }
-
-    #[test]
-    fn an_unknown_crc64_proves_nothing_until_one_agreed() {
-        let digests = Digests::new(Dialect::Azure);
-        let check = |value: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert("x-ms-content-crc64", HeaderValue::from_str(value).unwrap());
-            digests.contradiction(&put(), StatusCode::CREATED, &headers, &Buffer::from("123456789"), &Buffer::new())
-        };
-        assert_eq!(check("AAAAAAAAAAA="), None);
-        assert_eq!(check("iJh5CoYUi64="), None);
-        assert!(check("AAAAAAAAAAA=").is_some());
     }
 }

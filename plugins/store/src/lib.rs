@@ -35,3 +35,9 @@ pub fn base64(bytes: &[u8]) -> String {
     use ::base64::Engine;
     ::base64::engine::general_purpose::STANDARD.encode(bytes)
 }
+
+/// Whether `text` is base64.
+pub fn is_base64(text: &str) -> bool {
+    use ::base64::Engine;
+    ::base64::engine::general_purpose::STANDARD.decode(text).is_ok()
+}

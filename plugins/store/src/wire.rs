@@ -15,6 +15,7 @@ use crate::answer::{Broken, Refusal};
 use crate::digest::{Dialect, Digests};
 use crate::exchange::{Answer, exchange};
 use crate::options::TransferOptions;
+use crate::pending::SignRequest;
 
 /// The wait before the first repetition; it doubles.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
@@ -48,6 +49,7 @@ struct Inner {
     retries: u32,
     context: Context,
     parts_under_way: AtomicUsize,
+    signer: Option<Box<dyn SignRequest>>,
 }
 
 /// Counts a part as being sent, as long as it lives.
@@ -67,8 +69,15 @@ impl Drop for UnderWay<'_> {
 }
 
 impl Wire {
-    /// A transport to the store at `endpoint`.
-    pub fn new(endpoint: &str, dialect: Dialect, options: &TransferOptions, context: &Context) -> PluginResult<Self> {
+    /// A transport to the store at `endpoint`. With a `signer`, requests to it come unsigned and
+    /// are signed here, after their checksum was added.
+    pub fn new(
+        endpoint: &str,
+        dialect: Dialect,
+        options: &TransferOptions,
+        context: &Context,
+        signer: Option<Box<dyn SignRequest>>,
+    ) -> PluginResult<Self> {
         let endpoint: Uri = endpoint.parse().map_err(|_| not_a_url(endpoint))?;
         if endpoint.authority().is_none() || !matches!(endpoint.scheme_str(), Some("http" | "https")) {
             return Err(not_a_url(&endpoint.to_string()));
@@ -94,6 +103,7 @@ impl Wire {
             retries: options.retries,
             context: context.clone(),
             parts_under_way: AtomicUsize::new(0),
+            signer,
         })))
     }
 
@@ -128,17 +138,26 @@ impl Wire {
         }
     }
 
-    async fn carry(&self, mut head: request::Parts, body: Buffer) -> Result<Answer, Refusal> {
+    async fn carry(&self, mut head: request::Parts, body: Buffer) -> opendal_core::Result<Answer> {
         let inner = &*self.0;
         if !self.is_store(&head.uri) {
-            return exchange(&inner.elsewhere, &head, &body, CONNECT).await;
+            let answer = exchange(&inner.elsewhere, &head, &body, CONNECT).await;
+            return answer.map_err(|refusal| typed(&refusal));
         }
         let part = head.method == Method::PUT && head.uri.query().is_some_and(|query| query.contains("uploadId="));
         let _under_way = part.then(|| UnderWay::new(&inner.parts_under_way));
         inner.digests.add(&head.method, &mut head.headers, &body);
         let (start, mut ambiguous) = (Instant::now(), false);
         for attempt in 0.. {
-            let outcome = exchange(&inner.client, &head, &body, inner.stall).await;
+            let outcome = match &inner.signer {
+                None => exchange(&inner.client, &head, &body, inner.stall).await,
+                Some(signer) => {
+                    let mut signed = head.clone();
+                    signer.sign(&mut signed, self.transporter()).await?;
+                    signed.headers.remove(http::header::HOST);
+                    exchange(&inner.client, &signed, &body, inner.stall).await
+                }
+            };
             let mut refusal = match outcome.map(|answer| self.judge(&head, &body, answer)) {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(refusal)) | Err(refusal) => refusal,
@@ -150,14 +169,14 @@ impl Wire {
                 if refusal.ambiguous {
                     let _ = AMBIGUOUS.try_with(|flag| flag.store(true, Ordering::Relaxed));
                 }
-                return Err(refusal);
+                return Err(typed(&refusal));
             }
             ambiguous |= refusal.may_have_happened();
             let wait = wait_before(attempt, refusal.retry_after);
             log::debug!("{} {}: {refusal}; again in {} ms", head.method, head.uri.path(), wait.as_millis());
             tokio::time::sleep(wait).await;
         }
-        Err(Refusal::broken(Broken::Reset, "no attempt was made"))
+        Err(typed(&Refusal::broken(Broken::Reset, "no attempt was made")))
     }
 
     /// An answer that is good, or why it is not.
@@ -183,7 +202,7 @@ impl HttpTransport for Wire {
     async fn fetch(&self, request: Request<Buffer>) -> opendal_core::Result<Response<HttpBody>> {
         let (head, body) = request.into_parts();
         let (method, uri) = (head.method.clone(), head.uri.clone());
-        let answer = self.carry(head, body).await.map_err(|refusal| typed(&refusal))?;
+        let answer = self.carry(head, body).await?;
         let length = answer.body.len();
         let size = if method == Method::HEAD { None } else { u64::try_from(length).ok() };
         let whole = futures::stream::iter(Some(answer.body).filter(|body| !body.is_empty()).map(Ok));
