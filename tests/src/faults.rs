@@ -139,8 +139,7 @@ fn pump(
 ) {
     let mut buffer = vec![0; 16_384];
     let mut passed = 0u64;
-    loop {
-        let Ok(read @ 1..) = from.read(&mut buffer) else { break };
+    while let Ok(read @ 1..) = from.read(&mut buffer) {
         thread::sleep(latency);
         let piece = &mut buffer[..read];
         let after = passed + read as u64;
