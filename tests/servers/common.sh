@@ -73,9 +73,15 @@ FOLDERS=()
 
 # stop_servers: for a trap on EXIT. Ends what this script started, by pid, and nothing else.
 stop_servers() {
-    local pid
+    local pid tenth
     for pid in "${SERVERS[@]}"; do kill -INT "$pid" 2>/dev/null || true; done
     for pid in "${TERM_SERVERS[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
+    for ((tenth = 0; tenth < 100; tenth++)); do
+        kill -0 "${SERVERS[@]}" "${TERM_SERVERS[@]}" 2>/dev/null || break
+        sleep 0.1
+    done
+    # One that waits for its clients for ever has waited enough.
+    for pid in "${SERVERS[@]}" "${TERM_SERVERS[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
     for pid in "${SERVERS[@]}" "${TERM_SERVERS[@]}"; do wait "$pid" 2>/dev/null || true; done
     if ((${#FOLDERS[@]})); then rm -rf "${FOLDERS[@]}"; fi
 }

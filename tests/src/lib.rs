@@ -4,6 +4,7 @@
 //!
 //! * [`mssql`]: a database of its own on SQL Server, or on the project's own TDS server;
 //! * [`postgres`]: a database of its own on the server that `make test` starts;
+//! * [`stores`]: a prefix of its own in each object store, and [`faults`] on the way to it;
 //! * [`mysql`]: a database of its own on the MariaDB and on the MySQL that it starts;
 //! * [`sqlite`]: a database file in a temporary folder;
 //! * [`rivet`]: the binary, its configuration, its exit code and output, and its death;
@@ -17,12 +18,14 @@
     reason = "test code: a panic is a verdict"
 )]
 
+pub mod faults;
 pub mod mssql;
 pub mod mysql;
 pub mod postgres;
 pub mod readers;
 pub mod rivet;
 pub mod sqlite;
+pub mod stores;
 
 /// An environment variable that the runner sets.
 fn from_runner(name: &str) -> String {

@@ -17,9 +17,10 @@ const ALLOWED: [(&str, &[&str], &[&str]); 8] = [
     ("rivet-abi", &[], &[]),
     ("rivet-sdk", &["rivet-abi"], &[]),
     ("rivet-loader", &["rivet-abi", "rivet-sdk"], &[]),
-    ("rivet", &["rivet-loader", "rivet-sdk"], &[]),
+    ("rivet", &["rivet-loader", "rivet-sdk"], &["rivet-testkit"]),
     ("rivet-testkit", &["rivet-loader", "rivet-sdk"], &[]),
-    (PLUGIN, &["rivet-sdk"], &["rivet-testkit"]),
+    ("rivet-store-core", &["rivet-sdk"], &[]),
+    (PLUGIN, &["rivet-sdk", "rivet-store-core"], &["rivet-testkit"]),
     ("rivet-tds", &[], &[]),
     // The boundary's bench compares a driver in process with the same one loaded; the state
     // store is raced for by threads.

@@ -106,7 +106,12 @@ pub fn clean(arguments: &PlanFile, global: &Global, _: Stop) -> Outcome {
     let plan = read(&arguments.plan)?;
     let mut destination = Sealed::open(arguments, global, &plan, 512)?.destination()?;
     let cleaned = commit::clean(&mut *destination, &plan.export, &plan.destination.data_prefix, false)?;
-    print::note(&format!("{}: removed {} parts of dead attempts", plan.export, cleaned.parts.len()));
+    let unfinished = destination.tidy()?;
+    print::note(&format!(
+        "{}: removed {} parts of dead attempts and {unfinished} unfinished objects",
+        plan.export,
+        cleaned.parts.len()
+    ));
     for key in cleaned.parts {
         print::line(&key)?;
     }

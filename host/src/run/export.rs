@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rivet_sdk::{Destination, Error, Result, Snapshot, Source};
+use rivet_sdk::{Destination, Error, ErrorKind, Result, Snapshot, Source};
 
 use super::journal::Journal;
 use super::resume::{Resumed, check_drift, done_chunks, resumable};
@@ -71,8 +71,7 @@ pub fn run_export(
     let journal =
         if destination_end.is_stdout() { None } else { Some(Journal::open(session, export, options.lock_wait)?) };
     if journal.is_some() {
-        let removed = destination.tidy()?;
-        log::info!("{}: removed {removed} unfinished files of dead writers", export.name);
+        tidy(&export.name, &mut *destination)?;
     }
     let mut prepared = if destination_end.is_stdout() {
         Prepared::fresh(session, export, &source_end, ulid::Ulid::generate().to_string(), None)?
@@ -123,6 +122,22 @@ pub fn run_export(
         }
     }
     Err(Error::internal("the attempts of a run are not countable"))
+}
+
+/// Removes what dead writers left unfinished. A store may keep that right from us: nothing of it
+/// is visible, and its owner may clean up by a rule.
+fn tidy(export: &str, destination: &mut dyn Destination) -> Result<()> {
+    match destination.tidy() {
+        Ok(removed) => {
+            log::info!("{export}: removed {removed} unfinished objects of dead writers");
+            Ok(())
+        }
+        Err(error) if matches!(error.kind(), ErrorKind::Permission | ErrorKind::Unsupported) => {
+            log::info!("{export}: unfinished objects of dead writers stay: {error}");
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Runs what is left of a sealed plan, and commits it.

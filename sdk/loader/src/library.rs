@@ -123,7 +123,8 @@ impl std::fmt::Debug for Plugin {
 
 /// Maps the very file that was inspected, and never unmaps it.
 fn open(inspected: &Inspected) -> Result<&'static Library> {
-    let same_file = format!("/proc/self/fd/{}", inspected.file.as_raw_fd());
+    let file = inspected.file.try_clone().map_err(|error| Error::config(format!("cannot be opened: {error}")))?;
+    let same_file = format!("/proc/self/fd/{}", file.as_raw_fd());
     // SAFETY: loading runs the library's constructors. The file passed `trust::check`, is a
     // whole ELF library, and says that it is a plugin of our ABI.
     let library = unsafe { Library::open(Some(&same_file), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) };
@@ -132,6 +133,9 @@ fn open(inspected: &Inspected) -> Result<&'static Library> {
         let why = why.replace(&format!("{same_file}: "), "");
         Error::config(format!("cannot be loaded: {why}")).with_hint("install the build for this platform and libc")
     })?;
+    // The system knows a library by its path: were the file closed, the next plugin could get its
+    // number, and be taken for this one.
+    std::mem::forget(file);
     Ok(Box::leak(Box::new(library)))
 }
 

@@ -9,6 +9,8 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed check")]
 
 mod checks;
+mod destination;
+mod destination_checks;
 mod manifest;
 mod rows;
 
@@ -19,6 +21,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use rivet_loader::{Plugin, Search, Settings};
 use rivet_sdk::{Context, Relation, Result, Source, SourceDriver};
 use serde_json::Value;
+
+pub use destination::{DestinationSubject, destination_conformance, linked_destination_conformance};
 
 /// What a plugin brings to the suite.
 pub struct SourceSubject {
@@ -65,7 +69,7 @@ pub fn conformance<D: SourceDriver>(subject: SourceSubject) {
     let subject = Arc::new(subject);
     let mut trials = vec![trial("manifest", {
         let subject = Arc::clone(&subject);
-        move || manifest::check::<D>(&subject)
+        move || manifest::check_source::<D>(&subject)
     })];
     let linked = Arc::new(Opened {
         subject: Arc::clone(&subject),
@@ -76,7 +80,7 @@ pub fn conformance<D: SourceDriver>(subject: SourceSubject) {
             Ok(Box::new(D::open(options, context)?))
         }),
     });
-    let plugin = load(&subject);
+    let plugin = load(subject.plugin);
     let loaded = Arc::new(Opened {
         subject,
         capabilities: D::CAPABILITIES,
@@ -102,9 +106,9 @@ fn trial(name: &str, check: impl FnOnce() + Send + 'static) -> Trial {
 }
 
 /// Loads the library that cargo built beside this test.
-fn load(subject: &SourceSubject) -> Plugin {
+fn load(plugin: &str) -> Plugin {
     let folders = library_folders().into_iter().map(|path| (path, "--plugin-dir"));
-    let found = Search::new(folders).find(subject.plugin).unwrap();
+    let found = Search::new(folders).find(plugin).unwrap();
     let settings = Settings { log: |_, _, _, _| {}, level: log::LevelFilter::Debug, untrusted: true };
     Plugin::load(&found.inspected, settings).unwrap()
 }

@@ -1,0 +1,18 @@
+//! The conformance suite over the host's own destination, a local folder.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use rivet::destination::open_built_in;
+use rivet_testkit::{DestinationSubject, linked_destination_conformance};
+
+fn main() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_owned();
+    let subject = DestinationSubject {
+        plugin: "local",
+        options_schema: "",
+        options: Box::new(move |name| serde_json::json!({ "path": path.join(name) })),
+        part_bytes: 1 << 20,
+    };
+    linked_destination_conformance(subject, |options, _| open_built_in("local", options).unwrap());
+}

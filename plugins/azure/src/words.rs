@@ -1,0 +1,40 @@
+//! What Azure's codes mean to a user.
+
+use rivet_sdk::ErrorKind;
+use rivet_store_core::{Advice, Doing, Refusal, Words};
+
+pub(crate) const WORDS: Words = Words {
+    bucket: "container",
+    permission,
+    credentials: "give account_name with account_key_env, sas_token_env, or connection_string_env",
+    advise,
+};
+
+fn permission(doing: Doing) -> &'static str {
+    match doing {
+        Doing::Write => "Storage Blob Data Contributor (a SAS: c and w)",
+        Doing::Read | Doing::Look => "Storage Blob Data Reader (a SAS: r)",
+        Doing::List | Doing::ListUploads => "Storage Blob Data Reader (a SAS: l, on the container)",
+        Doing::Delete | Doing::Abort => "Storage Blob Data Contributor (a SAS: d)",
+    }
+}
+
+fn advise(refusal: &Refusal, _: Doing) -> Option<Advice> {
+    let advice = |kind, hint: &str| Some(Advice { kind, hint: hint.to_owned() });
+    match refusal.code.as_str() {
+        "AuthenticationFailed" | "InvalidAuthenticationInfo" => advice(
+            ErrorKind::Auth,
+            "check the account's name and key; a SAS may have expired; this machine's clock may be wrong",
+        ),
+        "AuthorizationFailure" => advice(
+            ErrorKind::Permission,
+            "the role may be too narrow, a SAS may have expired, the account's firewall may refuse this address",
+        ),
+        "ContainerNotFound" => advice(ErrorKind::NotFound, "there is no such container; check `bucket`, or make it"),
+        "ResourceNotFound" | "InvalidResourceName" | "OutOfRangeInput" => {
+            advice(ErrorKind::Config, "a container's name has 3 to 63 lower-case letters, digits and dashes")
+        }
+        "AccountIsDisabled" => advice(ErrorKind::Permission, "the storage account is disabled"),
+        _ => None,
+    }
+}

@@ -1,0 +1,67 @@
+//! The Google Cloud Storage destination.
+
+#![forbid(unsafe_code)]
+
+mod credentials;
+mod options;
+mod words;
+
+use opendal_core::Operator;
+use opendal_service_gcs::Gcs;
+use rivet_sdk::{Context, DestinationDriver, Result};
+use rivet_store_core::{Dialect, MultipartApi, Secrets, Setup, Store, Wire, prefix, setup_error};
+
+use crate::credentials::{Signing, chain};
+pub use crate::options::GcsOptions;
+
+rivet_sdk::plugin! {
+    name: "gcs",
+    schemes: ["gs"],
+    destination: GcsDriver, options: include_str!("../options.schema.json"),
+}
+
+/// Google's own address.
+const GOOGLE: &str = "https://storage.googleapis.com";
+
+/// Opens prefixes of Google Cloud Storage buckets.
+#[derive(Debug)]
+pub struct GcsDriver;
+
+impl DestinationDriver for GcsDriver {
+    type Options = GcsOptions;
+    type Destination = Store;
+
+    fn open(options: GcsOptions, context: &Context) -> Result<Store> {
+        options.check()?;
+        let prefix = prefix(options.prefix.as_deref())?;
+        let endpoint = options.endpoint.as_deref().unwrap_or(GOOGLE).trim_end_matches('/').to_owned();
+        let wire = Wire::new(&endpoint, Dialect::Gcs, &options.transfer, context, None)?;
+        let mut builder = Gcs::default()
+            .bucket(&options.bucket)
+            .root(&format!("/{prefix}"))
+            .endpoint(&endpoint)
+            .credential_provider_chain(chain(&options)?);
+        if options.allow_anonymous {
+            builder = builder.skip_signature();
+        }
+        if let Some(class) = &options.storage_class {
+            builder = builder.default_storage_class(class);
+        }
+        let uploads = MultipartApi {
+            bucket_url: format!("{endpoint}/{}", options.bucket),
+            signer: Box::new(Signing::new(&options)?),
+        };
+        let setup = Setup {
+            operator: setup_error(Operator::new(builder))?,
+            wire,
+            words: &words::WORDS,
+            bucket_location: format!("gs://{}/", options.bucket),
+            bucket: options.bucket.clone(),
+            prefix,
+            transfer: options.transfer.clone(),
+            uploads: Some(uploads),
+            secrets: Secrets::default(),
+        };
+        Ok(Store::new(setup, context))
+    }
+}

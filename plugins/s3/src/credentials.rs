@@ -1,0 +1,62 @@
+//! Who we are to S3, in the order that Amazon's own tools look.
+
+use std::pin::Pin;
+
+use http::request;
+use opendal_core::raw::new_request_sign_error;
+use opendal_core::{HttpTransporter, Result};
+use reqsign_aws_v4::{Credential, DefaultCredentialProvider, RequestSigner, StaticCredentialProvider};
+use reqsign_core::{Context, OsEnv, ProvideCredentialChain, Signer};
+use reqsign_file_read_tokio::TokioFileRead;
+use rivet_store_core::SignRequest;
+
+use crate::options::S3Options;
+
+/// The keys given, or else: one profile if named, or the environment, the profile files, web
+/// identity, the container's and the machine's own role.
+pub fn chain(options: &S3Options) -> ProvideCredentialChain<Credential> {
+    if let (Some(key), Some(secret)) = (&options.access_key, &options.secret_key) {
+        let mut keys = StaticCredentialProvider::new(key.expose(), secret.expose());
+        if let Some(token) = &options.session_token {
+            keys = keys.with_session_token(token.expose());
+        }
+        return ProvideCredentialChain::new().push(keys);
+    }
+    let mut default = DefaultCredentialProvider::builder();
+    if let Some(profile) = &options.aws_profile {
+        default = default.no_env().no_ecs().no_imds().with_profile(profile);
+    }
+    ProvideCredentialChain::new().push(default.build())
+}
+
+/// Signs requests that opendal has no word for.
+pub struct Signing(Option<Signer<Credential>>);
+
+impl Signing {
+    pub fn new(options: &S3Options, region: &str) -> Self {
+        let signer = || Signer::new(context(None), chain(options), RequestSigner::new("s3", region));
+        Self((!options.allow_anonymous).then(signer))
+    }
+}
+
+fn context(transport: Option<HttpTransporter>) -> Context {
+    let context = Context::new().with_file_read(TokioFileRead).with_env(OsEnv);
+    match transport {
+        Some(transport) => context.with_http_send(transport),
+        None => context,
+    }
+}
+
+impl SignRequest for Signing {
+    fn sign<'a>(
+        &'a self,
+        head: &'a mut request::Parts,
+        transport: HttpTransporter,
+    ) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>> {
+        Box::pin(async move {
+            let Some(signer) = &self.0 else { return Ok(()) };
+            let signer = signer.clone().with_context(context(Some(transport)));
+            signer.sign(head, None).await.map_err(|error| new_request_sign_error(error.into()))
+        })
+    }
+}

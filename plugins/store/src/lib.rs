@@ -1,0 +1,43 @@
+//! What rivet's object store plugins share: everything but options, credentials and quirks.
+//!
+//! opendal writes and signs the requests of each store; this crate carries them ([`Wire`]):
+//! time limits, retries, checksums of what is sent, and errors whose code and kind are typed.
+//! On top stands [`Store`], the SDK's `Destination`: objects stream as multipart uploads with a
+//! bounded number of parts in flight, and what is visible is whole.
+
+#![forbid(unsafe_code)]
+
+mod answer;
+mod digest;
+mod error;
+mod exchange;
+mod key;
+mod options;
+mod parts;
+mod pending;
+mod runtime;
+mod store;
+mod wire;
+mod writer;
+
+pub use answer::Refusal;
+pub use digest::Dialect;
+pub use error::{Advice, Doing, Words, setup_error};
+pub use key::{prefix, required};
+pub use options::{Secrets, TransferOptions};
+pub use pending::{MultipartApi, SignRequest};
+pub use runtime::wait;
+pub use store::{Setup, Store};
+pub use wire::Wire;
+
+/// The base64 text of `bytes`.
+pub fn base64(bytes: &[u8]) -> String {
+    use ::base64::Engine;
+    ::base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+/// Whether `text` is base64.
+pub fn is_base64(text: &str) -> bool {
+    use ::base64::Engine;
+    ::base64::engine::general_purpose::STANDARD.decode(text).is_ok()
+}
