@@ -111,7 +111,7 @@ fn ranges_over_every_key_type_cover_the_table_once() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn every_cut_of_every_key_is_a_partition(key in 0..KEYS.len(), count in 1_u64..40, lower in 0_i128..400, upper in 0_i128..400) {
         thread_local! {

@@ -46,8 +46,7 @@ impl Databases {
         found.sort();
         for name in found {
             if databases.find(&name).is_none() {
-                let id = databases.free_id();
-                databases.add(id, &name);
+                databases.add_with_free_id(&name);
             }
         }
         for name in ["master", "tempdb", "model", "msdb"] {
@@ -63,15 +62,21 @@ impl Databases {
     }
 
     fn add(&self, id: i64, name: &str) -> Database {
-        let path = self.folder.join(format!("{}.db", escaped(name)));
-        let database = Database { id, name: name.to_owned(), path };
-        self.known().insert(name.to_lowercase(), database.clone());
-        database
+        self.insert(&mut self.known(), id, name)
     }
 
-    fn free_id(&self) -> i64 {
-        let known = self.known();
-        (5..).find(|id| known.values().all(|database| database.id != *id)).unwrap_or(5)
+    /// Two sessions that create at once must not share an id: it is chosen and taken under one lock.
+    fn add_with_free_id(&self, name: &str) -> Database {
+        let mut known = self.known();
+        let id = (5..).find(|id| known.values().all(|database| database.id != *id)).unwrap_or(5);
+        self.insert(&mut known, id, name)
+    }
+
+    fn insert(&self, known: &mut BTreeMap<String, Database>, id: i64, name: &str) -> Database {
+        let path = self.folder.join(format!("{}.db", escaped(name)));
+        let database = Database { id, name: name.to_owned(), path };
+        known.insert(name.to_lowercase(), database.clone());
+        database
     }
 
     pub fn find(&self, name: &str) -> Option<Database> {
@@ -89,7 +94,7 @@ impl Databases {
             let message = format!("Database '{name}' already exists. Choose a different database name.");
             return Err(SqlError::new(1801, message).state(3));
         }
-        let database = self.add(self.free_id(), name);
+        let database = self.add_with_free_id(name);
         self.initialise(&database, collation)
     }
 
