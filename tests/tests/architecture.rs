@@ -13,7 +13,7 @@ use serde_json::Value;
 
 /// Crates of ours that a crate's code may use, and those that its tests and examples may use too.
 /// `PLUGIN` stands for each of them.
-const ALLOWED: [(&str, &[&str], &[&str]); 8] = [
+const ALLOWED: [(&str, &[&str], &[&str]); 9] = [
     ("rivet-abi", &[], &[]),
     ("rivet-sdk", &["rivet-abi"], &[]),
     ("rivet-loader", &["rivet-abi", "rivet-sdk"], &[]),
