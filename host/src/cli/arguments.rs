@@ -113,7 +113,7 @@ pub struct RunArguments {
     /// Continue the unfinished run instead of abandoning it
     #[arg(long)]
     pub resume: bool,
-    /// After the commit, read every part back and compare its checksum
+    /// After the commit, compare the manifest with the destination and read some parts back
     #[arg(long)]
     pub validate: bool,
     /// Run all exports at once; each has its own `parallel` workers and connections

@@ -1,19 +1,23 @@
 //! What a run ends with: one summary an export, for people and as JSON.
 
+use rivet_sdk::Error;
 use serde_json::{Value, json};
 
+use super::exit::code_of;
 use super::print::{self, bytes, duration, thousands};
+use crate::commit::Validation;
 use crate::peak;
 use crate::plan::Consistency;
+use crate::redact;
 use crate::run::Finished;
 
 /// The summary as JSON.
 pub fn to_json(finished: &Finished) -> Value {
     let manifest = finished.manifest.as_ref();
-    json!({
+    let mut summary = json!({
         "export": finished.plan.export,
         "run_id": finished.plan.run_id,
-        "status": if finished.already_committed { "already committed" } else { "succeeded" },
+        "status": status(finished),
         "rows": finished.rows,
         "parts": manifest.map(|manifest| manifest.parts.len()),
         "bytes": manifest.map(|manifest| manifest.bytes),
@@ -29,7 +33,48 @@ pub fn to_json(finished: &Finished) -> Value {
         "warnings": warnings(finished),
         "location": finished.location,
         "data_prefix": finished.plan.destination.data_prefix,
-    })
+    });
+    if let Some(validation) = &finished.checks.validation {
+        summary["validation"] = validation_json(validation);
+    }
+    if let Some(error) = finished.checks.errors.first() {
+        add_error(&mut summary, error);
+    }
+    summary
+}
+
+fn status(finished: &Finished) -> &'static str {
+    match (finished.checks.errors.is_empty(), finished.already_committed) {
+        (false, _) => "committed, failed its checks",
+        (true, true) => "already committed",
+        (true, false) => "succeeded",
+    }
+}
+
+/// The summary of an export that failed, as JSON.
+pub fn failed(export: &str, error: &Error) -> Value {
+    let mut summary = json!({ "export": export, "status": "failed" });
+    add_error(&mut summary, error);
+    summary
+}
+
+fn add_error(summary: &mut Value, error: &Error) {
+    let error = redact::clean_error(error.clone());
+    summary["error"] = redact::clean(&error.to_string()).into();
+    summary["kind"] = error.kind().to_string().into();
+    summary["code"] = error.code().into();
+    summary["hint"] = error.hint().into();
+    summary["exit"] = code_of(&error).into();
+}
+
+/// What `validate` saw, as JSON.
+pub fn validation_json(validation: &Validation) -> Value {
+    let problems: Vec<Value> = validation
+        .problems
+        .iter()
+        .map(|problem| json!({ "part": problem.key, "expected": problem.expected, "found": problem.found }))
+        .collect();
+    json!({ "parts": validation.parts, "read": validation.read, "problems": problems, "strays": validation.strays })
 }
 
 /// The summary for people.
@@ -60,6 +105,11 @@ pub fn print(finished: &Finished) {
     row("chunks", format!("{} by {} ({})", plan.chunks.len(), plan.strategy.name, plan.strategy.reason));
     row("consistency", consistency.to_owned());
     row("run", plan.run_id.clone());
+    if let Some(validation) = &finished.checks.validation {
+        let (found, wrong) = (validation.parts - validation.problems.len(), validation.problems.len());
+        let wrong = if wrong == 0 { String::new() } else { format!(", {wrong} not") };
+        row("validated", format!("{found} parts as the manifest says{wrong}; {} read back", validation.read));
+    }
     for (column, counts) in &manifest.columns {
         if counts.unrepresentable > 0 {
             row(
@@ -90,5 +140,5 @@ fn seconds(millis: u64) -> f64 {
 fn warnings(finished: &Finished) -> Vec<String> {
     let reported = finished.manifest.iter().flat_map(|manifest| manifest.warnings.iter().cloned());
     // Their texts may be a plugin's.
-    finished.warnings.iter().cloned().chain(reported).map(|text| crate::redact::clean(&text).into_owned()).collect()
+    finished.warnings.iter().cloned().chain(reported).map(|text| redact::clean(&text).into_owned()).collect()
 }

@@ -9,7 +9,7 @@ use rivet_sdk::{Destination, Error, Result, Snapshot, Source};
 use super::journal::Journal;
 use super::resume::{Resumed, check_drift, done_chunks, resumable};
 use super::stop::Guard;
-use super::{ChunkEvent, Job, Stop, read_point, run_chunks, watermark};
+use super::{Checks, ChunkEvent, Job, Stop, checks, read_point, run_chunks, watermark};
 use crate::batch::Counters;
 use crate::budget::Budget;
 use crate::commit::{self, Decision, RunKey};
@@ -25,6 +25,8 @@ pub struct RunOptions {
     pub resume: bool,
     /// How long to wait for another run of the same export.
     pub lock_wait: Duration,
+    /// After the commit, compare the manifest with the destination.
+    pub validate: bool,
 }
 
 /// Told what is going on, for progress displays.
@@ -56,20 +58,37 @@ pub struct Finished {
     pub warnings: Vec<String>,
     /// The run was complete before: nothing was done.
     pub already_committed: bool,
+    /// What was looked at after the commit.
+    pub checks: Checks,
 }
 
-/// Plans, runs and commits one export.
+/// Plans, runs and commits one export, and looks at it again where that is asked for.
 pub fn run_export(
     session: &Session,
     export: &ExportConfig,
     options: RunOptions,
     watch: &mut dyn Watch,
 ) -> Result<Finished> {
-    let started = Instant::now();
     let (destination_end, mut destination) = session.open_destination(export)?;
-    let source_end = session.source_end()?;
     let journal =
         if destination_end.is_stdout() { None } else { Some(Journal::open(session, export, options.lock_wait)?) };
+    let mut finished = run(session, export, destination_end, &mut *destination, journal.as_ref(), options, watch)?;
+    finished.checks = checks::after_commit(&mut *destination, &finished, options);
+    Ok(finished)
+}
+
+/// [`run_export`] without what comes after the commit.
+fn run(
+    session: &Session,
+    export: &ExportConfig,
+    destination_end: DestinationEnd,
+    destination: &mut dyn Destination,
+    journal: Option<&Journal>,
+    options: RunOptions,
+    watch: &mut dyn Watch,
+) -> Result<Finished> {
+    let started = Instant::now();
+    let source_end = session.source_end()?;
     if journal.is_some() {
         let removed = destination.tidy()?;
         log::info!("{}: removed {removed} unfinished files of dead writers", export.name);
@@ -77,11 +96,11 @@ pub fn run_export(
     let mut prepared = if destination_end.is_stdout() {
         Prepared::fresh(session, export, &source_end, ulid::Ulid::generate().to_string(), None)?
     } else if options.resume {
-        match resumable(session, export, &mut *destination, journal.as_ref())? {
+        match resumable(session, export, destination, journal)? {
             Resumed::Unfinished(prepared) => *prepared,
             Resumed::Uncommitted(plan) => {
-                let finished = committed(*plan, &mut *destination, started)?;
-                if let Some(journal) = &journal {
+                let finished = committed(*plan, destination, started)?;
+                if let Some(journal) = journal {
                     journal.advance(&finished)?;
                     let run_id = finished.plan.run_id.clone();
                     journal.end(&run_id, &Ok(&finished), &session.stop)?;
@@ -90,29 +109,29 @@ pub fn run_export(
             }
             Resumed::Nothing => {
                 log::warn!("{}: no unfinished run to resume; a new run begins", export.name);
-                start(session, export, &source_end, &mut *destination, journal.as_ref())?
+                start(session, export, &source_end, destination, journal)?
             }
         }
     } else {
-        start(session, export, &source_end, &mut *destination, journal.as_ref())?
+        start(session, export, &source_end, destination, journal)?
     };
     let ends = Ends { source: source_end, destination: destination_end, budget: Arc::clone(&session.budget) };
     if prepared.source.is_none() {
         prepared.source = Some(ends.source.open(&session.lent())?);
     }
     let Some(journal) = journal else {
-        return execute(prepared, ends, &mut *destination, None, &session.stop, watch, started);
+        return execute(prepared, ends, destination, None, &session.stop, watch, started);
     };
     for attempt in 1.. {
         let run_id = prepared.plan.run_id.clone();
         journal.begin(&prepared.plan)?;
-        let result = execute(prepared, ends.clone(), &mut *destination, Some(&journal), &session.stop, watch, started);
+        let result = execute(prepared, ends.clone(), destination, Some(journal), &session.stop, watch, started);
         let result = result.and_then(|finished| journal.advance(&finished).map(|()| finished));
         journal.end(&run_id, &result.as_ref(), &session.stop)?;
         match result {
             Err(error) if read_point::is_lost(&error) && attempt < export.max_attempts => {
                 log::warn!("{}: {}; the run starts again", export.name, error.message());
-                prepared = start(session, export, &ends.source, &mut *destination, Some(&journal))?;
+                prepared = start(session, export, &ends.source, destination, Some(journal))?;
             }
             result => return result,
         }
@@ -152,6 +171,7 @@ fn committed(plan: Plan, destination: &mut dyn Destination, started: Instant) ->
         elapsed: started.elapsed(),
         warnings: Vec::new(),
         already_committed: true,
+        checks: Checks::default(),
     })
 }
 
@@ -370,5 +390,6 @@ fn execute(
         elapsed: started.elapsed(),
         warnings,
         already_committed: false,
+        checks: Checks::default(),
     })
 }

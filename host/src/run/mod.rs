@@ -5,6 +5,7 @@
 //! `rivet apply` and `rivet apply --chunk` differ only in which chunks they put in.
 
 mod attempt;
+mod checks;
 mod export;
 mod journal;
 mod pool;
@@ -14,6 +15,7 @@ mod stop;
 mod watermark;
 mod worker;
 
+pub use checks::Checks;
 pub use export::{Ends, Finished, RunOptions, Watch, apply, apply_chunk, draft_export, plan_export, run_export};
 pub use pool::{ChunkEvent, Job, run_chunks};
 pub use stop::{Stop, StopReason};
