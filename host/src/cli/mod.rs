@@ -15,6 +15,7 @@ mod plan;
 mod plugin;
 mod print;
 mod progress;
+mod reconcile;
 #[cfg(test)]
 mod reference;
 mod run;
@@ -54,6 +55,7 @@ fn dispatch(command: Command, global: &Global, stop: Stop) -> Outcome {
         Command::Status(arguments) => apply::status(&arguments, global, stop),
         Command::Clean(arguments) => apply::clean(&arguments, global, stop),
         Command::Validate(arguments) => validate::validate(&arguments, global, stop),
+        Command::Reconcile(arguments) => reconcile::reconcile(&arguments, global, stop),
         Command::Init(arguments) => init::init(&arguments, global),
         Command::Doctor(arguments) => doctor::doctor(&arguments, global, stop),
         Command::Check(arguments) => check::check(&arguments, global, stop),

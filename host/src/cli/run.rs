@@ -53,6 +53,7 @@ fn run_one(
         resume: arguments.resume,
         lock_wait: Duration::from_secs(arguments.lock_wait),
         validate: arguments.validate,
+        reconcile: arguments.reconcile,
     };
     let finished = run_export(session, export, options, &mut display)?;
     drop(display);

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::exit::code_of;
 use super::print::{self, bytes, duration, thousands};
+use super::reconcile;
 use crate::commit::Validation;
 use crate::peak;
 use crate::plan::Consistency;
@@ -36,6 +37,9 @@ pub fn to_json(finished: &Finished) -> Value {
     });
     if let Some(validation) = &finished.checks.validation {
         summary["validation"] = validation_json(validation);
+    }
+    if let Some(Ok(reconciliation)) = finished.checks.reconciliation.as_ref().map(reconcile::to_json) {
+        summary["reconciliation"] = reconciliation;
     }
     if let Some(error) = finished.checks.errors.first() {
         add_error(&mut summary, error);
@@ -109,6 +113,11 @@ pub fn print(finished: &Finished) {
         let (found, wrong) = (validation.parts - validation.problems.len(), validation.problems.len());
         let wrong = if wrong == 0 { String::new() } else { format!(", {wrong} not") };
         row("validated", format!("{found} parts as the manifest says{wrong}; {} read back", validation.read));
+    }
+    if let Some(counts) = &finished.checks.reconciliation {
+        let source = thousands(counts.source_rows);
+        let wrong = if counts.agrees() { "as in the manifest" } else { "not as in the manifest" };
+        row("reconciled", format!("{source} rows at the source, {wrong}; {}", reconcile::read_point(counts)));
     }
     for (column, counts) in &manifest.columns {
         if counts.unrepresentable > 0 {

@@ -263,7 +263,7 @@ pub static EXPORT: Block = Block {
         key("verify", Kind::Choice(&["size", "content"]), "size", "content: every file is read back and compared."),
         key("tuning", Kind::Block(&TUNING), "", "Merged over the source's, key by key."),
         key("source_group", Kind::Text, "", "Exports that share a server.").not_yet(),
-        key("reconcile_required", Kind::Bool, "false", "Compare counts after the run.").not_yet_for(&["true"]),
+        key("reconcile_required", Kind::Bool, "false", "Every run as with `--reconcile`: counts are compared."),
         key("target", Kind::Choice(&["bigquery", "snowflake", "duckdb", "clickhouse"]), "", "Advice on types."),
         key("write_mode", Kind::Choice(&["append", "replace"]), "append", "replace: earlier runs' files are removed."),
         key("consistency", Kind::Choice(&["snapshot", "per_chunk", "auto"]), "auto", "What the chunks share."),

@@ -150,17 +150,12 @@ fn paths_are_cut_and_bad_tokens_refused() {
 
 #[test]
 fn what_does_not_run_yet_is_answered_by_name() {
-    let text = with_export("mode: incremental\ncursor_column: id\ntuning: {adaptive: true}\nreconcile_required: false");
+    let text = with_export("source_group: a\nreconcile_required: false");
     let all = parse(&text, Path::new("rivet.yaml"), &vars()).unwrap_err();
     assert!(all.only_not_yet());
     assert_eq!(
         all.to_string(),
-        "rivet.yaml:6:5: exports[0].mode: `mode: incremental` is not supported yet\n  \
-         hint: this version knows mode: full, chunked\n\
-         rivet.yaml:7:5: exports[0].cursor_column: `cursor_column` is not supported yet\n  \
-         hint: leave it out for now\n\
-         rivet.yaml:8:14: exports[0].tuning.adaptive: `adaptive: true` is not supported yet\n  \
-         hint: this version knows adaptive: false"
+        "rivet.yaml:6:5: exports[0].source_group: `source_group` is not supported yet\n  hint: leave it out for now"
     );
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rivet_sdk::{Destination, Error, Result, Snapshot, Source};
 
 use super::journal::Journal;
+use super::reconcile::{self, Counted};
 use super::resume::{Resumed, check_drift, done_chunks, resumable};
 use super::stop::Guard;
 use super::{Checks, ChunkEvent, Job, Stop, checks, read_point, run_chunks, watermark};
@@ -27,6 +28,8 @@ pub struct RunOptions {
     pub lock_wait: Duration,
     /// After the commit, compare the manifest with the destination.
     pub validate: bool,
+    /// Compare the source's counts with the manifest; an export may ask for it too.
+    pub reconcile: bool,
 }
 
 /// Told what is going on, for progress displays.
@@ -60,6 +63,8 @@ pub struct Finished {
     pub already_committed: bool,
     /// What was looked at after the commit.
     pub checks: Checks,
+    /// The source's counts at the run's own read point.
+    pub(super) counted: Option<Counted>,
 }
 
 /// Plans, runs and commits one export, and looks at it again where that is asked for.
@@ -69,11 +74,17 @@ pub fn run_export(
     options: RunOptions,
     watch: &mut dyn Watch,
 ) -> Result<Finished> {
+    let options = RunOptions { reconcile: options.reconcile || export.reconcile_required, ..options };
     let (destination_end, mut destination) = session.open_destination(export)?;
+    let source_end = session.source_end()?;
+    if options.reconcile {
+        reconcile::check_possible(export, &source_end, destination_end.is_stdout())?;
+    }
     let journal =
         if destination_end.is_stdout() { None } else { Some(Journal::open(session, export, options.lock_wait)?) };
-    let mut finished = run(session, export, destination_end, &mut *destination, journal.as_ref(), options, watch)?;
-    finished.checks = checks::after_commit(&mut *destination, &finished, options);
+    let ends = Ends { source: source_end, destination: destination_end, budget: Arc::clone(&session.budget) };
+    let mut finished = run(session, export, ends.clone(), &mut *destination, journal.as_ref(), options, watch)?;
+    finished.checks = checks::after_commit(&ends, &mut *destination, &finished, options, &session.stop);
     Ok(finished)
 }
 
@@ -81,20 +92,19 @@ pub fn run_export(
 fn run(
     session: &Session,
     export: &ExportConfig,
-    destination_end: DestinationEnd,
+    ends: Ends,
     destination: &mut dyn Destination,
     journal: Option<&Journal>,
     options: RunOptions,
     watch: &mut dyn Watch,
 ) -> Result<Finished> {
     let started = Instant::now();
-    let source_end = session.source_end()?;
     if journal.is_some() {
         let removed = destination.tidy()?;
         log::info!("{}: removed {removed} unfinished files of dead writers", export.name);
     }
-    let mut prepared = if destination_end.is_stdout() {
-        Prepared::fresh(session, export, &source_end, ulid::Ulid::generate().to_string(), None)?
+    let mut prepared = if ends.destination.is_stdout() {
+        Prepared::fresh(session, export, &ends.source, ulid::Ulid::generate().to_string(), None)?
     } else if options.resume {
         match resumable(session, export, destination, journal)? {
             Resumed::Unfinished(prepared) => *prepared,
@@ -109,23 +119,23 @@ fn run(
             }
             Resumed::Nothing => {
                 log::warn!("{}: no unfinished run to resume; a new run begins", export.name);
-                start(session, export, &source_end, destination, journal)?
+                start(session, export, &ends.source, destination, journal)?
             }
         }
     } else {
-        start(session, export, &source_end, destination, journal)?
+        start(session, export, &ends.source, destination, journal)?
     };
-    let ends = Ends { source: source_end, destination: destination_end, budget: Arc::clone(&session.budget) };
     if prepared.source.is_none() {
         prepared.source = Some(ends.source.open(&session.lent())?);
     }
     let Some(journal) = journal else {
-        return execute(prepared, ends, destination, None, &session.stop, watch, started);
+        return execute(prepared, ends, destination, None, false, &session.stop, watch, started);
     };
     for attempt in 1.. {
         let run_id = prepared.plan.run_id.clone();
         journal.begin(&prepared.plan)?;
-        let result = execute(prepared, ends.clone(), destination, Some(journal), &session.stop, watch, started);
+        let count = options.reconcile;
+        let result = execute(prepared, ends.clone(), destination, Some(journal), count, &session.stop, watch, started);
         let result = result.and_then(|finished| journal.advance(&finished).map(|()| finished));
         journal.end(&run_id, &result.as_ref(), &session.stop)?;
         match result {
@@ -156,7 +166,7 @@ pub fn apply(plan: Plan, ends: Ends, stop: &Stop, watch: &mut dyn Watch) -> Resu
     commit::publish_plan(&mut *destination, &plan)?;
     let done = done_chunks(&plan, &mut *destination)?;
     let prepared = Prepared { plan, done, source: Some(source), warnings: Vec::new(), guard };
-    execute(prepared, ends, &mut *destination, None, stop, watch, started)
+    execute(prepared, ends, &mut *destination, None, false, stop, watch, started)
 }
 
 /// A run that has its manifest: whatever a killed commit left is done, nothing is read.
@@ -172,6 +182,7 @@ fn committed(plan: Plan, destination: &mut dyn Destination, started: Instant) ->
         warnings: Vec::new(),
         already_committed: true,
         checks: Checks::default(),
+        counted: None,
     })
 }
 
@@ -217,7 +228,7 @@ pub struct Ends {
 }
 
 impl Ends {
-    fn lent(&self) -> Lent {
+    pub(super) fn lent(&self) -> Lent {
         Lent { budget: Arc::clone(&self.budget), cancelled: Arc::default() }
     }
 }
@@ -333,11 +344,13 @@ fn job(plan: Arc<Plan>, ends: Ends, counters: Arc<Counters>, snapshot: Option<Sn
     })
 }
 
+#[allow(clippy::too_many_arguments, reason = "one way for runs of every kind")]
 fn execute(
     prepared: Prepared,
     ends: Ends,
     destination: &mut dyn Destination,
     journal: Option<&Journal>,
+    count: bool,
     stop: &Stop,
     watch: &mut dyn Watch,
     started: Instant,
@@ -348,14 +361,14 @@ fn execute(
     watch.planned(&plan, done.len(), &counters);
     let left: Vec<Chunk> = plan.chunks.iter().filter(|chunk| !done.contains(&chunk.index)).cloned().collect();
     let snapshot = match &mut source {
-        Some(source) if !left.is_empty() => read_point::take(&plan, &mut **source)?,
+        Some(source) if !left.is_empty() => read_point::take(&plan, &mut **source, count)?,
         _ => None,
     };
     // A snapshot that cannot be joined later holds a lock: it goes as soon as all have joined.
     let held_to_the_end = snapshot.as_ref().is_none_or(|snapshot| snapshot.rejoinable);
     let plan = Arc::new(plan);
     let mut retries = 0;
-    let job = job(Arc::clone(&plan), ends, counters, snapshot)?;
+    let job = job(Arc::clone(&plan), ends.clone(), counters, snapshot.clone())?;
     let mut joined = || source.as_mut().map_or(Ok(()), |source| source.release());
     let reports = run_chunks(job, left, stop, &mut joined, &mut |event| {
         if let ChunkEvent::Retried { .. } = event {
@@ -363,6 +376,15 @@ fn execute(
         }
         watch.chunk(event);
     })?;
+    let counted = match &snapshot {
+        Some(snapshot) if count && snapshot.rejoinable && read_point::is_shared(&plan, snapshot, &reports) => {
+            let counted = reconcile::count_at(&plan, snapshot, &ends.source, &ends.lent(), stop);
+            counted
+                .inspect_err(|error| log::warn!("{}: no counts at the run's own read point: {error}", plan.export))
+                .ok()
+        }
+        _ => None,
+    };
     if held_to_the_end
         && let Some(source) = &mut source
         && let Err(error) = source.release()
@@ -391,5 +413,6 @@ fn execute(
         warnings,
         already_committed: false,
         checks: Checks::default(),
+        counted,
     })
 }
