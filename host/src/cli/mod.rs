@@ -11,6 +11,7 @@ mod exit;
 mod init;
 mod journal;
 mod logger;
+mod notify;
 mod plan;
 mod plugin;
 mod print;

@@ -6,6 +6,7 @@ use rivet_sdk::{Error, Result};
 
 use super::arguments::{Global, RunArguments};
 use super::exit::{Failed, Outcome};
+use super::notify::notify;
 use super::progress::Display;
 use super::{open_session, print, summary};
 use crate::config::ExportConfig;
@@ -55,12 +56,15 @@ fn run_one(
         validate: arguments.validate,
         reconcile: arguments.reconcile,
     };
-    let finished = run_export(session, export, options, &mut display)?;
+    let result = run_export(session, export, options, &mut display);
     drop(display);
-    if !global.quiet {
-        summary::print(&finished);
+    if let Ok(finished) = &result
+        && !global.quiet
+    {
+        summary::print(finished);
     }
-    Ok(finished)
+    notify(session, export, &result);
+    result
 }
 
 /// What went wrong: the run, or what was looked at after its commit.

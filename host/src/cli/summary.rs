@@ -146,7 +146,8 @@ fn seconds(millis: u64) -> f64 {
     millis as f64 / 1000.0
 }
 
-fn warnings(finished: &Finished) -> Vec<String> {
+/// Everything the user should know, without secrets.
+pub fn warnings(finished: &Finished) -> Vec<String> {
     let reported = finished.manifest.iter().flat_map(|manifest| manifest.warnings.iter().cloned());
     // Their texts may be a plugin's.
     finished.warnings.iter().cloned().chain(reported).map(|text| redact::clean(&text).into_owned()).collect()

@@ -17,7 +17,7 @@ pub static ROOT: Block = Block {
     keys: &[
         key("source", Kind::Block(&SOURCE), "", "The database rows come from.").required(),
         key("exports", Kind::Blocks(&EXPORT), "", "What is exported; at least one.").required(),
-        key("notifications", Kind::Block(&NOTIFICATIONS), "", "Who is told how a run ended.").not_yet(),
+        key("notifications", Kind::Block(&NOTIFICATIONS), "", "Who is told how a run ended."),
         key("parallel_exports", Kind::Bool, "false", "Run the exports at the same time, as threads."),
         key(
             "parallel_export_processes",
@@ -58,11 +58,12 @@ static STATE: Block = Block {
 
 static NOTIFICATIONS: Block = Block {
     path: "notifications",
-    doc: "Who is told how a run ended.",
+    doc: "Who is told how a run ended: after the commit or the failure, whose exit code it never changes. \
+          [What is told when](../guides/notifications.md).",
     open: false,
     keys: &[
-        key("slack", Kind::Block(&SLACK), "", "A message to a Slack channel.").not_yet(),
-        key("webhook", Kind::Block(&WEBHOOK), "", "The run's JSON summary to a URL.").not_yet(),
+        key("slack", Kind::Block(&SLACK), "", "A message to a Slack channel."),
+        key("webhook", Kind::Block(&WEBHOOK), "", "The run's JSON summary to a URL."),
     ],
 };
 
@@ -71,8 +72,8 @@ static SLACK: Block = Block {
     doc: "A message to a Slack channel.",
     open: false,
     keys: &[
-        key("webhook_url", Kind::Secret, "", "The incoming webhook.").not_yet(),
-        key("on", Kind::Choices(EVENTS), "failure", "What is told.").not_yet(),
+        key("webhook_url", Kind::Secret, "", "The incoming webhook: `webhook_url_env` keeps it out of this file."),
+        key("on", Kind::Choices(EVENTS), "failure", "What is told."),
     ],
 };
 
@@ -81,8 +82,8 @@ static WEBHOOK: Block = Block {
     doc: "The run's JSON summary to a URL.",
     open: false,
     keys: &[
-        key("url", Kind::Secret, "", "Where it is sent by POST.").not_yet(),
-        key("on", Kind::Choices(EVENTS), "failure", "What is told.").not_yet(),
+        key("url", Kind::Secret, "", "Where it is sent by POST; `url_env` keeps it out of this file."),
+        key("on", Kind::Choices(EVENTS), "failure", "What is told."),
     ],
 };
 
