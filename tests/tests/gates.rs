@@ -293,3 +293,42 @@ fn a_second_try_is_enough() {
     assert!(!output.stderr.contains("could not be told"), "{output}");
     assert_eq!(server.body(), server.body());
 }
+
+/// 400 batches of 20 ms in 40 chunks, four workers.
+fn adaptive(source: &str, tuning: &str) -> Project {
+    let project = rivet::project();
+    project.config(&format!(
+        "source: {{{source}, rows: 20000, tuning: {{{tuning}}}}}\nexports:\n  - {{name: numbers, table: numbers, \
+         mode: chunked, chunk_column: id, chunk_size: 500, parallel: 4, format: csv, \
+         destination: {{type: local, path: '{{out}}'}}}}\n"
+    ));
+    project
+}
+
+#[test]
+fn pressure_at_the_source_leaves_fewer_workers_and_says_so() {
+    let project = adaptive("type: hostile", "adaptive: true, min_parallel: 2, batch_size: 50");
+    let output = project.rivet("run").args(["-v", "--json"]).env("RIVET_HOSTILE", "pressure").ok();
+    output.says(&["the source's pressure grows: 2 of 4 workers may take a chunk, 4 before", "no fewer than 2"]);
+    let summary = &output.json()["exports"][0];
+    assert_eq!(summary["workers"], serde_json::json!({ "most": 4, "lowest": 2 }), "{summary}");
+    assert_eq!(summary["rows"], 20_000, "{summary}");
+}
+
+#[test]
+fn without_a_reading_the_number_of_workers_stays() {
+    for (source, order, told) in [
+        ("type: hostile", "pressure-unread", "this login cannot read the source's pressure"),
+        ("type: example", "", "the plugin `example` reads no pressure"),
+    ] {
+        let project = adaptive(source, "adaptive: true");
+        let mut run = project.rivet("run").args(["-v", "--json"]);
+        if !order.is_empty() {
+            run = run.env("RIVET_HOSTILE", order);
+        }
+        let output = run.ok();
+        output.says(&[told]);
+        assert!(!output.stderr.contains("may take a chunk"), "{output}");
+        assert_ne!(output.json()["exports"][0]["workers"]["lowest"], 1, "{output}");
+    }
+}

@@ -26,6 +26,7 @@ pub fn to_json(finished: &Finished) -> Value {
         "peak_memory_bytes": peak::resident_bytes(),
         "longest_statement_ms": manifest.map(|manifest| manifest.longest_statement_ms),
         "retries": finished.retries,
+        "workers": { "most": finished.plan.execution.parallel, "lowest": finished.lowest_workers },
         "chunks": finished.plan.chunks.len(),
         "strategy": finished.plan.strategy,
         "consistency": manifest.map(|manifest| manifest.consistency),
@@ -107,6 +108,10 @@ pub fn print(finished: &Finished) {
     }
     row("statements", format!("longest {:.1} s, {} retries", seconds(manifest.longest_statement_ms), finished.retries));
     row("chunks", format!("{} by {} ({})", plan.chunks.len(), plan.strategy.name, plan.strategy.reason));
+    if let Some(lowest) = finished.lowest_workers {
+        let most = plan.execution.parallel;
+        row("workers", format!("{most}, by the source's pressure no fewer than {lowest}"));
+    }
     row("consistency", consistency.to_owned());
     row("run", plan.run_id.clone());
     if let Some(validation) = &finished.checks.validation {

@@ -156,9 +156,13 @@ pub static TUNING: Block = Block {
             "Batches are cut before they exceed it.",
         )
         .accepted(),
-        key("adaptive", Kind::Bool, "false", "Let the source's load decide how many workers run.")
-            .not_yet_for(&["true"]),
-        key("min_parallel", Kind::Integer(1, 1024), "1", "Fewest workers under `adaptive`.").not_yet(),
+        key(
+            "adaptive",
+            Kind::Bool,
+            "false",
+            "Let the source's pressure decide how many of `parallel` workers may take a chunk; one connection more.",
+        ),
+        key("min_parallel", Kind::Integer(1, 1024), "1", "Fewest workers under `adaptive`; at most `parallel` count."),
         key(
             "max_value_mb",
             Kind::Integer(1, 2047),

@@ -177,6 +177,18 @@ fn hooks_need_an_address_that_no_fault_shows() {
 }
 
 #[test]
+fn workers_move_only_where_adaptive_is_true_in_the_closest_layer() {
+    let least = |source: &str, own: &str| {
+        let text = with_export(own).replace("url_env: DB", &format!("url_env: DB, tuning: {{{source}}}"));
+        parsed(&text).exports.remove(0).tuning.min_parallel
+    };
+    assert_eq!(least("adaptive: true", "parallel: 4"), Some(1));
+    assert_eq!(least("adaptive: true, min_parallel: 2", "tuning: {min_parallel: 3}"), Some(3));
+    assert_eq!(least("adaptive: true", "tuning: {adaptive: false, min_parallel: 3}"), None);
+    assert_eq!(least("min_parallel: 2", "parallel: 4"), None);
+}
+
+#[test]
 fn every_configuration_of_rivet_cli_is_within_the_grammar() {
     let folder = vars().base_dir().to_owned();
     for (name, runs) in [("minimal.yaml", true), ("postgres-chunked.yaml", false), ("mysql-incremental.yaml", true)] {

@@ -10,7 +10,7 @@ use super::journal::Journal;
 use super::reconcile::{self, Counted};
 use super::resume::{Resumed, check_drift, done_chunks, resumable};
 use super::stop::Guard;
-use super::{Checks, ChunkEvent, Job, Stop, checks, read_point, run_chunks, watermark};
+use super::{Allowance, Checks, ChunkEvent, Job, Stop, checks, governor, read_point, run_chunks, watermark};
 use crate::batch::Counters;
 use crate::budget::Budget;
 use crate::commit::{self, Decision, RunKey};
@@ -61,6 +61,8 @@ pub struct Finished {
     pub warnings: Vec<String>,
     /// The run was complete before: nothing was done.
     pub already_committed: bool,
+    /// The fewest workers that the source's pressure left; None without `adaptive`.
+    pub lowest_workers: Option<u32>,
     /// What was looked at after the commit.
     pub checks: Checks,
     /// The source's counts at the run's own read point.
@@ -181,6 +183,7 @@ fn committed(plan: Plan, destination: &mut dyn Destination, started: Instant) ->
         elapsed: started.elapsed(),
         warnings: Vec::new(),
         already_committed: true,
+        lowest_workers: None,
         checks: Checks::default(),
         counted: None,
     })
@@ -331,6 +334,7 @@ fn start(
 }
 
 fn job(plan: Arc<Plan>, ends: Ends, counters: Arc<Counters>, snapshot: Option<Snapshot>) -> Result<Job> {
+    let allowance = Allowance::of(plan.execution.parallel);
     Ok(Job {
         plan_id: plan.id()?,
         schema: plan.source_schema()?,
@@ -339,6 +343,7 @@ fn job(plan: Arc<Plan>, ends: Ends, counters: Arc<Counters>, snapshot: Option<Sn
         source: ends.source,
         destination: ends.destination,
         lent_budget: ends.budget,
+        allowance,
         counters,
         snapshot,
     })
@@ -370,12 +375,16 @@ fn execute(
     let mut retries = 0;
     let job = job(Arc::clone(&plan), ends.clone(), counters, snapshot.clone())?;
     let mut joined = || source.as_mut().map_or(Ok(()), |source| source.release());
+    let allowance = Arc::clone(&job.allowance);
+    let watcher = governor::watch(&plan, &ends.source, ends.lent(), &allowance)?;
     let reports = run_chunks(job, left, stop, &mut joined, &mut |event| {
         if let ChunkEvent::Retried { .. } = event {
             retries += 1;
         }
         watch.chunk(event);
     })?;
+    let lowest_workers = watcher.as_ref().map(|_| allowance.lowest());
+    drop(watcher);
     let counted = match &snapshot {
         Some(snapshot) if count && snapshot.rejoinable && read_point::is_shared(&plan, snapshot, &reports) => {
             let counted = reconcile::count_at(&plan, snapshot, &ends.source, &ends.lent(), stop);
@@ -412,6 +421,7 @@ fn execute(
         elapsed: started.elapsed(),
         warnings,
         already_committed: false,
+        lowest_workers,
         checks: Checks::default(),
         counted,
     })

@@ -7,6 +7,7 @@
 mod attempt;
 mod checks;
 mod export;
+mod governor;
 mod journal;
 mod pool;
 mod read_point;
@@ -18,6 +19,7 @@ mod worker;
 
 pub use checks::Checks;
 pub use export::{Ends, Finished, RunOptions, Watch, apply, apply_chunk, draft_export, plan_export, run_export};
+pub use governor::Allowance;
 pub use pool::{ChunkEvent, Job, run_chunks};
 pub use reconcile::{ChunkRows, Compared, CountedAt, Reconciliation, reconcile};
 pub use stop::{Stop, StopReason};
