@@ -18,6 +18,7 @@ pub mod commit;
 pub mod config;
 pub mod crash;
 pub mod destination;
+pub mod notify;
 mod peak;
 pub mod plan;
 pub mod redact;

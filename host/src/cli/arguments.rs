@@ -72,6 +72,8 @@ pub enum Command {
     Clean(PlanFile),
     /// Compare the last run's manifest with what is at the destination
     Validate(ValidateArguments),
+    /// Count the last run's chunks at the source and compare with its manifest
+    Reconcile(ReconcileArguments),
     /// Look at a database and write a configuration that runs as it is
     Init(InitArguments),
     /// Check every plugin, login, destination and the state store
@@ -128,9 +130,12 @@ pub struct RunArguments {
     /// Continue the unfinished run instead of abandoning it
     #[arg(long)]
     pub resume: bool,
-    /// After the commit, read every part back and compare its checksum
+    /// After the commit, compare the manifest with the destination and read some parts back
     #[arg(long)]
     pub validate: bool,
+    /// Count every chunk at the source and compare with the manifest
+    #[arg(long)]
+    pub reconcile: bool,
     /// Run all exports at once; each has its own `parallel` workers and connections
     #[arg(long)]
     pub parallel_exports: bool,
@@ -238,6 +243,15 @@ pub enum ValidateDepth {
     List,
     Sample,
     Full,
+}
+
+#[derive(Debug, Args)]
+pub struct ReconcileArguments {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Write JSON to stdout
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

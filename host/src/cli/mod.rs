@@ -12,10 +12,12 @@ mod init;
 mod journal;
 mod logger;
 mod metrics;
+mod notify;
 mod plan;
 mod plugin;
 mod print;
 mod progress;
+mod reconcile;
 #[cfg(test)]
 mod reference;
 mod run;
@@ -57,6 +59,7 @@ fn dispatch(command: Command, global: &Global, stop: Stop) -> Outcome {
         Command::Status(arguments) => apply::status(&arguments, global, stop),
         Command::Clean(arguments) => apply::clean(&arguments, global, stop),
         Command::Validate(arguments) => validate::validate(&arguments, global, stop),
+        Command::Reconcile(arguments) => reconcile::reconcile(&arguments, global, stop),
         Command::Init(arguments) => init::init(&arguments, global),
         Command::Doctor(arguments) => doctor::doctor(&arguments, global, stop),
         Command::Check(arguments) => check::check(&arguments, global, stop),

@@ -4,9 +4,9 @@ use rivet_sdk::{Error, Result};
 
 use super::arguments::{Global, RunArguments};
 use super::exit::{Failed, Outcome};
+use super::notify::notify;
 use super::progress::Display;
 use super::{open_session, print, summary};
-use crate::commit::{self, Depth, RunKey};
 use crate::config::ExportConfig;
 use crate::run::{Finished, RunOptions, Stop, run_export};
 use crate::session::Session;
@@ -32,7 +32,7 @@ pub fn run(arguments: &RunArguments, global: &Global, stop: Stop) -> Outcome {
         })
     };
     finish(&results, &exports, arguments)?;
-    let errors: Vec<Error> = results.into_iter().filter_map(Result::err).collect();
+    let errors: Vec<Error> = results.into_iter().flat_map(errors_of).collect();
     match stop.reason() {
         Some(reason) => Err(Failed::Stopped(reason, errors)),
         None if errors.is_empty() => Ok(()),
@@ -48,17 +48,29 @@ fn run_one(
     alone: bool,
 ) -> Result<Finished> {
     let mut display = Display::new(arguments.progress, global, alone);
-    let options = RunOptions { resume: arguments.resume, lock_wait: arguments.lock_wait };
-    let finished = run_export(session, export, options, &mut display)?;
+    let options = RunOptions {
+        resume: arguments.resume,
+        lock_wait: arguments.lock_wait,
+        validate: arguments.validate,
+        reconcile: arguments.reconcile,
+    };
+    let result = run_export(session, export, options, &mut display);
     drop(display);
-    if arguments.validate && finished.manifest.is_some() {
-        let (_, mut destination) = session.open_destination(export)?;
-        commit::validate(&mut *destination, &RunKey::of(&finished.plan)?, Depth::Full)?.result()?;
+    if let Ok(finished) = &result
+        && !global.quiet
+    {
+        summary::print(finished);
     }
-    if !global.quiet {
-        summary::print(&finished);
+    notify(session, export, &result);
+    result
+}
+
+/// What went wrong: the run, or what was looked at after its commit.
+fn errors_of(result: Result<Finished>) -> Vec<Error> {
+    match result {
+        Ok(finished) => finished.checks.errors,
+        Err(error) => vec![error],
     }
-    Ok(finished)
 }
 
 /// Summaries as JSON. Where an export itself goes to stdout, its summary does not.
@@ -68,13 +80,7 @@ fn finish(results: &[Result<Finished>], exports: &[&ExportConfig], arguments: &R
         .zip(exports)
         .map(|(result, export)| match result {
             Ok(finished) => summary::to_json(finished),
-            Err(error) => {
-                let error = crate::redact::clean_error(error.clone());
-                serde_json::json!({
-                    "export": export.name, "status": "failed", "error": crate::redact::clean(&error.to_string()), "kind": error.kind().to_string(),
-                    "code": error.code(), "hint": error.hint(), "exit": super::exit::code_of(&error),
-                })
-            }
+            Err(error) => summary::failed(&export.name, error),
         })
         .collect();
     let document = serde_json::json!({ "exports": summaries });

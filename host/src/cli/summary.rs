@@ -1,19 +1,24 @@
 //! What a run ends with: one summary an export, for people and as JSON.
 
+use rivet_sdk::Error;
 use serde_json::{Value, json};
 
+use super::exit::code_of;
 use super::print::{self, bytes, duration, thousands};
+use super::reconcile;
+use crate::commit::Validation;
 use crate::peak;
 use crate::plan::Consistency;
+use crate::redact;
 use crate::run::Finished;
 
 /// The summary as JSON.
 pub fn to_json(finished: &Finished) -> Value {
     let manifest = finished.manifest.as_ref();
-    json!({
+    let mut summary = json!({
         "export": finished.plan.export,
         "run_id": finished.plan.run_id,
-        "status": if finished.already_committed { "already committed" } else { "succeeded" },
+        "status": status(finished),
         "rows": finished.rows,
         "parts": manifest.map(|manifest| manifest.parts.len()),
         "bytes": manifest.map(|manifest| manifest.bytes),
@@ -21,6 +26,7 @@ pub fn to_json(finished: &Finished) -> Value {
         "peak_memory_bytes": peak::resident_bytes(),
         "longest_statement_ms": manifest.map(|manifest| manifest.longest_statement_ms),
         "retries": finished.retries,
+        "workers": { "most": finished.plan.execution.parallel, "lowest": finished.lowest_workers },
         "chunks": finished.plan.chunks.len(),
         "strategy": finished.plan.strategy,
         "consistency": manifest.map(|manifest| manifest.consistency),
@@ -29,7 +35,51 @@ pub fn to_json(finished: &Finished) -> Value {
         "warnings": warnings(finished),
         "location": finished.location,
         "data_prefix": finished.plan.destination.data_prefix,
-    })
+    });
+    if let Some(validation) = &finished.checks.validation {
+        summary["validation"] = validation_json(validation);
+    }
+    if let Some(Ok(reconciliation)) = finished.checks.reconciliation.as_ref().map(reconcile::to_json) {
+        summary["reconciliation"] = reconciliation;
+    }
+    if let Some(error) = finished.checks.errors.first() {
+        add_error(&mut summary, error);
+    }
+    summary
+}
+
+fn status(finished: &Finished) -> &'static str {
+    match (finished.checks.errors.is_empty(), finished.already_committed) {
+        (false, _) => "committed, failed its checks",
+        (true, true) => "already committed",
+        (true, false) => "succeeded",
+    }
+}
+
+/// The summary of an export that failed, as JSON.
+pub fn failed(export: &str, error: &Error) -> Value {
+    let mut summary = json!({ "export": export, "status": "failed" });
+    add_error(&mut summary, error);
+    summary
+}
+
+fn add_error(summary: &mut Value, error: &Error) {
+    let error = redact::clean_error(error.clone());
+    summary["error"] = redact::clean(&error.to_string()).into();
+    summary["kind"] = error.kind().to_string().into();
+    summary["code"] = error.code().into();
+    summary["hint"] = error.hint().into();
+    summary["exit"] = code_of(&error).into();
+}
+
+/// What `validate` saw, as JSON.
+pub fn validation_json(validation: &Validation) -> Value {
+    let problems: Vec<Value> = validation
+        .problems
+        .iter()
+        .map(|problem| json!({ "part": problem.key, "expected": problem.expected, "found": problem.found }))
+        .collect();
+    json!({ "parts": validation.parts, "read": validation.read, "problems": problems, "strays": validation.strays })
 }
 
 /// The summary for people.
@@ -58,8 +108,22 @@ pub fn print(finished: &Finished) {
     }
     row("statements", format!("longest {:.1} s, {} retries", seconds(manifest.longest_statement_ms), finished.retries));
     row("chunks", format!("{} by {} ({})", plan.chunks.len(), plan.strategy.name, plan.strategy.reason));
+    if let Some(lowest) = finished.lowest_workers {
+        let most = plan.execution.parallel;
+        row("workers", format!("{most}, by the source's pressure no fewer than {lowest}"));
+    }
     row("consistency", consistency.to_owned());
     row("run", plan.run_id.clone());
+    if let Some(validation) = &finished.checks.validation {
+        let (found, wrong) = (validation.parts - validation.problems.len(), validation.problems.len());
+        let wrong = if wrong == 0 { String::new() } else { format!(", {wrong} not") };
+        row("validated", format!("{found} parts as the manifest says{wrong}; {} read back", validation.read));
+    }
+    if let Some(counts) = &finished.checks.reconciliation {
+        let source = thousands(counts.source_rows);
+        let wrong = if counts.agrees() { "as in the manifest" } else { "not as in the manifest" };
+        row("reconciled", format!("{source} rows at the source, {wrong}; {}", reconcile::read_point(counts)));
+    }
     for (column, counts) in &manifest.columns {
         if counts.unrepresentable > 0 {
             row(
@@ -87,8 +151,9 @@ fn seconds(millis: u64) -> f64 {
     millis as f64 / 1000.0
 }
 
-fn warnings(finished: &Finished) -> Vec<String> {
+/// Everything the user should know, without secrets.
+pub fn warnings(finished: &Finished) -> Vec<String> {
     let reported = finished.manifest.iter().flat_map(|manifest| manifest.warnings.iter().cloned());
     // Their texts may be a plugin's.
-    finished.warnings.iter().cloned().chain(reported).map(|text| crate::redact::clean(&text).into_owned()).collect()
+    finished.warnings.iter().cloned().chain(reported).map(|text| redact::clean(&text).into_owned()).collect()
 }

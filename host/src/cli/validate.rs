@@ -1,10 +1,11 @@
 //! `rivet validate`: the manifest against what is at the destination.
 
 use rivet_sdk::Error;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::arguments::{Global, ValidateArguments, ValidateDepth};
 use super::exit::{Failed, Outcome};
+use super::summary::validation_json;
 use super::{open_session, print};
 use crate::commit::{self, Depth};
 use crate::run::Stop;
@@ -33,15 +34,11 @@ pub fn validate(arguments: &ValidateArguments, global: &Global, stop: Stop) -> O
                 continue;
             }
         };
-        let problems: Vec<_> = validation
-            .problems
-            .iter()
-            .map(|problem| json!({ "part": problem.key, "expected": problem.expected, "found": problem.found }))
-            .collect();
-        documents.push(json!({
-            "export": export.name, "run_id": run.run_id(), "parts": validation.parts, "read": validation.read,
-            "problems": problems, "strays": validation.strays,
-        }));
+        let mut document = json!({ "export": export.name, "run_id": run.run_id() });
+        if let (Some(document), Value::Object(seen)) = (document.as_object_mut(), validation_json(&validation)) {
+            document.extend(seen);
+        }
+        documents.push(document);
         if !arguments.json {
             print::line(&format!(
                 "{} run {}: {} parts, {} read, {} problems",
@@ -49,7 +46,7 @@ pub fn validate(arguments: &ValidateArguments, global: &Global, stop: Stop) -> O
                 run.run_id(),
                 validation.parts,
                 validation.read,
-                problems.len()
+                validation.problems.len()
             ))?;
             for stray in &validation.strays {
                 print::line(&format!("  stray: {stray}"))?;

@@ -176,6 +176,7 @@ pub(super) fn plan(number: u8, write_mode: WriteMode) -> Plan {
         },
         execution: Execution {
             parallel: 2,
+            min_parallel: None,
             batch_rows: 1,
             batch_bytes: 1,
             session: SessionPolicy::default(),

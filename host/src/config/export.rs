@@ -58,6 +58,8 @@ pub struct ExportConfig {
     pub consistency: ConsistencyPolicy,
     /// What becomes of values that the Arrow type cannot hold.
     pub on_unrepresentable: OnUnrepresentable,
+    /// Whether every run's counts are compared with the source's.
+    pub reconcile_required: bool,
     /// How hard the source may be worked.
     pub tuning: Tuning,
     /// The warehouse whose types `check` advises on.
@@ -199,6 +201,7 @@ pub(super) fn read(export: &Fields, around: &Around<'_>, faults: &mut Vec<Diagno
             Some("null") => OnUnrepresentable::Null,
             _ => OnUnrepresentable::Fail,
         },
+        reconcile_required: export.is("reconcile_required"),
         tuning,
         target: export.text("target").map(str::to_owned),
     })

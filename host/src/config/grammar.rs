@@ -17,7 +17,7 @@ pub static ROOT: Block = Block {
     keys: &[
         key("source", Kind::Block(&SOURCE), "", "The database rows come from.").required(),
         key("exports", Kind::Blocks(&EXPORT), "", "What is exported; at least one.").required(),
-        key("notifications", Kind::Block(&NOTIFICATIONS), "", "Who is told how a run ended.").not_yet(),
+        key("notifications", Kind::Block(&NOTIFICATIONS), "", "Who is told how a run ended."),
         key("parallel_exports", Kind::Bool, "false", "Run the exports at the same time, as threads."),
         key(
             "parallel_export_processes",
@@ -58,11 +58,12 @@ static STATE: Block = Block {
 
 static NOTIFICATIONS: Block = Block {
     path: "notifications",
-    doc: "Who is told how a run ended.",
+    doc: "Who is told how a run ended: after the commit or the failure, whose exit code it never changes. \
+          [What is told when](../guides/notifications.md).",
     open: false,
     keys: &[
-        key("slack", Kind::Block(&SLACK), "", "A message to a Slack channel.").not_yet(),
-        key("webhook", Kind::Block(&WEBHOOK), "", "The run's JSON summary to a URL.").not_yet(),
+        key("slack", Kind::Block(&SLACK), "", "A message to a Slack channel."),
+        key("webhook", Kind::Block(&WEBHOOK), "", "The run's JSON summary to a URL."),
     ],
 };
 
@@ -71,8 +72,8 @@ static SLACK: Block = Block {
     doc: "A message to a Slack channel.",
     open: false,
     keys: &[
-        key("webhook_url", Kind::Secret, "", "The incoming webhook.").not_yet(),
-        key("on", Kind::Choices(EVENTS), "failure", "What is told.").not_yet(),
+        key("webhook_url", Kind::Secret, "", "The incoming webhook: `webhook_url_env` keeps it out of this file."),
+        key("on", Kind::Choices(EVENTS), "failure", "What is told."),
     ],
 };
 
@@ -81,8 +82,8 @@ static WEBHOOK: Block = Block {
     doc: "The run's JSON summary to a URL.",
     open: false,
     keys: &[
-        key("url", Kind::Secret, "", "Where it is sent by POST.").not_yet(),
-        key("on", Kind::Choices(EVENTS), "failure", "What is told.").not_yet(),
+        key("url", Kind::Secret, "", "Where it is sent by POST; `url_env` keeps it out of this file."),
+        key("on", Kind::Choices(EVENTS), "failure", "What is told."),
     ],
 };
 
@@ -155,9 +156,13 @@ pub static TUNING: Block = Block {
             "Batches are cut before they exceed it.",
         )
         .accepted(),
-        key("adaptive", Kind::Bool, "false", "Let the source's load decide how many workers run.")
-            .not_yet_for(&["true"]),
-        key("min_parallel", Kind::Integer(1, 1024), "1", "Fewest workers under `adaptive`.").not_yet(),
+        key(
+            "adaptive",
+            Kind::Bool,
+            "false",
+            "Let the source's pressure decide how many of `parallel` workers may take a chunk; one connection more.",
+        ),
+        key("min_parallel", Kind::Integer(1, 1024), "1", "Fewest workers under `adaptive`; at most `parallel` count."),
         key(
             "max_value_mb",
             Kind::Integer(1, 2047),
@@ -267,7 +272,7 @@ pub static EXPORT: Block = Block {
         key("verify", Kind::Choice(&["size", "content"]), "size", "content: every file is read back and compared."),
         key("tuning", Kind::Block(&TUNING), "", "Merged over the source's, key by key."),
         key("source_group", Kind::Text, "", "Exports that share a server.").not_yet(),
-        key("reconcile_required", Kind::Bool, "false", "Compare counts after the run.").not_yet_for(&["true"]),
+        key("reconcile_required", Kind::Bool, "false", "Every run as with `--reconcile`: counts are compared."),
         key("target", Kind::Choice(&["bigquery", "snowflake", "duckdb", "clickhouse"]), "", "Advice on types."),
         key("write_mode", Kind::Choice(&["append", "replace"]), "append", "replace: earlier runs' files are removed."),
         key("consistency", Kind::Choice(&["snapshot", "per_chunk", "auto"]), "auto", "What the chunks share."),

@@ -16,6 +16,7 @@ mod fields;
 mod grammar;
 pub mod keys;
 mod mode;
+mod notifications;
 mod output;
 mod plugin_block;
 pub mod plugin_options;
@@ -52,6 +53,7 @@ pub use tuning::{Environment, Profile, Tuning};
 pub use units::duration_ms;
 pub use variables::Variables;
 
+use crate::notify::Hooks;
 use check::Check;
 use fields::Fields;
 
@@ -72,6 +74,8 @@ pub struct Config {
     pub memory_limit_mb: u64,
     /// Where state is kept.
     pub state: StateConfig,
+    /// Who is told how a run ended.
+    pub notifications: Hooks,
     /// Run exports as threads.
     pub parallel_exports: bool,
     /// Run exports as processes.
@@ -128,6 +132,7 @@ fn read(root: &Fields, file: &Path, variables: &Variables, faults: &mut Vec<Diag
     check_names(entries, faults);
     check_folders(&exports, faults);
     let state = state::read(root, variables, faults);
+    let notifications = notifications::read(root, faults);
 
     let plugins = root.fields("plugins");
     let beside = |path: &str| variables.base_dir().join(path);
@@ -144,6 +149,7 @@ fn read(root: &Fields, file: &Path, variables: &Variables, faults: &mut Vec<Diag
         plugin_lock: beside(lock),
         memory_limit_mb,
         state,
+        notifications,
         parallel_exports: root.is("parallel_exports"),
         parallel_export_processes: root.is("parallel_export_processes"),
     })

@@ -15,6 +15,7 @@ fn vars() -> Variables {
         ("LEVEL", "9"),
         ("WORD", "hunter22"),
         ("BAD", "hunter22;x"),
+        ("SLACK_URL", "https://hooks.example/hunter22"),
     ])
 }
 
@@ -150,20 +151,47 @@ fn paths_are_cut_and_bad_tokens_refused() {
 
 #[test]
 fn what_does_not_run_yet_is_answered_by_name() {
-    let text = with_export("mode: incremental\ncursor_column: id\ntuning: {adaptive: true}\nreconcile_required: false");
+    let text = with_export("source_group: a\nreconcile_required: false");
     let all = parse(&text, Path::new("rivet.yaml"), &vars()).unwrap_err();
     assert!(all.only_not_yet());
     assert_eq!(
         all.to_string(),
-        "rivet.yaml:8:14: exports[0].tuning.adaptive: `adaptive: true` is not supported yet\n  \
-         hint: this version knows adaptive: false"
+        "rivet.yaml:6:5: exports[0].source_group: `source_group` is not supported yet\n  hint: leave it out for now"
     );
+}
+
+#[test]
+fn hooks_need_an_address_that_no_fault_shows() {
+    let with = |hooks: &str| format!("notifications: {hooks}\n{}", with_export(""));
+    assert_eq!(
+        faults(&with("{slack: {on: [failure]}, webhook: {url_env: BAD, on: [succes]}}")),
+        "rivet.yaml:1:24: notifications.slack.webhook_url: this key is required\n  \
+         hint: a webhook's URL is a secret: give it as `webhook_url_env`\n\
+         rivet.yaml:1:51: notifications.webhook.url: not the address of a webhook\n  \
+         hint: it begins with https://, or with http:// inside a trusted network\n\
+         rivet.yaml:1:70: notifications.webhook.on: this is not one of failure, schema_change, degraded"
+    );
+    let hooks = parsed(&with("{slack: {webhook_url_env: SLACK_URL}, webhook: {url: 'http://h/x', on: [degraded]}}"));
+    assert_eq!(hooks.notifications.slack.unwrap().on, [crate::notify::Event::Failure]);
+    assert_eq!(hooks.notifications.webhook.unwrap().on, [crate::notify::Event::Degraded]);
+}
+
+#[test]
+fn workers_move_only_where_adaptive_is_true_in_the_closest_layer() {
+    let least = |source: &str, own: &str| {
+        let text = with_export(own).replace("url_env: DB", &format!("url_env: DB, tuning: {{{source}}}"));
+        parsed(&text).exports.remove(0).tuning.min_parallel
+    };
+    assert_eq!(least("adaptive: true", "parallel: 4"), Some(1));
+    assert_eq!(least("adaptive: true, min_parallel: 2", "tuning: {min_parallel: 3}"), Some(3));
+    assert_eq!(least("adaptive: true", "tuning: {adaptive: false, min_parallel: 3}"), None);
+    assert_eq!(least("min_parallel: 2", "parallel: 4"), None);
 }
 
 #[test]
 fn every_configuration_of_rivet_cli_is_within_the_grammar() {
     let folder = vars().base_dir().to_owned();
-    for (name, runs) in [("minimal.yaml", false), ("postgres-chunked.yaml", false), ("mysql-incremental.yaml", false)] {
+    for (name, runs) in [("minimal.yaml", true), ("postgres-chunked.yaml", false), ("mysql-incremental.yaml", true)] {
         let text = std::fs::read_to_string(folder.join(name)).unwrap();
         match parse(&text, Path::new(name), &vars()) {
             Ok(_) => assert!(runs, "{name}"),

@@ -66,6 +66,8 @@ pub struct Tuning {
     pub retry_backoff_ms: u64,
     /// A larger single value is refused.
     pub max_value_bytes: u64,
+    /// The fewest workers that the source's pressure may leave; None: it is not looked at.
+    pub min_parallel: Option<u32>,
 }
 
 /// Bounds of a batch where only its bytes are asked for, and where nothing is.
@@ -106,6 +108,7 @@ pub fn resolve(environment: Option<Environment>, layers: &[&Fields]) -> Tuning {
         max_retries: first(layers, "max_retries").unwrap_or(retries),
         retry_backoff_ms: first(layers, "retry_backoff_ms").unwrap_or(backoff_ms),
         max_value_bytes: first::<u64>(layers, "max_value_mb").unwrap_or(64) << 20,
+        min_parallel: adaptive(layers).then(|| first(layers, "min_parallel").unwrap_or(1)),
     }
 }
 
@@ -120,6 +123,10 @@ pub fn check(fields: &Fields) -> Option<Diagnostic> {
 
 fn first<T: TryFrom<i64>>(layers: &[&Fields], name: &str) -> Option<T> {
     layers.iter().find_map(|layer| layer.integer(name))
+}
+
+fn adaptive(layers: &[&Fields]) -> bool {
+    layers.iter().find_map(|layer| layer.flag("adaptive")).unwrap_or(false)
 }
 
 /// The closest layer that names either bound decides on both.

@@ -122,6 +122,7 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
         },
         execution: Execution {
             parallel: export.parallel,
+            min_parallel: export.tuning.min_parallel.map(|least| least.min(export.parallel)),
             batch_rows: export.tuning.batch_rows,
             batch_bytes: export.tuning.batch_bytes,
             session: export.tuning.session,

@@ -393,6 +393,9 @@ pub enum Verify {
 pub struct Execution {
     /// Workers, each with its own connection.
     pub parallel: u32,
+    /// The fewest that the source's pressure may leave; None: it is not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_parallel: Option<u32>,
     /// Largest batch, in rows.
     pub batch_rows: usize,
     /// Largest batch, in bytes.

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use rivet_sdk::{Destination, Error, ErrorKind, Result, Snapshot, Source};
 
 use super::journal::Journal;
+use super::reconcile::{self, Counted};
 use super::resume::{Resumed, check_drift, done_chunks, resumable};
 use super::stop::Guard;
-use super::{ChunkEvent, Job, Stop, drift, read_point, run_chunks, watermark};
+use super::{Allowance, Checks, ChunkEvent, Job, Stop, checks, drift, governor, read_point, run_chunks, watermark};
 use crate::batch::Counters;
 use crate::budget::Budget;
 use crate::commit::{self, Decision, RunKey};
@@ -25,6 +26,10 @@ pub struct RunOptions {
     pub resume: bool,
     /// How long to wait for another run of the same export.
     pub lock_wait: Duration,
+    /// After the commit, compare the manifest with the destination.
+    pub validate: bool,
+    /// Compare the source's counts with the manifest; an export may ask for it too.
+    pub reconcile: bool,
 }
 
 /// Told what is going on, for progress displays.
@@ -56,31 +61,57 @@ pub struct Finished {
     pub warnings: Vec<String>,
     /// The run was complete before: nothing was done.
     pub already_committed: bool,
+    /// The fewest workers that the source's pressure left; None without `adaptive`.
+    pub lowest_workers: Option<u32>,
+    /// What was looked at after the commit.
+    pub checks: Checks,
+    /// The source's counts at the run's own read point.
+    pub(super) counted: Option<Counted>,
 }
 
-/// Plans, runs and commits one export.
+/// Plans, runs and commits one export, and looks at it again where that is asked for.
 pub fn run_export(
     session: &Session,
     export: &ExportConfig,
     options: RunOptions,
     watch: &mut dyn Watch,
 ) -> Result<Finished> {
-    let started = Instant::now();
+    let options = RunOptions { reconcile: options.reconcile || export.reconcile_required, ..options };
     let (destination_end, mut destination) = session.open_destination(export)?;
     let source_end = session.source_end()?;
+    if options.reconcile {
+        reconcile::check_possible(export, &source_end, destination_end.is_stdout())?;
+    }
     let journal =
         if destination_end.is_stdout() { None } else { Some(Journal::open(session, export, options.lock_wait)?) };
+    let ends = Ends { source: source_end, destination: destination_end, budget: Arc::clone(&session.budget) };
+    let mut finished = run(session, export, ends.clone(), &mut *destination, journal.as_ref(), options, watch)?;
+    finished.checks = checks::after_commit(&ends, &mut *destination, &finished, options, &session.stop);
+    Ok(finished)
+}
+
+/// [`run_export`] without what comes after the commit.
+fn run(
+    session: &Session,
+    export: &ExportConfig,
+    ends: Ends,
+    destination: &mut dyn Destination,
+    journal: Option<&Journal>,
+    options: RunOptions,
+    watch: &mut dyn Watch,
+) -> Result<Finished> {
+    let started = Instant::now();
     if journal.is_some() {
         tidy(&export.name, &mut *destination)?;
     }
-    let mut prepared = if destination_end.is_stdout() {
-        Prepared::fresh(session, export, &source_end, ulid::Ulid::generate().to_string(), None)?
+    let mut prepared = if ends.destination.is_stdout() {
+        Prepared::fresh(session, export, &ends.source, ulid::Ulid::generate().to_string(), None)?
     } else if options.resume {
-        match resumable(session, export, &mut *destination, journal.as_ref())? {
+        match resumable(session, export, destination, journal)? {
             Resumed::Unfinished(prepared) => *prepared,
             Resumed::Uncommitted(plan) => {
-                let finished = committed(*plan, &mut *destination, started)?;
-                if let Some(journal) = &journal {
+                let finished = committed(*plan, destination, started)?;
+                if let Some(journal) = journal {
                     journal.advance(&finished)?;
                     let run_id = finished.plan.run_id.clone();
                     journal.end(&run_id, &Ok(&finished), &session.stop)?;
@@ -89,24 +120,24 @@ pub fn run_export(
             }
             Resumed::Nothing => {
                 log::warn!("{}: no unfinished run to resume; a new run begins", export.name);
-                start(session, export, &source_end, &mut *destination, journal.as_ref())?
+                start(session, export, &ends.source, destination, journal)?
             }
         }
     } else {
-        start(session, export, &source_end, &mut *destination, journal.as_ref())?
+        start(session, export, &ends.source, destination, journal)?
     };
-    let ends = Ends { source: source_end, destination: destination_end, budget: Arc::clone(&session.budget) };
     if prepared.source.is_none() {
         prepared.source = Some(ends.source.open(&session.lent())?);
     }
     let Some(journal) = journal else {
-        return execute(prepared, ends, &mut *destination, None, &session.stop, watch, started);
+        return execute(prepared, ends, destination, None, false, &session.stop, watch, started);
     };
     for attempt in 1.. {
         let run_id = prepared.plan.run_id.clone();
         prepared.warnings.extend(drift::check(&journal.state, &prepared.plan, export.on_schema_drift)?);
         journal.begin(&prepared.plan)?;
-        let result = execute(prepared, ends.clone(), &mut *destination, Some(&journal), &session.stop, watch, started);
+        let count = options.reconcile;
+        let result = execute(prepared, ends.clone(), destination, Some(journal), count, &session.stop, watch, started);
         let result = result.and_then(|finished| {
             drift::remember(&journal.state, &finished.plan)?;
             journal.advance(&finished)?;
@@ -116,7 +147,7 @@ pub fn run_export(
         match result {
             Err(error) if read_point::is_lost(&error) && attempt < export.max_attempts => {
                 log::warn!("{}: {}; the run starts again", export.name, error.message());
-                prepared = start(session, export, &ends.source, &mut *destination, Some(&journal))?;
+                prepared = start(session, export, &ends.source, destination, Some(journal))?;
             }
             result => return result,
         }
@@ -157,7 +188,7 @@ pub fn apply(plan: Plan, ends: Ends, stop: &Stop, watch: &mut dyn Watch) -> Resu
     commit::publish_plan(&mut *destination, &plan)?;
     let done = done_chunks(&plan, &mut *destination)?;
     let prepared = Prepared { plan, done, source: Some(source), warnings: Vec::new(), guard };
-    execute(prepared, ends, &mut *destination, None, stop, watch, started)
+    execute(prepared, ends, &mut *destination, None, false, stop, watch, started)
 }
 
 /// A run that has its manifest: whatever a killed commit left is done, nothing is read.
@@ -172,6 +203,9 @@ fn committed(plan: Plan, destination: &mut dyn Destination, started: Instant) ->
         elapsed: started.elapsed(),
         warnings: Vec::new(),
         already_committed: true,
+        lowest_workers: None,
+        checks: Checks::default(),
+        counted: None,
     })
 }
 
@@ -217,7 +251,7 @@ pub struct Ends {
 }
 
 impl Ends {
-    fn lent(&self) -> Lent {
+    pub(super) fn lent(&self) -> Lent {
         Lent { budget: Arc::clone(&self.budget), cancelled: Arc::default() }
     }
 }
@@ -320,6 +354,7 @@ fn start(
 }
 
 fn job(plan: Arc<Plan>, ends: Ends, counters: Arc<Counters>, snapshot: Option<Snapshot>) -> Result<Job> {
+    let allowance = Allowance::of(plan.execution.parallel);
     Ok(Job {
         plan_id: plan.id()?,
         schema: plan.source_schema()?,
@@ -328,16 +363,19 @@ fn job(plan: Arc<Plan>, ends: Ends, counters: Arc<Counters>, snapshot: Option<Sn
         source: ends.source,
         destination: ends.destination,
         lent_budget: ends.budget,
+        allowance,
         counters,
         snapshot,
     })
 }
 
+#[allow(clippy::too_many_arguments, reason = "one way for runs of every kind")]
 fn execute(
     prepared: Prepared,
     ends: Ends,
     destination: &mut dyn Destination,
     journal: Option<&Journal>,
+    count: bool,
     stop: &Stop,
     watch: &mut dyn Watch,
     started: Instant,
@@ -348,21 +386,34 @@ fn execute(
     watch.planned(&plan, done.len(), &counters);
     let left: Vec<Chunk> = plan.chunks.iter().filter(|chunk| !done.contains(&chunk.index)).cloned().collect();
     let snapshot = match &mut source {
-        Some(source) if !left.is_empty() => read_point::take(&plan, &mut **source)?,
+        Some(source) if !left.is_empty() => read_point::take(&plan, &mut **source, count)?,
         _ => None,
     };
     // A snapshot that cannot be joined later holds a lock: it goes as soon as all have joined.
     let held_to_the_end = snapshot.as_ref().is_none_or(|snapshot| snapshot.rejoinable);
     let plan = Arc::new(plan);
     let mut retries = 0;
-    let job = job(Arc::clone(&plan), ends, counters, snapshot)?;
+    let job = job(Arc::clone(&plan), ends.clone(), counters, snapshot.clone())?;
     let mut joined = || source.as_mut().map_or(Ok(()), |source| source.release());
+    let allowance = Arc::clone(&job.allowance);
+    let watcher = governor::watch(&plan, &ends.source, ends.lent(), &allowance)?;
     let reports = run_chunks(job, left, stop, &mut joined, &mut |event| {
         if let ChunkEvent::Retried { .. } = event {
             retries += 1;
         }
         watch.chunk(event);
     })?;
+    let lowest_workers = watcher.as_ref().map(|_| allowance.lowest());
+    drop(watcher);
+    let counted = match &snapshot {
+        Some(snapshot) if count && snapshot.rejoinable && read_point::is_shared(&plan, snapshot, &reports) => {
+            let counted = reconcile::count_at(&plan, snapshot, &ends.source, &ends.lent(), stop);
+            counted
+                .inspect_err(|error| log::warn!("{}: no counts at the run's own read point: {error}", plan.export))
+                .ok()
+        }
+        _ => None,
+    };
     if held_to_the_end
         && let Some(source) = &mut source
         && let Err(error) = source.release()
@@ -390,5 +441,8 @@ fn execute(
         elapsed: started.elapsed(),
         warnings,
         already_committed: false,
+        lowest_workers,
+        checks: Checks::default(),
+        counted,
     })
 }

@@ -5,16 +5,22 @@
 //! `rivet apply` and `rivet apply --chunk` differ only in which chunks they put in.
 
 mod attempt;
+mod checks;
 mod drift;
 mod export;
+mod governor;
 mod journal;
 mod pool;
 mod read_point;
+mod reconcile;
 mod resume;
 mod stop;
 mod watermark;
 mod worker;
 
+pub use checks::Checks;
 pub use export::{Ends, Finished, RunOptions, Watch, apply, apply_chunk, draft_export, plan_export, run_export};
+pub use governor::Allowance;
 pub use pool::{ChunkEvent, Job, run_chunks};
+pub use reconcile::{ChunkRows, Compared, CountedAt, Reconciliation, reconcile};
 pub use stop::{Stop, StopReason};

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use arrow_schema::SchemaRef;
 use rivet_sdk::{Error, ErrorKind, Result, Retry, Snapshot};
 
-use super::Stop;
 use super::worker::Worker;
+use super::{Allowance, Stop};
 use crate::batch::Counters;
 use crate::budget::Budget;
 use crate::plan::{Chunk, Plan, Report};
@@ -41,6 +41,8 @@ pub struct Job {
     pub lent_budget: Arc<Budget>,
     /// What has come through so far.
     pub counters: Arc<Counters>,
+    /// How many workers may take a chunk.
+    pub allowance: Arc<Allowance>,
     /// The read point all workers join, if there is one.
     pub snapshot: Option<Snapshot>,
     /// Standard output: no reports, nothing to commit.
@@ -154,13 +156,17 @@ impl Pool {
         self.waiting = waiting;
         self.queue.extend(Vec::into_iter(due).map(|(_, chunk)| chunk));
         while now >= self.throttle_until {
+            let allowed = self.job.allowance.allowed();
+            if self.workers.values().filter(|worker| worker.reading).count() >= allowed {
+                return Ok(());
+            }
             let Some(chunk) = self.queue.pop_front() else { return Ok(()) };
             let idle = self.workers.iter().filter(|(_, worker)| !worker.reading);
             // One that has nothing to write either comes first.
             let idle = idle.min_by_key(|(_, worker)| worker.busy.len()).map(|(id, worker)| (*id, worker.busy.len()));
             let id = match idle {
                 Some((id, 0)) => id,
-                _ if self.workers.len() < self.limit() => self.start_worker(false)?,
+                _ if self.workers.len() < allowed => self.start_worker(false)?,
                 Some((id, _)) => id,
                 None => {
                     self.queue.push_front(chunk);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rivet_sdk::{Error, ErrorKind, Result, Retry, SNAPSHOT_LOST, Snapshot, Source};
 
-use crate::plan::{ConsistencyPolicy, Plan};
+use crate::plan::{ConsistencyPolicy, Plan, Report};
 
 /// Whether chunks of other read points would be wrong, and not only reported.
 pub(super) fn is_needed(plan: &Plan) -> bool {
@@ -12,8 +12,9 @@ pub(super) fn is_needed(plan: &Plan) -> bool {
 }
 
 /// Takes the read point of this run, where the plan wants one and the source can give it.
-pub(super) fn take(plan: &Plan, source: &mut dyn Source) -> Result<Option<Snapshot>> {
-    let useful = plan.chunks.len() > 1 && plan.consistency != ConsistencyPolicy::PerChunk;
+/// `counted`: rows are counted at it as well, so that one chunk has use for it too.
+pub(super) fn take(plan: &Plan, source: &mut dyn Source, counted: bool) -> Result<Option<Snapshot>> {
+    let useful = (plan.chunks.len() > 1 || counted) && plan.consistency != ConsistencyPolicy::PerChunk;
     if !is_needed(plan) && !useful {
         return Ok(None);
     }
@@ -26,6 +27,12 @@ pub(super) fn take(plan: &Plan, source: &mut dyn Source) -> Result<Option<Snapsh
             .with_context("export", plan.export.clone()));
     }
     Ok(taken)
+}
+
+/// Whether every chunk of the plan was read at the snapshot, by this process.
+pub(super) fn is_shared(plan: &Plan, snapshot: &Snapshot, reports: &[Report]) -> bool {
+    let at = |report: &Report| report.read_point.as_ref() == Some(&snapshot.read_point);
+    reports.len() == plan.chunks.len() && reports.iter().all(at)
 }
 
 /// Puts an instance at the shared read point; what its rows then come from. `late`: the time to

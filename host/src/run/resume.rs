@@ -77,21 +77,27 @@ pub(super) fn done_chunks(plan: &Plan, destination: &mut dyn Destination) -> Res
     commit::resume_point(destination, plan)
 }
 
+/// The database must be the one the plan was made for.
+pub(super) fn check_identity(plan: &Plan, source: &mut dyn Source) -> Result<()> {
+    let identity = source.identity()?;
+    if identity.id == plan.source.identity {
+        return Ok(());
+    }
+    let (planned, found) = (&plan.source.identity, identity.id);
+    Err(drift(plan, format!("the plan was made for another database ({planned}), this is {found}")))
+}
+
+fn drift(plan: &Plan, what: String) -> Error {
+    Error::new(ErrorKind::Conflict, what)
+        .with_code("schema_drift")
+        .with_hint("make a new plan")
+        .with_context("export", plan.export.clone())
+}
+
 /// The table must still be the one the plan was made for.
 pub(super) fn check_drift(plan: &Plan, source: &mut dyn Source) -> Result<()> {
-    let drift = |what: String| {
-        Error::new(ErrorKind::Conflict, what)
-            .with_code("schema_drift")
-            .with_hint("make a new plan")
-            .with_context("export", plan.export.clone())
-    };
-    let identity = source.identity()?;
-    if identity.id != plan.source.identity {
-        return Err(drift(format!(
-            "the plan was made for another database ({}), this is {}",
-            plan.source.identity, identity.id
-        )));
-    }
+    check_identity(plan, source)?;
+    let drift = |what: String| drift(plan, what);
     let Some(first) = plan.chunks.first() else { return Err(Error::config("the plan has no chunks")) };
     let found = source.type_mappings(&plan.request(first)).map_err(|error| match error.kind() {
         ErrorKind::NotFound | ErrorKind::Config => {

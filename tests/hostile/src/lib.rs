@@ -8,6 +8,7 @@ mod broken;
 mod order;
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -49,6 +50,9 @@ fn rows<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<u32, D::Error
     u32::deserialize(from)
 }
 
+/// How often the pressure was read.
+static READINGS: AtomicU64 = AtomicU64::new(0);
+
 /// Opens [`Hostile`] sources.
 #[derive(Debug)]
 pub struct HostileDriver;
@@ -56,8 +60,13 @@ pub struct HostileDriver;
 impl SourceDriver for HostileDriver {
     type Options = HostileOptions;
     type Source = Hostile;
-    const CAPABILITIES: &'static [&'static str] =
-        &[capability::SPLIT_RANGE, capability::COUNT, capability::SNAPSHOT, capability::INTERRUPT];
+    const CAPABILITIES: &'static [&'static str] = &[
+        capability::SPLIT_RANGE,
+        capability::COUNT,
+        capability::SNAPSHOT,
+        capability::INTERRUPT,
+        capability::PRESSURE,
+    ];
 
     fn open(options: HostileOptions, context: &Context) -> Result<Hostile> {
         let order = Order::given()?;
@@ -191,6 +200,14 @@ impl Source for Hostile {
         Ok(u64::try_from(ids.end - ids.start).unwrap_or_default())
     }
 
+    fn pressure(&mut self) -> Result<Option<u64>> {
+        Ok(match self.order.as_ref() {
+            Some(order) if order.is(Misbehaviour::Pressure) => Some(READINGS.fetch_add(1, Ordering::SeqCst)),
+            Some(order) if order.is(Misbehaviour::PressureUnread) => None,
+            _ => Some(0),
+        })
+    }
+
     fn interrupt(&self) -> Option<Box<dyn Interrupt>> {
         match self.order.as_ref() {
             Some(order) if order.is(Misbehaviour::Hang) => None,
@@ -227,7 +244,7 @@ impl Hostile {
                 log::warn!("the statement was interrupted");
                 return Err(Error::cancelled("interrupted"));
             }
-            Misbehaviour::Slow => std::thread::sleep(Duration::from_millis(20)),
+            Misbehaviour::Slow | Misbehaviour::Pressure => std::thread::sleep(Duration::from_millis(20)),
             Misbehaviour::SchemaTwice => sink.on_schema(Arc::clone(schema))?,
             Misbehaviour::WrongCount => stats.rows += 1,
             Misbehaviour::Fail => {

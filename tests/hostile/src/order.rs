@@ -32,6 +32,10 @@ pub enum Misbehaviour {
     HangUntilInterrupted,
     /// Takes its time over every batch.
     Slow,
+    /// Takes its time over every batch, and reports more pressure at each reading.
+    Pressure,
+    /// Cannot read the pressure, like a login without the right.
+    PressureUnread,
     /// Ends without a schema.
     NoSchema,
     /// Sends the schema twice.

@@ -1,0 +1,79 @@
+//! What is looked at once more after the commit: `run --validate` and `--reconcile`.
+//!
+//! The run's lease is still held, so that no later run takes the parts away meanwhile. What is
+//! committed stays committed, whatever is found.
+
+use rivet_sdk::{Destination, Error, Result};
+
+use super::reconcile::{self, Reconciliation};
+use super::{Ends, Finished, RunOptions, Stop};
+use crate::commit::{self, Depth, RunKey, Validation};
+use crate::plan::Manifest;
+
+/// What the checks after a commit saw.
+#[derive(Debug, Default)]
+pub struct Checks {
+    /// The manifest against the destination, where that was asked for.
+    pub validation: Option<Validation>,
+    /// The source's counts against the manifest, where that was asked for.
+    pub reconciliation: Option<Reconciliation>,
+    /// What is wrong, or could not be found out.
+    pub errors: Vec<Error>,
+}
+
+/// Does what `options` ask for beyond the run itself.
+pub(super) fn after_commit(
+    ends: &Ends,
+    destination: &mut dyn Destination,
+    finished: &Finished,
+    options: RunOptions,
+    stop: &Stop,
+) -> Checks {
+    let mut checks = Checks::default();
+    if options.validate {
+        if finished.manifest.is_some() {
+            match validate(destination, finished) {
+                Ok(validation) => {
+                    checks.errors.extend(validation.result().err());
+                    checks.validation = Some(validation);
+                }
+                Err(error) => checks.errors.push(error),
+            }
+        } else {
+            log::warn!("{}: standard output has no manifest; nothing is validated", finished.plan.export);
+        }
+    }
+    if options.reconcile
+        && let Some(manifest) = &finished.manifest
+    {
+        match counts(ends, finished, manifest, stop) {
+            Ok(reconciliation) => {
+                checks.errors.extend(reconciliation.result().err());
+                checks.reconciliation = Some(reconciliation);
+            }
+            Err(error) => checks.errors.push(error),
+        }
+    }
+    checks.errors = std::mem::take(&mut checks.errors)
+        .into_iter()
+        .map(|error| {
+            let named = error.context().iter().any(|(name, _)| name == "export");
+            let error = if named { error } else { error.with_context("export", finished.plan.export.clone()) };
+            error.with_context("committed run", finished.plan.run_id.clone())
+        })
+        .collect();
+    checks
+}
+
+fn counts(ends: &Ends, finished: &Finished, manifest: &Manifest, stop: &Stop) -> Result<Reconciliation> {
+    let plan = &finished.plan;
+    if let Some(counted) = &finished.counted {
+        return Ok(reconcile::compare(plan, manifest, counted));
+    }
+    let counted = reconcile::count_later(plan, &ends.source, &ends.lent(), stop)?;
+    Ok(reconcile::compare(plan, manifest, &counted))
+}
+
+fn validate(destination: &mut dyn Destination, finished: &Finished) -> Result<Validation> {
+    commit::validate(destination, &RunKey::of(&finished.plan)?, Depth::Sample)
+}
