@@ -105,13 +105,13 @@ impl<'a> Check<'a> {
             Item::Wrong
         });
         if self.faults.len() == before {
-            self.faults.extend(not_yet(key, &item, entry.at, path));
+            self.faults.extend(not_yet(key, entry.at, path));
         }
         item
     }
 
     fn referred(&mut self, key: &'static Key, from: From, entry: &Entry, path: &str) -> Item {
-        if let Some(fault) = not_yet(key, &Item::Wrong, entry.at, path) {
+        if let Some(fault) = not_yet(key, entry.at, path) {
             self.faults.push(fault);
             return Item::Wrong;
         }
@@ -313,26 +313,10 @@ fn elsewhere(block: &Block, name: &str) -> Option<String> {
     Some(format!("it belongs into `{inner}`"))
 }
 
-fn not_yet(key: &Key, item: &Item, at: Position, path: &str) -> Option<Diagnostic> {
-    let name = key.name;
+fn not_yet(key: &Key, at: Position, path: &str) -> Option<Diagnostic> {
     match key.support {
         Support::Full | Support::Accepted => None,
-        Support::NotYet => Some(Diagnostic::not_yet(at, path, name).with_hint("leave it out for now")),
-        Support::NotYetFor(values) => {
-            let value = match item {
-                Item::Text(text) => text.clone(),
-                Item::Bool(value) => value.to_string(),
-                _ => return None,
-            };
-            let others: Vec<&str> = match key.kind {
-                Kind::Choice(words) => words.iter().filter(|word| !values.contains(word)).copied().collect(),
-                _ => vec!["false"],
-            };
-            values.contains(&value.as_str()).then(|| {
-                Diagnostic::not_yet(at, path, &format!("{name}: {value}"))
-                    .with_hint(format!("this version knows {name}: {}", others.join(", ")))
-            })
-        }
+        Support::NotYet => Some(Diagnostic::not_yet(at, path, key.name).with_hint("leave it out for now")),
     }
 }
 

@@ -76,8 +76,6 @@ pub enum Support {
     Accepted,
     /// Not yet.
     NotYet,
-    /// All but these values.
-    NotYetFor(&'static [&'static str]),
 }
 
 pub(super) const fn key(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
@@ -95,10 +93,6 @@ impl Key {
 
     pub(super) const fn not_yet(self) -> Self {
         Self { support: Support::NotYet, ..self }
-    }
-
-    pub(super) const fn not_yet_for(self, values: &'static [&'static str]) -> Self {
-        Self { support: Support::NotYetFor(values), ..self }
     }
 }
 

@@ -43,7 +43,6 @@ fn row(key: &Key) -> String {
         Support::Full => String::new(),
         Support::Accepted => " *Accepted for rivet-cli's sake.*".to_owned(),
         Support::NotYet => " *Not yet.*".to_owned(),
-        Support::NotYetFor(values) => format!(" *Not yet: {}.*", values.join(", ")),
     };
     let default = match key.default {
         "" if key.required => "required".to_owned(),

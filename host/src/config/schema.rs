@@ -91,7 +91,6 @@ fn property(key: &Key) -> Value {
     }
     match key.support {
         Support::NotYet => doc.push_str(" Not supported yet."),
-        Support::NotYetFor(values) => doc.push_str(&format!(" Not supported yet: {}.", values.join(", "))),
         Support::Full | Support::Accepted => {}
     }
     schema["description"] = doc.into();

@@ -215,6 +215,7 @@ fn a_watermark_moves_only_from_where_it_is_expected() {
             (1, run("01A"), None, Some(first.clone())),
             (2, run("01B"), Some(first), Some(second.clone())),
             (3, None, Some(second), None),
+            (4, None, Some(Vec::new()), None),
         ]
     );
 }

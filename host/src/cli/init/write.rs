@@ -92,9 +92,7 @@ impl Draft<'_> {
             }
             (false, None) => line("mode: full"),
         }
-        if incremental_runs()
-            && let Some(column) = table.columns.iter().find(|column| CHANGED_AT.contains(&column.name.as_str()))
-        {
+        if let Some(column) = table.columns.iter().find(|column| CHANGED_AT.contains(&column.name.as_str())) {
             line("# Instead, only rows that changed since the last run:");
             line("# mode: incremental");
             line(&format!("# cursor_column: {}", one_line(&scalar(&column.name))));
@@ -141,17 +139,6 @@ impl Draft<'_> {
             }
         }
     }
-}
-
-/// Whether this version runs `mode: incremental`.
-fn incremental_runs() -> bool {
-    use crate::config::keys::{Support, blocks};
-    let mode = blocks().into_iter().find(|block| block.path == "exports[]").and_then(|block| block.key("mode"));
-    mode.is_some_and(|key| match key.support {
-        Support::NotYetFor(values) => !values.contains(&"incremental"),
-        Support::NotYet => false,
-        Support::Full | Support::Accepted => true,
-    })
 }
 
 /// The column whose ranges make good chunks: of the primary key, else of a unique one.
