@@ -157,6 +157,25 @@ fn a_hook_that_cannot_be_told_is_a_warning_tried_twice_and_never_shows_its_addre
 }
 
 #[test]
+fn a_server_without_tls_is_not_told_over_https() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}/{TOKEN}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut hello = [0; 4096];
+        let heard = stream.read(&mut hello).unwrap();
+        assert!(heard > 0);
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+        // Until the other side hangs up: closing first could cut the answer off.
+        while stream.read(&mut hello).is_ok_and(|heard| heard > 0) {}
+    });
+    let project = told("{webhook: {url_env: HOOK}}");
+    let run = project.rivet("run").env("HOOK", url).env("RIVET_HOSTILE", "fail,kind=8,at=850");
+    let output = run.env("NO_PROXY", "127.0.0.1").fails(1);
+    output.never_says(TOKEN).says(&["the webhook could not be told how the run ended: TLS: "]);
+}
+
+#[test]
 fn a_second_try_is_enough() {
     let project = told("{webhook: {url_env: HOOK, on: [degraded]}}");
     let server = server(&[503, 200]);

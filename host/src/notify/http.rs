@@ -55,7 +55,10 @@ fn failed(error: ureq::Error) -> Failed {
         ureq::Error::Timeout(_) => (format!("no answer within {} s", TIMEOUT.as_secs()), true),
         ureq::Error::HostNotFound => ("its host is not known".to_owned(), true),
         ureq::Error::ConnectionFailed => ("no connection".to_owned(), true),
-        ureq::Error::Io(error) => (format!("no connection: {}", error.kind()), true),
+        ureq::Error::Io(error) => match error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>()) {
+            Some(cause) => (format!("TLS: {cause}"), false),
+            None => (format!("no connection: {}", error.kind()), true),
+        },
         ureq::Error::BadUri(_) | ureq::Error::Http(_) => ("its URL is not one".to_owned(), false),
         ureq::Error::Tls(reason) => (format!("TLS: {reason}"), false),
         ureq::Error::Rustls(error) => (format!("TLS: {error}"), false),
