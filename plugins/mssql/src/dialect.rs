@@ -34,6 +34,19 @@ impl Dialect for Tsql {
         literal(value, self.columns.get(column))
     }
 
+    /// COALESCE has the highest of its columns' types.
+    fn literal_for_coalesced(&self, columns: &[String], value: &Scalar) -> Result<String> {
+        let columns: Vec<&SourceColumn> = columns.iter().filter_map(|name| self.columns.get(name)).collect();
+        let of = |base: &str| columns.iter().find(|column| column.base == base).copied();
+        let type_of = |column: &SourceColumn| (column.source_type.clone(), column.collation.clone());
+        let highest = match &columns[..] {
+            [first, rest @ ..] if rest.iter().all(|column| type_of(column) == type_of(first)) => Some(*first),
+            _ => ["datetimeoffset", "datetime2", "datetime", "smalldatetime"].into_iter().find_map(of),
+        };
+        let narrow = columns.first().copied().filter(|_| columns.iter().all(|column| column.is_narrow()));
+        literal(value, highest.or(narrow))
+    }
+
     fn row_values(&self) -> bool {
         false
     }
@@ -276,6 +289,20 @@ mod tests {
             ("binary(2)", Scalar::Bytes("00ff".into()), "0x00ff"),
         ] {
             assert_eq!(Tsql::over(&[column(of)]).literal_for("c", &value).unwrap(), sql, "{of}");
+        }
+    }
+
+    #[test]
+    fn what_is_compared_with_several_columns_has_the_highest_type() {
+        let value = Scalar::Timestamp("2020-01-01 00:00:00.004".into());
+        for (other, sql) in [
+            ("datetime", "CONVERT(datetime, '2020-01-01T00:00:00.004', 126)"),
+            ("smalldatetime", "CONVERT(datetime, '2020-01-01T00:00:00.004', 126)"),
+            ("datetime2(3)", "CONVERT(datetime2(7), '2020-01-01T00:00:00.0040000', 126)"),
+        ] {
+            let (first, second) = (column("datetime"), SourceColumn { name: "d".into(), ..column(other) });
+            let names = ["c".to_owned(), "d".to_owned()];
+            assert_eq!(Tsql::over(&[first, second]).literal_for_coalesced(&names, &value).unwrap(), sql, "{other}");
         }
     }
 

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod bounds;
 mod catalog;
 mod connect;
 mod decode;
@@ -38,9 +39,9 @@ mod wire;
 use std::sync::Arc;
 
 use rivet_sdk::{
-    BatchSink, Context, Description, Error, ErrorKind, ExportRequest, ExportStats, Identity, Interrupt, Relation,
-    Result, Scalar, SessionPolicy, Source, SourceDriver, Split, SplitRequest, TableFilter, TableSummary, TypeMapping,
-    capability,
+    BatchSink, Bounds, BoundsRequest, Context, Description, Error, ErrorKind, ExportRequest, ExportStats, Identity,
+    Interrupt, Relation, Result, Scalar, SessionPolicy, Source, SourceDriver, Split, SplitRequest, TableFilter,
+    TableSummary, TypeMapping, capability,
 };
 
 use crate::options::Endpoint;
@@ -73,6 +74,7 @@ impl SourceDriver for MssqlDriver {
         capability::PRESSURE,
         capability::INTERRUPT,
         capability::COUNT,
+        capability::BOUNDS,
         capability::QUERY,
     ];
 
@@ -129,6 +131,14 @@ impl Source for Mssql {
 
     fn split(&mut self, request: &SplitRequest) -> Result<Split> {
         self.session.with(&request.of.session, |wire| split::split(wire, request))
+    }
+
+    fn bounds(&mut self, request: &BoundsRequest) -> Result<Bounds> {
+        self.session.with(&request.of.session, |wire| bounds::bounds(wire, request))
+    }
+
+    fn clock(&mut self) -> Result<Option<Scalar>> {
+        self.session.with(&PLANNING, bounds::clock).map(Some)
     }
 
     fn count(&mut self, request: &ExportRequest) -> Result<u64> {

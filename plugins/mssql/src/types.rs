@@ -120,7 +120,7 @@ pub(crate) fn expression(name: &str, column: &SourceColumn) -> Expression {
 }
 
 /// A type that holds the column's text in UTF-16.
-fn wide(column: &SourceColumn) -> &'static str {
+pub(crate) fn wide(column: &SourceColumn) -> &'static str {
     let length = column.source_type.split(['(', ')']).nth(1).and_then(|length| length.parse::<u32>().ok());
     if length.is_some_and(|length| length <= 4000) { "nvarchar(4000)" } else { "nvarchar(max)" }
 }

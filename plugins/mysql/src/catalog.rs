@@ -320,7 +320,7 @@ fn keys(wire: &mut Wire, table: &Table, columns: &[SourceColumn]) -> Result<Vec<
 
 /// Whether a literal of the column's text compares in the order of the column's index: an enum
 /// sorts by its number, and compares by its text.
-fn is_ordered(base: Base) -> bool {
+pub(crate) fn is_ordered(base: Base) -> bool {
     !matches!(base, Base::Choice | Base::Geometry | Base::Json | Base::Vector | Base::Bit | Base::Null)
 }
 

@@ -30,6 +30,11 @@ impl Dialect for Mysql {
         })
     }
 
+    /// `IS NULL` would also find the date 0000-00-00 in a column that is NOT NULL.
+    fn is_null(&self, column: &str) -> String {
+        format!("{} <=> NULL", self.name(column))
+    }
+
     /// It is understood, but an index is not used for ranges of it.
     fn row_values(&self) -> bool {
         false

@@ -25,7 +25,6 @@ pub(crate) fn boundaries(
     wire: &mut Wire,
     of: &ExportRequest,
     column: &SourceColumn,
-    rows: u64,
     count: u64,
 ) -> Result<Vec<Vec<Scalar>>> {
     if count <= 1 {
@@ -33,6 +32,8 @@ pub(crate) fn boundaries(
     }
     let line = Line { of, name: Mysql.name(&column.name), base: column.base() };
     let Some((low, high)) = line.ends(wire)? else { return Ok(Vec::new()) };
+    // Of the key's range as a whole: rows that a condition leaves out are in the dives' estimates.
+    let rows = line.rows(wire, low, high.saturating_add(1))?;
     let most = (rows / count / PIECES_PER_SLICE).max(1);
     let mut pieces = Vec::new();
     // Depth first, the lower half first: pieces come out in order.
@@ -77,7 +78,7 @@ struct Line<'a> {
 }
 
 impl Line<'_> {
-    /// The least and the greatest value, by two seeks.
+    /// The least and the greatest value; by two seeks where there is no condition.
     fn ends(&self, wire: &mut Wire) -> Result<Option<(i128, i128)>> {
         let number = match self.base {
             Base::Date => "TO_DAYS",
@@ -89,10 +90,11 @@ impl Line<'_> {
             _ => format!("{number}({value})"),
         };
         let sql = format!(
-            "SELECT {}, {} FROM {}",
+            "SELECT {}, {} FROM {}{}",
             place(&format!("MIN({})", self.name)),
             place(&format!("MAX({})", self.name)),
-            sql::from(&Mysql, &self.of.relation)
+            sql::from(&Mysql, &self.of.relation),
+            sql::where_clause(&Mysql, &self.of.conditions)?,
         );
         let row = wire.query(&sql)?.rows.into_iter().next().unwrap_or_default();
         let mut ends = row.into_iter().map(|text| text.and_then(|text| text.parse::<i128>().ok()));

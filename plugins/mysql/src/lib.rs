@@ -11,6 +11,7 @@
 #![deny(missing_docs)]
 
 mod auth;
+mod bounds;
 mod catalog;
 mod connect;
 mod decode;
@@ -37,9 +38,9 @@ use std::sync::Arc;
 
 use rivet_sdk::sql::trim_query;
 use rivet_sdk::{
-    BatchSink, Context, Description, Error, ErrorKind, ExportRequest, ExportStats, Identity, Interrupt, Relation,
-    Result, Scalar, SessionPolicy, Snapshot, Source, SourceDriver, Split, SplitRequest, TableFilter, TableSummary,
-    TypeMapping, capability,
+    BatchSink, Bounds, BoundsRequest, Context, Description, Error, ErrorKind, ExportRequest, ExportStats, Identity,
+    Interrupt, Relation, Result, Scalar, SessionPolicy, Snapshot, Source, SourceDriver, Split, SplitRequest,
+    TableFilter, TableSummary, TypeMapping, capability,
 };
 
 use crate::options::Endpoint;
@@ -71,6 +72,7 @@ impl SourceDriver for MysqlDriver {
         capability::PRESSURE,
         capability::INTERRUPT,
         capability::COUNT,
+        capability::BOUNDS,
         capability::QUERY,
     ];
 
@@ -138,6 +140,15 @@ impl Source for Mysql {
     fn split(&mut self, request: &SplitRequest) -> Result<Split> {
         let setting = self.setting();
         self.session.transaction(&request.of.session, |wire| split::split(wire, setting, request))
+    }
+
+    fn bounds(&mut self, request: &BoundsRequest) -> Result<Bounds> {
+        let setting = self.setting();
+        self.session.transaction(&request.of.session, |wire| bounds::bounds(wire, setting, request))
+    }
+
+    fn clock(&mut self) -> Result<Option<Scalar>> {
+        self.session.transaction(&PLANNING, bounds::clock).map(Some)
     }
 
     fn snapshot(&mut self, _workers: u32) -> Result<Option<Snapshot>> {

@@ -79,7 +79,7 @@ fn ranges(wire: &mut Wire, setting: Setting, request: &SplitRequest, key: &[Stri
     let (bounds, rows, method) = match (rows, &columns[..]) {
         (Some(rows), [column]) if indexed && dive::works_over(column.base()) => {
             let count = wanted(request.into, Some(rows));
-            (dive::boundaries(wire, of, column, rows, count)?, Some(rows), "row estimates of the index")
+            (dive::boundaries(wire, of, column, count)?, Some(rows), "row estimates of the index")
         }
         (rows, _) => {
             let rows = match rows {
@@ -114,7 +114,7 @@ fn wanted(into: SplitInto, rows: Option<u64>) -> u64 {
     .clamp(1, MAX_SLICES)
 }
 
-fn counted(wire: &mut Wire, of: &ExportRequest) -> Result<u64> {
+pub(crate) fn counted(wire: &mut Wire, of: &ExportRequest) -> Result<u64> {
     let rows = wire.query(&format!("SELECT COUNT(*) FROM (SELECT 1 {}) AS rivet_count", tail(of)?))?;
     let count = rows.value().and_then(|count| count.parse().ok());
     count.ok_or_else(|| Error::internal("the server counted without a number"))

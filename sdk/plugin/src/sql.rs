@@ -22,6 +22,16 @@ pub trait Dialect {
         self.literal(value)
     }
 
+    /// A literal that is compared with the value of the first of `columns` that is not NULL.
+    fn literal_for_coalesced(&self, columns: &[String], value: &Scalar) -> Result<String> {
+        self.literal_for(columns.first().map_or("", String::as_str), value)
+    }
+
+    /// Whether a column is NULL.
+    fn is_null(&self, column: &str) -> String {
+        format!("{} IS NULL", self.name(column))
+    }
+
     /// A key column as it must appear in comparisons (a collation may be added).
     fn key(&self, column: &str) -> String {
         self.name(column)
@@ -170,17 +180,16 @@ pub fn condition(dialect: &(impl Dialect + ?Sized), condition: &Condition) -> Re
                     return Err(Error::internal("a bound of several values over one coalesced value"));
                 };
                 let equal = if bound.inclusive { "=" } else { "" };
-                let column = columns.first().map_or("", String::as_str);
-                terms.push(format!("{value} {sign}{equal} {}", dialect.literal_for(column, literal)?));
+                terms.push(format!("{value} {sign}{equal} {}", dialect.literal_for_coalesced(columns, literal)?));
             }
             Ok((!terms.is_empty()).then(|| terms.join(" AND ")))
         }
         Condition::Null { columns, all } => {
-            let terms: Vec<String> = columns.iter().map(|column| format!("{} IS NULL", dialect.name(column))).collect();
+            let terms: Vec<String> = columns.iter().map(|column| dialect.is_null(column)).collect();
             Ok(Some(format!("({})", terms.join(if *all { " AND " } else { " OR " }))))
         }
         Condition::Nothing => Ok(Some("1 = 0".to_owned())),
-        Condition::IsNull { column } => Ok(Some(format!("{} IS NULL", dialect.name(column)))),
+        Condition::IsNull { column } => Ok(Some(dialect.is_null(column))),
         Condition::Native { from: None, to: None } => Ok(None),
         Condition::Native { from, to } => dialect.native(*from, *to).map(Some),
     }
