@@ -1,4 +1,4 @@
-//! Reads a table and throws it away: `drain URL TABLE [ROWS_PER_BATCH]`. For measuring.
+//! Reads a table and throws it away: `decode URL TABLE [ROWS_PER_BATCH]`. For measuring.
 
 use rivet_plugin_mssql::{MssqlDriver, MssqlOptions};
 use rivet_sdk::arrow_array::RecordBatch;
@@ -26,7 +26,7 @@ impl BatchSink for Null {
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let (Some(url), Some(table)) = (arguments.next(), arguments.next()) else {
-        return Err(Error::config("drain URL TABLE [ROWS_PER_BATCH]"));
+        return Err(Error::config("decode URL TABLE [ROWS_PER_BATCH]"));
     };
     let options = MssqlOptions { url: Some(Secret::new(url)), ..MssqlOptions::default() };
     let mut source = MssqlDriver::open(options, &Context::detached())?;

@@ -27,7 +27,7 @@ impl BatchSink for Null {
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let (Some(url), Some(table)) = (arguments.next(), arguments.next()) else {
-        return Err(Error::config("drain URL TABLE [ROWS_PER_BATCH]"));
+        return Err(Error::config("decode URL TABLE [ROWS_PER_BATCH]"));
     };
     let options = ServerOptions { url: Some(Secret::new(url)), ..ServerOptions::default() };
     let mut source = PostgresDriver::open(options, &Context::detached())?;
