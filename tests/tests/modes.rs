@@ -70,7 +70,7 @@ fn days_are_windows_with_a_chunk_for_null() {
     let name = database.value("SELECT current_database()").unwrap();
     database.run(&format!("ALTER DATABASE {name} SET timezone = 'Asia/Tokyo'"));
     let expected = database.rows("SELECT count(*), count(DISTINCT id), sum(id) FROM t");
-    for (column, days, chunks) in [("at", 1, 12), ("d", 3, 5)] {
+    for (column, days, chunks) in [("at", 1, 12), ("d", 3, 5), ("at", 30, 1)] {
         let more = format!("mode: chunked, chunk_column: {column}, chunk_by_days: {days}, parallel: 2");
         let (project, summary) = export(&database, &more, "{out}");
         assert_eq!(summary["strategy"]["name"], "days");

@@ -49,6 +49,10 @@ pub(super) fn windows(source: &mut dyn Source, wanted: &Wanted<'_>, of: ExportRe
             .with_hint("raise `chunk_by_days`, or use `chunk_by: range`, which is balanced by rows"));
         }
     }
+    if edges.is_empty() {
+        // One window has no bounds at all: it holds the rows without a date too.
+        return Ok(Split { slices: vec![Slice { condition: None, rows: None }], method: format!("{first} to {last}") });
+    }
     let mut slices = Vec::with_capacity(edges.len() + 2);
     let mut from: Option<Vec<Scalar>> = None;
     for to in edges.into_iter().map(Some).chain([None]) {
