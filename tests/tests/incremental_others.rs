@@ -82,7 +82,7 @@ impl Database {
     }
 
     /// So many seconds from the midnight that began the day before yesterday, in UTC.
-    fn from_edge(&self, seconds: i64) -> String {
+    fn at_edge(&self, seconds: i64) -> String {
         match self.server {
             Server::Mysql(_) => {
                 format!("TIMESTAMPADD(SECOND, {seconds}, CAST(UTC_DATE() - INTERVAL 2 DAY AS DATETIME(6)))")
@@ -243,7 +243,7 @@ fn a_time_window_begins_at_midnight_utc() {
         ));
         let day = 86_400;
         for (id, seconds) in [(1, -1), (2, 0), (3, day), (4, 30 * day)] {
-            let moment = database.from_edge(seconds);
+            let moment = database.at_edge(seconds);
             let unix = database.unix(&moment);
             database.insert([format!("{id}, {moment}, {moment}, {moment}, {unix}")]);
         }
@@ -335,7 +335,7 @@ fn texts_that_ignore_case_are_keys_and_cursors() {
             // Which of these letters is the last one, each collation says for itself.
             let last = match database.server {
                 Server::Mysql(_) => "SELECT k, 1000000, 3001 FROM t ORDER BY k DESC LIMIT 1",
-                Server::Mssql(_) => "VALUES (N'zz', 1, 3001)",
+                Server::Mssql(_) => "SELECT TOP (1) k, 1000000, 3001 FROM t ORDER BY k DESC",
             };
             database.run(&format!("INSERT INTO t {last}"));
             assert_eq!(rows(&project, &database), 1, "{what}");

@@ -55,7 +55,15 @@ fn a_watermark_moves_only_from_where_it_is_expected() {
         let mut moves: Vec<_> = moves.into_iter().map(|moved| (moved.step, moved.run_id, moved.to)).collect();
         moves.sort_by_key(|moved| moved.0);
         let run = |text: &str| Some(text.to_owned());
-        assert_eq!(moves, [(1, run("01A"), Some(first.values)), (2, run("01B"), Some(second.values)), (3, None, None)]);
+        assert_eq!(
+            moves,
+            [
+                (1, run("01A"), Some(first.values)),
+                (2, run("01B"), Some(second.values)),
+                (3, None, None),
+                (4, None, None)
+            ]
+        );
     });
 }
 
@@ -349,10 +357,10 @@ fn an_export_s_standing_is_shown_reset_and_remembered_by_name() {
 
         let moves = run(&["state", "progression", "--json"]).ok().json();
         let steps: Vec<_> = moves["moves"].as_array().unwrap().iter().map(|moved| moved["step"].clone()).collect();
-        assert_eq!(steps, [3, 2, 1]);
-        assert_eq!((&moves["moves"][0]["to"], &moves["moves"][1]["to"]), (&().into(), &value));
-        let text = run(&["state", "progression", "-e", "e", "--limit", "2"]).ok().stdout;
-        assert!(text.lines().count() == 3 && text.contains("id = 1") && text.contains("reset"), "{text}");
+        assert_eq!(steps, [4, 3, 2, 1]);
+        assert_eq!((&moves["moves"][0]["to"], &moves["moves"][2]["to"]), (&().into(), &value));
+        let text = run(&["state", "progression", "-e", "e", "--limit", "3"]).ok().stdout;
+        assert!(text.lines().count() == 4 && text.contains("id = 1") && text.contains("reset"), "{text}");
     });
 }
 

@@ -169,6 +169,10 @@ pub fn condition(dialect: &(impl Dialect + ?Sized), condition: &Condition) -> Re
             if let Some(bound) = to {
                 terms.push(compare(dialect, key, "<", bound)?);
             }
+            if !terms.is_empty() {
+                // The first column decides most comparisons alone, whatever the others hold.
+                terms.extend(key.iter().skip(1).map(|column| format!("NOT ({})", dialect.is_null(column))));
+            }
             Ok((!terms.is_empty()).then(|| terms.join(" AND ")))
         }
         Condition::Coalesced { columns, from, to } => {
@@ -293,8 +297,8 @@ mod tests {
     #[test]
     fn composite_ranges_render_with_and_without_row_values() {
         let sql = |row_values| where_clause(&Plain { row_values }, &[range(&[1, 2])]).unwrap();
-        assert_eq!(sql(true), " WHERE (\"a\", \"b\") >= (1, 2)");
-        assert_eq!(sql(false), " WHERE ((\"a\" > 1) OR (\"a\" = 1 AND \"b\" >= 2))");
+        assert_eq!(sql(true), " WHERE (\"a\", \"b\") >= (1, 2) AND NOT (\"b\" IS NULL)");
+        assert_eq!(sql(false), " WHERE ((\"a\" > 1) OR (\"a\" = 1 AND \"b\" >= 2)) AND NOT (\"b\" IS NULL)");
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub fn watermarks(arguments: &StateResetArguments) -> Outcome {
             None if known.contains(&name.as_str()) => &State::of(&config.state)?,
             None => return Ok(None),
         };
+        if !known.contains(&name.as_str()) && state.watermark(name)?.is_none() {
+            return Ok(None);
+        }
         let _lease = state.acquire(name, Duration::ZERO)?;
         state.reset_watermark(name)
     };
