@@ -108,6 +108,10 @@ fn a_panic_where_the_run_is_planned_leaves_nothing() {
     }
 }
 
+/// Chunks are handed out in order. When the ninth begins, the other worker may still read one, and
+/// each of the two may hold one that waits to be written and one that is being written.
+const SETTLED: usize = 8 - 5;
+
 #[test]
 fn a_fault_in_one_chunk_spares_the_others_and_the_run_resumes() {
     for (order, code, told) in [
@@ -128,8 +132,7 @@ fn a_fault_in_one_chunk_spares_the_others_and_the_run_resumes() {
         let output = run(&project, &format!("{order},at=850"), code);
         output.says(&[told, "plugin hostile", "chunk 8", "export numbers"]);
         nothing_half_visible(&project, &[8]);
-        // Chunks are handed out in order: with two workers, 0 to 6 were done before 8 began.
-        assert!(reports(&project) >= 7, "{} reports\n{output}", reports(&project));
+        assert!(reports(&project) >= SETTLED, "{} reports\n{output}", reports(&project));
         resumes(&project);
     }
 }
@@ -152,7 +155,7 @@ fn an_error_ends_with_the_code_and_hint_of_its_kind() {
         let output = run(&project, &format!("fail,kind={kind},at=850"), code);
         output.says(&["error: asked to fail (chunk 8, export numbers", "hint: stop asking"]);
         nothing_half_visible(&project, &[8]);
-        assert!(reports(&project) >= 7, "{name}");
+        assert!(reports(&project) >= SETTLED, "{name}");
     }
 }
 
