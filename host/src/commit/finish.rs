@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use rivet_sdk::{Destination, Error, ErrorKind, Result};
 
 use super::attempt::check_report;
+use super::chain::check_chain;
 use super::decision::{Decision, decide_committed, decided, decision};
 use super::keys::RunKey;
 use super::quality;
@@ -83,6 +84,7 @@ fn prepare(dest: &mut dyn Destination, run: &RunKey, plan: &Plan) -> Result<Mani
     verify_parts(dest, &plan.destination.data_prefix, &parts, plan.destination.verify)?;
     let manifest = manifest_of(plan, &reports)?;
     quality::check(plan, &manifest, &reports)?;
+    check_chain(dest, plan)?;
     Ok(manifest)
 }
 

@@ -7,6 +7,7 @@
 //! `model.rs` tries every interleaving.
 
 mod attempt;
+mod chain;
 mod decision;
 mod finish;
 pub mod keys;
@@ -31,6 +32,7 @@ mod text;
 mod verify;
 
 pub use attempt::{Outcome, begin_attempt, discard_attempt, fence, publish_report};
+pub use chain::{check_chain, newest_incremental};
 pub use decision::{Decision, Tombstone, decision};
 pub use finish::{MANIFEST_VERSION, commit};
 pub use keys::RunKey;

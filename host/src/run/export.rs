@@ -8,14 +8,14 @@ use rivet_sdk::{Destination, Error, ErrorKind, Result, Snapshot, Source};
 
 use super::journal::Journal;
 use super::reconcile::{self, Counted};
-use super::resume::{Resumed, check_drift, done_chunks, resumable};
+use super::resume::{Resumed, resumable};
 use super::stop::Guard;
 use super::{Allowance, Checks, ChunkEvent, Job, Stop, checks, drift, governor, read_point, run_chunks, watermark};
 use crate::batch::Counters;
 use crate::budget::Budget;
-use crate::commit::{self, Decision, RunKey};
+use crate::commit;
 use crate::config::{ExportConfig, Mode};
-use crate::plan::{self, Chunk, ConsistencyPolicy, Inputs, Manifest, Plan, Planned, StandsAt};
+use crate::plan::{self, Chunk, Inputs, Manifest, Plan, Planned, StandsAt};
 use crate::session::Session;
 use crate::source::{DestinationEnd, Lent, SourceEnd};
 
@@ -171,28 +171,8 @@ fn tidy(export: &str, destination: &mut dyn Destination) -> Result<()> {
     }
 }
 
-/// Runs what is left of a sealed plan, and commits it.
-pub fn apply(plan: Plan, ends: Ends, stop: &Stop, watch: &mut dyn Watch) -> Result<Finished> {
-    let started = Instant::now();
-    let lent = ends.lent();
-    let mut destination = ends.destination.open(&lent)?;
-    let run = RunKey::of(&plan)?;
-    if let Decision::Committed { .. } = commit::decision(&mut *destination, &run)? {
-        return committed(plan, &mut *destination, started);
-    }
-    let mut source = ends.source.open(&lent)?;
-    let guard = stop.guard(source.interrupt());
-    check_drift(&plan, &mut *source)?;
-    commit::check_destination(&mut *destination, &plan)?;
-    watermark::check_chain(&plan, &mut *destination)?;
-    commit::publish_plan(&mut *destination, &plan)?;
-    let done = done_chunks(&plan, &mut *destination)?;
-    let prepared = Prepared { plan, done, source: Some(source), warnings: Vec::new(), guard };
-    execute(prepared, ends, &mut *destination, None, false, stop, watch, started)
-}
-
 /// A run that has its manifest: whatever a killed commit left is done, nothing is read.
-fn committed(plan: Plan, destination: &mut dyn Destination, started: Instant) -> Result<Finished> {
+pub(super) fn committed(plan: Plan, destination: &mut dyn Destination, started: Instant) -> Result<Finished> {
     let manifest = commit::commit(destination, &plan)?;
     Ok(Finished {
         rows: manifest.rows,
@@ -207,36 +187,6 @@ fn committed(plan: Plan, destination: &mut dyn Destination, started: Instant) ->
         checks: Checks::default(),
         counted: None,
     })
-}
-
-/// Runs one chunk of a sealed plan, from any machine. The commit is somebody else's.
-pub fn apply_chunk(plan: Plan, index: u32, ends: Ends, stop: &Stop, watch: &mut dyn Watch) -> Result<u64> {
-    let chunk = plan.chunks.iter().find(|chunk| chunk.index == index).cloned().ok_or_else(|| {
-        Error::config(format!("the plan has no chunk {index}"))
-            .with_hint(format!("its chunks are 0 to {}", plan.chunks.len() - 1))
-    })?;
-    if plan.consistency == ConsistencyPolicy::Snapshot {
-        return Err(Error::config("a chunk run on its own cannot share a snapshot with the others")
-            .with_hint("plan with `consistency: auto`, or apply the plan as a whole"));
-    }
-    let lent = ends.lent();
-    let mut destination = ends.destination.open(&lent)?;
-    if plan.strategy.name == "native" && plan.chunks.len() > 1 {
-        return Err(Error::config(
-            "physical ranges need a snapshot that all chunks share; a chunk run on its own has none",
-        )
-        .with_hint("plan with `chunk_by: range`"));
-    }
-    let mut source = ends.source.open(&lent)?;
-    check_drift(&plan, &mut *source)?;
-    drop(source);
-    commit::check_destination(&mut *destination, &plan)?;
-    commit::publish_plan(&mut *destination, &plan)?;
-    let counters = Arc::<Counters>::default();
-    watch.planned(&plan, 0, &counters);
-    let job = job(Arc::new(plan), ends, counters, None)?;
-    let reports = run_chunks(job, [chunk], stop, &mut || Ok(()), &mut |event| watch.chunk(event))?;
-    Ok(reports.iter().map(|report| report.rows).sum())
 }
 
 /// Both ends of a run, and the memory it may use.
@@ -305,9 +255,10 @@ pub(super) fn inputs<'a>(
 /// Makes a plan without looking at the destination: for `check`. Its run never happens.
 pub fn draft_export(session: &Session, export: &ExportConfig) -> Result<plan::Planned> {
     let source_end = session.source_end()?;
-    let stands_at = match (&export.mode, session.open_destination(export)) {
-        (Mode::Incremental(_), Ok((_, mut destination))) => Journal::peek(session, export, &mut *destination)?,
-        _ => None,
+    // Only an incremental export is planned from what landed before.
+    let stands_at = match &export.mode {
+        Mode::Incremental(_) => Journal::peek(session, export, &mut *session.open_destination(export)?.1)?,
+        Mode::Full | Mode::TimeWindow(_) => None,
     };
     let mut source = source_end.open(&session.lent())?;
     let inputs = inputs(session, export, &source_end, ulid::Ulid::generate().to_string());
@@ -353,7 +304,7 @@ fn start(
     Ok(prepared)
 }
 
-fn job(plan: Arc<Plan>, ends: Ends, counters: Arc<Counters>, snapshot: Option<Snapshot>) -> Result<Job> {
+pub(super) fn job(plan: Arc<Plan>, ends: Ends, counters: Arc<Counters>, snapshot: Option<Snapshot>) -> Result<Job> {
     let allowance = Allowance::of(plan.execution.parallel);
     Ok(Job {
         plan_id: plan.id()?,
@@ -370,7 +321,7 @@ fn job(plan: Arc<Plan>, ends: Ends, counters: Arc<Counters>, snapshot: Option<Sn
 }
 
 #[allow(clippy::too_many_arguments, reason = "one way for runs of every kind")]
-fn execute(
+pub(super) fn execute(
     prepared: Prepared,
     ends: Ends,
     destination: &mut dyn Destination,
@@ -427,7 +378,6 @@ fn execute(
     } else {
         journal.map_or(Ok(()), Journal::check)?;
         watch.committing(&plan);
-        watermark::check_chain(&plan, destination)?;
         let manifest = commit::commit(destination, &plan)?;
         let rows = manifest.rows;
         (Some(manifest), rows)

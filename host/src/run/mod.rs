@@ -4,6 +4,7 @@
 //! publishes its report, [`crate::commit`] makes the run of all reports. `rivet run`,
 //! `rivet apply` and `rivet apply --chunk` differ only in which chunks they put in.
 
+mod apply;
 mod attempt;
 mod checks;
 mod drift;
@@ -18,8 +19,9 @@ mod stop;
 mod watermark;
 mod worker;
 
+pub use apply::{apply, apply_chunk};
 pub use checks::Checks;
-pub use export::{Ends, Finished, RunOptions, Watch, apply, apply_chunk, draft_export, plan_export, run_export};
+pub use export::{Ends, Finished, RunOptions, Watch, draft_export, plan_export, run_export};
 pub use governor::Allowance;
 pub use pool::{ChunkEvent, Job, run_chunks};
 pub use reconcile::{ChunkRows, Compared, CountedAt, Reconciliation, reconcile};
