@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use postgres::Client;
 use postgres::types::{ToSql, Type};
-use rivet_sdk::{Result, Secret};
+use rivet_sdk::{Error, Result, Secret};
 
 use self::url::Address;
 use super::migrations::MIGRATIONS;
@@ -81,12 +81,15 @@ impl Database {
     /// Does `work`, again if the connection breaks meanwhile.
     fn connected<T>(&self, mut work: impl FnMut(&mut OnServer<'_>) -> Result<T>) -> Result<T> {
         let mut client = self.client.borrow_mut();
-        let mut attempt = 1;
+        let (mut attempt, mut broken) = (1, false);
         loop {
-            let result = if client.is_closed() { self.reconnect(&mut client) } else { Ok(()) }
+            let again = std::mem::take(&mut broken) || client.is_closed();
+            let result = if again { self.reconnect(&mut client) } else { Ok(()) }
                 .and_then(|()| work(&mut OnServer { client: &mut client, address: &self.address }));
             match result {
-                Err(error) if client.is_closed() && attempt < ATTEMPTS => {
+                // The server's last word may arrive before the end of the connection is noticed.
+                Err(error) if attempt < ATTEMPTS && (client.is_closed() || is_last_word(&error)) => {
+                    broken = true;
                     log::warn!("the state store's connection broke and is made again: {error}");
                     // The first time it is only a server that closes idle connections.
                     if attempt > 1 {
@@ -112,6 +115,12 @@ impl Database {
             statements.migrate()
         })
     }
+}
+
+/// Whether the server ends the connection with this error, by its class: it shuts down, or an
+/// administrator ended the session. The transaction is rolled back.
+fn is_last_word(error: &Error) -> bool {
+    error.code().is_some_and(|code| matches!(code, "57P01" | "57P02" | "57P03") || code.starts_with("08"))
 }
 
 /// Statements on the connection, in or outside a transaction.
