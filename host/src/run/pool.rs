@@ -278,7 +278,7 @@ impl Pool {
         let error = redact::clean_error(error)
             .with_context("chunk", chunk.index.to_string())
             .with_context("export", self.job.plan.export.clone());
-        let Retry::Transient(asked) = error.retry() else { return Err(error) };
+        let Retry::Transient(asked) = error.retry() else { return Err(resumable(error)) };
         let failures = self.failures.entry(chunk.index).or_default();
         *failures += 1;
         let most = self.job.plan.execution.max_attempts;
@@ -337,11 +337,24 @@ impl Pool {
 }
 
 fn exhausted(error: Error, attempts: u32) -> Error {
-    let error = error.with_context("attempts", attempts.to_string());
     // What was transient stays so: the process ends with "temporary, try again".
-    match error.hint() {
-        Some(_) => error,
+    resumable(error.with_context("attempts", attempts.to_string()))
+}
+
+/// Says that the run can be continued, where that helps.
+fn resumable(error: Error) -> Error {
+    // What the configuration must answer for would be refused by a resume.
+    let outside = matches!(
+        error.kind(),
+        ErrorKind::Auth | ErrorKind::Permission | ErrorKind::Connection | ErrorKind::Throttled | ErrorKind::Transient
+    );
+    match error.hint().map(str::to_owned) {
+        _ if !outside && matches!(error.retry(), Retry::Permanent) => error,
         None => error.with_hint("`rivet run --resume` continues this run once the cause is gone"),
+        Some(hint) if outside && !hint.contains("--resume") => {
+            error.with_hint(format!("{hint}; then `rivet run --resume` continues this run"))
+        }
+        Some(_) => error,
     }
 }
 
