@@ -1,11 +1,12 @@
 """Looks into an object store without rivet's help.
 
-usage: stores.py list|fetch|uploads s3|gcs|azure PREFIX [FOLDER], stores.py sas azure PERMISSIONS EXPIRY
+usage: stores.py list|fetch|uploads|headers|tags s3|gcs|azure PREFIX [FOLDER], stores.py sas azure PERMISSIONS EXPIRY
 
 list prints {key: size} of the objects under PREFIX, keys relative to it; fetch copies them into FOLDER; uploads prints
-the keys of uploads that nobody completed; sas makes a shared access signature for the account. The store's RIVET_TEST_* variables say where it is.
+the keys of uploads that nobody completed; headers and tags print {key: {name: value}}; sas makes a shared access signature for the account. The store's RIVET_TEST_* variables say where it is.
 S3 is spoken by requests signed here (AWS's published algorithm), Google's by its JSON API, Azure by pyarrow."""
 
+import base64
 import datetime
 import hashlib
 import hmac
@@ -38,7 +39,8 @@ def s3(method, key="", **query):
     headers["authorization"] = f"AWS4-HMAC-SHA256 Credential={setting('ACCESS_KEY')}/{scope}, SignedHeaders={names}, Signature={signature}"
     del headers["host"]
     url = f"{setting('ENDPOINT')}{path}" + (f"?{query}" if query else "")
-    return urllib.request.urlopen(urllib.request.Request(url, method=method, headers=headers), timeout=60).read()
+    answer = urllib.request.urlopen(urllib.request.Request(url, method=method, headers=headers), timeout=60)
+    return dict((name.lower(), value) for name, value in answer.headers.items()) if method == "HEAD" else answer.read()
 
 
 def pages(ask):
@@ -104,6 +106,25 @@ def body(key):
         return stream.read()
 
 
+def sas(permissions, expiry):
+    fields = {"sp": permissions, "ss": "b", "srt": "sco", "st": "2020-01-01T00:00:00Z", "se": expiry, "sip": "", "spr": "https,http", "sv": "2021-06-08"}
+    text = "\n".join([setting("ACCOUNT"), *fields.values(), "", ""])
+    signature = base64.b64encode(hmac.new(base64.b64decode(setting("KEY")), text.encode(), hashlib.sha256).digest()).decode()
+    return urllib.parse.urlencode({name: value for name, value in fields.items() if value} | {"sig": signature})
+
+
+def tags(key):
+    if kind == "s3":
+        text = s3("GET", key, tagging="")
+    else:
+        url = f"{setting('ENDPOINT')}/{setting('BUCKET')}/{quote(key)}?comp=tags&{sas('rt', '2099-01-01T00:00:00Z')}"
+        text = urllib.request.urlopen(urllib.request.Request(url, headers={"x-ms-version": "2021-06-08"}), timeout=60).read()
+    root = ElementTree.fromstring(text)
+    for element in root.iter():
+        element.tag = element.tag.split("}")[-1]
+    return {one.findtext("Key"): one.findtext("Value") or "" for one in root.iter("Tag")}
+
+
 if what == "list":
     json.dump({key.removeprefix(prefix): size for key, size in sizes().items()}, sys.stdout)
 elif what == "fetch":
@@ -121,13 +142,11 @@ elif what == "uploads":
         else gcs("GET", f"/{setting('BUCKET')}", **{"uploads": "", "prefix": prefix, **markers})
     )
     json.dump([one.findtext("Key").removeprefix(prefix) for page in pages(ask) for one in page.iter("Upload")], sys.stdout)
+elif what == "headers":
+    json.dump({key.removeprefix(prefix): s3("HEAD", key) for key in sizes()}, sys.stdout)
+elif what == "tags":
+    json.dump({key.removeprefix(prefix): tags(key) for key in sizes()}, sys.stdout)
 elif what == "sas":
-    import base64
-
-    fields = {"sp": prefix, "ss": "b", "srt": "sco", "st": "2020-01-01T00:00:00Z", "se": rest[0], "sip": "", "spr": "https,http", "sv": "2021-06-08"}
-    text = "\n".join([setting("ACCOUNT"), *fields.values(), "", ""])
-    signature = base64.b64encode(hmac.new(base64.b64decode(setting("KEY")), text.encode(), hashlib.sha256).digest()).decode()
-    fields = {name: value for name, value in fields.items() if value} | {"sig": signature}
-    json.dump(urllib.parse.urlencode(fields), sys.stdout)
+    json.dump(sas(prefix, rest[0]), sys.stdout)
 else:
     sys.exit(f"unknown command {what}")

@@ -21,6 +21,9 @@ pub struct Faults {
     pub stall_one_in: u64,
     /// One connection in so many is answered with status 503 and closed.
     pub busy_one_in: u64,
+    /// Once so many bytes went to the store, every connection is closed and new ones get this answer:
+    /// the status line's end, headers, an empty line, the body.
+    pub refused_after: Option<(u64, &'static str)>,
     /// The next connection that sends as many bytes has the last one's lowest bit changed.
     pub flip_at: Option<u64>,
 }
@@ -41,6 +44,12 @@ struct State {
 }
 
 impl State {
+    /// What every connection is answered from now on.
+    fn refusal(&self) -> Option<&'static str> {
+        let (after, answer) = self.faults().refused_after?;
+        (self.sent.load(Ordering::SeqCst) >= after).then_some(answer)
+    }
+
     fn faults(&self) -> Faults {
         *self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -105,12 +114,16 @@ fn serve(mut client: TcpStream, state: &Arc<State>) {
     let number = state.connections.fetch_add(1, Ordering::SeqCst);
     // Every so many, so that a short run has its share.
     let lot = |one_in: u64| one_in > 0 && number % one_in == one_in - 1;
-    if lot(faults.busy_one_in) {
+    let refusal = match state.refusal() {
+        None if lot(faults.busy_one_in) => Some("503 Slow Down\r\nContent-Length: 0\r\nRetry-After: 0\r\n\r\n"),
+        refusal => refusal,
+    };
+    if let Some(refusal) = refusal {
         state.done.fetch_add(1, Ordering::SeqCst);
         let mut head = [0; 1024];
         let _ = client.read(&mut head);
         let _ = client
-            .write_all(b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\nRetry-After: 0\r\nConnection: close\r\n\r\n");
+            .write_all(format!("HTTP/1.1 {}", refusal.replacen("\r\n", "\r\nConnection: close\r\n", 1)).as_bytes());
         let _ = client.shutdown(Shutdown::Write);
         // What still comes is taken in, or the answer would be lost in a reset.
         let mut rest = [0; 65_536];
@@ -165,6 +178,10 @@ fn pump(
         }
         if up {
             state.sent.fetch_add(read as u64, Ordering::SeqCst);
+        }
+        if state.refusal().is_some() {
+            let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+            return;
         }
         passed = after;
         if to.write_all(piece).is_err() {

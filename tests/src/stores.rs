@@ -147,6 +147,16 @@ impl Place {
         assert_eq!(found[0], [rows, rows, 1, rows].map(|number| Some(number.to_string())), "{kind:?} {what}");
     }
 
+    /// What the store tells of every object: S3's headers.
+    pub fn headers(&self) -> BTreeMap<String, BTreeMap<String, String>> {
+        self.look("headers")
+    }
+
+    /// The tags of every object.
+    pub fn tags(&self) -> BTreeMap<String, BTreeMap<String, String>> {
+        self.look("tags")
+    }
+
     fn look<T: DeserializeOwned>(&self, what: &str) -> T {
         serde_json::from_slice(&self.ask(what, None)).unwrap()
     }

@@ -133,3 +133,46 @@ fn upload_overlaps_reading() {
     let output = running.wait();
     assert_eq!(output.code, Some(0), "{output}");
 }
+
+/// Each store's own words for credentials that are no longer good.
+fn expired(kind: Kind) -> &'static str {
+    match kind {
+        Kind::S3 => {
+            "403 Forbidden\r\nContent-Type: application/xml\r\n\r\n<?xml version=\"1.0\"?><Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>"
+        }
+        Kind::Gcs => {
+            "401 Unauthorized\r\nContent-Type: application/json\r\n\r\n{\"error\":{\"code\":401,\"message\":\"Invalid Credentials\",\"errors\":[{\"reason\":\"authError\",\"message\":\"Invalid Credentials\"}]}}"
+        }
+        Kind::Azure => {
+            "403 Forbidden\r\nx-ms-error-code: AuthenticationFailed\r\nContent-Type: application/xml\r\n\r\n<?xml version=\"1.0\"?><Error><Code>AuthenticationFailed</Code><Message>Signature not valid in the specified time frame</Message></Error>"
+        }
+    }
+}
+
+/// Nothing is tried again in vain, what landed stays, and new credentials let `--resume` end it.
+#[test]
+fn credentials_that_expire_half_way_stop_the_run_and_resume_ends_it() {
+    for kind in stores::ALL {
+        let setup = setup(kind);
+        setup.proxy.set(Faults { refused_after: Some((12 << 20, expired(kind))), ..Faults::default() });
+        let output = setup.command("run").run();
+        assert_eq!(output.code, Some(1), "{kind:?} {output}");
+        output.says(&["expired", "hint:", "--resume"]);
+        setup.proxy.set(Faults::default());
+        setup.command("run").arg("--resume").ok();
+        setup.place.assert_holds(ROWS, "expired credentials");
+    }
+}
+
+#[test]
+fn a_clock_that_is_wrong_is_told_before_a_row_is_read() {
+    let skewed = "403 Forbidden\r\nContent-Type: application/xml\r\n\r\n<?xml version=\"1.0\"?><Error><Code>RequestTimeTooSkewed</Code><Message>The difference between the request time and the current time is too large.</Message></Error>";
+    let setup = setup(Kind::S3);
+    setup.proxy.set(Faults { refused_after: Some((0, skewed)), ..Faults::default() });
+    let output = setup.command("run").run();
+    assert_eq!(output.code, Some(1), "{output}");
+    output.says(&["RequestTimeTooSkewed", "clock", "hint:"]);
+    assert!(setup.place.objects().is_empty());
+    let doctor = setup.command("doctor").run();
+    assert!(doctor.stdout.contains("[FAIL]") && doctor.stdout.contains("clock"), "{doctor}");
+}

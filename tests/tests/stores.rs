@@ -232,6 +232,47 @@ fn clean_aborts_what_a_dead_writer_left() {
     }
 }
 
+/// Tags, class and media type, on objects of one request and on uploads of several parts.
+#[test]
+fn objects_bear_what_was_asked() {
+    let database = table();
+    let url = database.url();
+    for (kind, more) in [(Kind::S3, "storage_class: STANDARD_IA, "), (Kind::Azure, "")] {
+        let place = stores::place(kind);
+        let yaml = |folder: &str| {
+            let tags = "tags: {team: 'data lake/1', cost centre: '42'}";
+            let yaml = place.yaml(&format!("{more}{tags}, transfer: {{part_size_mb: 5}}"));
+            yaml.replace(&place.prefix, &format!("{}{folder}/", place.prefix))
+        };
+        let query = "query: 'SELECT id, repeat(md5(id::text), 60) AS s FROM t'";
+        let project = rivet::project();
+        project.config(&format!("source: {{url_env: DATABASE_URL}}\nexports:\n  - {{name: small, table: t, format: parquet, destination: {}}}\n  - {{name: large, {query}, format: csv, compression: none, destination: {}}}\n", yaml("small"), yaml("large")));
+        command(&project, &place, &url, "run").ok();
+        let (objects, tags) = (place.objects(), place.tags());
+        assert!(objects.values().any(|size| *size > 6 << 20), "{kind:?}: no upload of several parts: {objects:?}");
+        assert_eq!(tags.len(), objects.len());
+        for (key, tags) in tags {
+            let expected = [("cost centre", "42"), ("team", "data lake/1")];
+            assert_eq!(tags, expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into(), "{kind:?} {key}");
+        }
+        if kind == Kind::S3 {
+            for (key, headers) in place.headers() {
+                let header = |name: &str| headers.get(name).map(String::as_str);
+                assert_eq!(header("x-amz-storage-class"), Some("STANDARD_IA"), "{key}");
+                let media = if key.ends_with(".parquet") {
+                    "application/vnd.apache.parquet"
+                } else if key.ends_with(".csv") {
+                    "text/csv"
+                } else {
+                    "application/json"
+                };
+                assert!(header("content-type").is_some_and(|found| found.starts_with(media)), "{key} {headers:?}");
+            }
+        }
+        command(&project, &place, &url, "validate").args(["--depth", "full"]).ok();
+    }
+}
+
 /// What cannot work says so before a row is read, naming bucket and key, and no secret.
 #[test]
 fn wrong_settings_are_told_with_a_remedy() {

@@ -2,24 +2,32 @@
 
 use std::pin::Pin;
 
-use http::request;
+use http::{HeaderName, Method, request};
 use opendal_core::raw::new_request_sign_error;
 use opendal_core::{HttpTransporter, Result};
 use reqsign_azure_storage::{Credential, DefaultCredentialProvider, RequestSigner, StaticCredentialProvider};
 use reqsign_core::{Context, OsEnv, ProvideCredentialChain, Signer};
 use reqsign_file_read_tokio::TokioFileRead;
 use rivet_sdk::Error;
-use rivet_store_core::{SignRequest, is_base64};
+use rivet_store_core::{SignRequest, Tags, is_base64};
 
 use crate::connection::Account;
+use crate::options::AzureOptions;
 
-/// Signs every request to the store.
-pub struct Signing(Signer<Credential>);
+/// Tags new blobs, and signs every request to the store.
+pub struct Signing {
+    signer: Option<Signer<Credential>>,
+    tags: Tags,
+}
 
 impl Signing {
     /// The key or signature of `account`, or else: workload identity, the environment's service
     /// principal, the machine's managed identity.
-    pub fn new(account: &Account) -> rivet_sdk::Result<Self> {
+    pub fn new(options: &AzureOptions, account: &Account) -> rivet_sdk::Result<Self> {
+        let tags = Tags::new(&options.tags)?;
+        if options.allow_anonymous {
+            return Ok(Self { signer: None, tags });
+        }
         let mut chain = ProvideCredentialChain::new();
         chain = match (&account.sas_token, &account.name, &account.key) {
             (Some(token), ..) => chain.push(StaticCredentialProvider::new_sas_token(token.expose())),
@@ -33,7 +41,7 @@ impl Signing {
             }
             _ => chain.push(DefaultCredentialProvider::new()),
         };
-        Ok(Self(Signer::new(Context::new(), chain, RequestSigner::new())))
+        Ok(Self { signer: Some(Signer::new(Context::new(), chain, RequestSigner::new())), tags })
     }
 }
 
@@ -44,9 +52,20 @@ impl SignRequest for Signing {
         transport: HttpTransporter,
     ) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>> {
         Box::pin(async move {
+            if makes_blob(head) {
+                self.tags.add(HeaderName::from_static("x-ms-tags"), head);
+            }
+            let Some(signer) = &self.signer else { return Ok(()) };
             let context = Context::new().with_file_read(TokioFileRead).with_env(OsEnv).with_http_send(transport);
-            let signer = self.0.clone().with_context(context);
+            let signer = signer.clone().with_context(context);
             signer.sign(head, None).await.map_err(|error| new_request_sign_error(error.into()))
         })
     }
+}
+
+/// Whether a request puts a whole blob, or joins its blocks.
+fn makes_blob(head: &request::Parts) -> bool {
+    let query = head.uri.query().unwrap_or_default();
+    let part = query.split('&').find_map(|pair| pair.strip_prefix("comp="));
+    head.method == Method::PUT && matches!(part, None | Some("blocklist"))
 }

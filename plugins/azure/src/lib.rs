@@ -10,7 +10,7 @@ mod words;
 use opendal_core::Operator;
 use opendal_service_azblob::Azblob;
 use rivet_sdk::{Context, DestinationDriver, Result};
-use rivet_store_core::{Dialect, Secrets, Setup, SignRequest, Store, Wire, prefix, setup_error};
+use rivet_store_core::{Dialect, Secrets, Setup, Store, Wire, prefix, setup_error};
 
 use crate::connection::Account;
 use crate::credentials::Signing;
@@ -37,9 +37,8 @@ impl DestinationDriver for AzureDriver {
         options.check()?;
         let prefix = prefix(options.prefix.as_deref())?;
         let account = Account::of(&options)?;
-        let signer: Option<Box<dyn SignRequest>> =
-            if options.allow_anonymous { None } else { Some(Box::new(Signing::new(&account)?)) };
-        let wire = Wire::new(&account.endpoint, Dialect::Azure, &options.transfer, context, signer)?;
+        let signer = Signing::new(&options, &account)?;
+        let wire = Wire::new(&account.endpoint, Dialect::Azure, &options.transfer, context, Some(Box::new(signer)))?;
         let builder = Azblob::default()
             .container(&options.bucket)
             .root(&format!("/{prefix}"))

@@ -1,5 +1,7 @@
 //! What the user writes under `destination:` for Azure Blob Storage.
 
+use std::collections::BTreeMap;
+
 use rivet_sdk::schemars::JsonSchema;
 use rivet_sdk::serde::Deserialize;
 use rivet_sdk::{Error, Result, Secret};
@@ -28,6 +30,8 @@ pub struct AzureOptions {
     pub endpoint: Option<String>,
     /// Send requests without credentials.
     pub allow_anonymous: bool,
+    /// Index tags of every blob: up to ten.
+    pub tags: BTreeMap<String, String>,
     /// How bytes travel.
     pub transfer: TransferOptions,
 }

@@ -49,7 +49,7 @@ impl DestinationDriver for GcsDriver {
         }
         let uploads = MultipartApi {
             bucket_url: format!("{endpoint}/{}", options.bucket),
-            signer: Box::new(Signing::new(&options)?),
+            signer: Some(Box::new(Signing::new(&options)?)),
         };
         let setup = Setup {
             operator: setup_error(Operator::new(builder))?,

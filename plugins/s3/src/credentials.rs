@@ -2,19 +2,19 @@
 
 use std::pin::Pin;
 
-use http::request;
+use http::{HeaderName, Method, request};
 use opendal_core::raw::new_request_sign_error;
 use opendal_core::{HttpTransporter, Result};
 use reqsign_aws_v4::{Credential, DefaultCredentialProvider, RequestSigner, StaticCredentialProvider};
 use reqsign_core::{Context, OsEnv, ProvideCredentialChain, Signer};
 use reqsign_file_read_tokio::TokioFileRead;
-use rivet_store_core::SignRequest;
+use rivet_store_core::{SignRequest, Tags};
 
 use crate::options::S3Options;
 
 /// The keys given, or else: one profile if named, or the environment, the profile files, web
 /// identity, the container's and the machine's own role.
-pub fn chain(options: &S3Options) -> ProvideCredentialChain<Credential> {
+fn chain(options: &S3Options) -> ProvideCredentialChain<Credential> {
     if let (Some(key), Some(secret)) = (&options.access_key, &options.secret_key) {
         let mut keys = StaticCredentialProvider::new(key.expose(), secret.expose());
         if let Some(token) = &options.session_token {
@@ -29,13 +29,16 @@ pub fn chain(options: &S3Options) -> ProvideCredentialChain<Credential> {
     ProvideCredentialChain::new().push(default.build())
 }
 
-/// Signs requests that opendal has no word for.
-pub struct Signing(Option<Signer<Credential>>);
+/// Tags new objects, and signs every request to the store.
+pub struct Signing {
+    signer: Option<Signer<Credential>>,
+    tags: Tags,
+}
 
 impl Signing {
-    pub fn new(options: &S3Options, region: &str) -> Self {
+    pub fn new(options: &S3Options, region: &str) -> rivet_sdk::Result<Self> {
         let signer = || Signer::new(context(None), chain(options), RequestSigner::new("s3", region));
-        Self((!options.allow_anonymous).then(signer))
+        Ok(Self { signer: (!options.allow_anonymous).then(signer), tags: Tags::new(&options.tags)? })
     }
 }
 
@@ -54,9 +57,21 @@ impl SignRequest for Signing {
         transport: HttpTransporter,
     ) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>> {
         Box::pin(async move {
-            let Some(signer) = &self.0 else { return Ok(()) };
+            if makes_object(head) {
+                self.tags.add(HeaderName::from_static("x-amz-tagging"), head);
+            }
+            let Some(signer) = &self.signer else { return Ok(()) };
             let signer = signer.clone().with_context(context(Some(transport)));
             signer.sign(head, None).await.map_err(|error| new_request_sign_error(error.into()))
         })
     }
+}
+
+/// Whether a request puts a whole object, or begins the upload of one.
+fn makes_object(head: &request::Parts) -> bool {
+    let has = |name: &str| {
+        let query = head.uri.query().unwrap_or_default();
+        query.split('&').any(|pair| pair.split('=').next() == Some(name))
+    };
+    (head.method == Method::PUT && !has("uploadId")) || (head.method == Method::POST && has("uploads"))
 }

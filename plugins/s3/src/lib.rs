@@ -12,7 +12,7 @@ use opendal_service_s3::S3;
 use rivet_sdk::{Context, DestinationDriver, Result};
 use rivet_store_core::{Dialect, MultipartApi, Secrets, Setup, Store, Wire, prefix, setup_error};
 
-use crate::credentials::{Signing, chain};
+use crate::credentials::Signing;
 pub use crate::options::{Checksum, Encryption, EncryptionMode, S3Options};
 
 rivet_sdk::plugin! {
@@ -34,21 +34,20 @@ impl DestinationDriver for S3Driver {
         let prefix = prefix(options.prefix.as_deref())?;
         let place = region::place(&options, context)?;
         let dialect = Dialect::S3 { md5: options.checksum == Checksum::Md5 };
-        let wire = Wire::new(&place.endpoint, dialect, &options.transfer, context, None)?;
+        let signing = Signing::new(&options, &place.region)?;
+        let wire = Wire::new(&place.endpoint, dialect, &options.transfer, context, Some(Box::new(signing)))?;
         let mut builder = S3::default()
             .bucket(&options.bucket)
             .root(&format!("/{prefix}"))
             .endpoint(&place.endpoint)
             .region(&place.region)
-            .credential_provider_chain(chain(&options));
+            // Requests are signed by the wire, which adds checksums and tags first.
+            .skip_signature();
         if place.virtual_host {
             builder = builder.enable_virtual_host_style();
         }
         if options.checksum == Checksum::Crc32c {
             builder = builder.checksum_algorithm("crc32c");
-        }
-        if options.allow_anonymous {
-            builder = builder.skip_signature();
         }
         if let Some(class) = &options.storage_class {
             builder = builder.default_storage_class(class);
@@ -63,10 +62,7 @@ impl DestinationDriver for S3Driver {
                 builder.server_side_encryption_with_customer_managed_kms_key(key)
             }
         };
-        let uploads = MultipartApi {
-            bucket_url: place.bucket_url(&options.bucket),
-            signer: Box::new(Signing::new(&options, &place.region)),
-        };
+        let uploads = MultipartApi { bucket_url: place.bucket_url(&options.bucket), signer: None };
         let setup = Setup {
             operator: setup_error(Operator::new(builder))?,
             wire,

@@ -1,5 +1,7 @@
 //! What the user writes under `destination:` for S3.
 
+use std::collections::BTreeMap;
+
 use rivet_sdk::schemars::JsonSchema;
 use rivet_sdk::serde::Deserialize;
 use rivet_sdk::{Error, Result, Secret};
@@ -37,6 +39,8 @@ pub struct S3Options {
     pub encryption: Option<Encryption>,
     /// `STANDARD_IA`, `GLACIER_IR`…; the bucket's own if absent.
     pub storage_class: Option<String>,
+    /// Tags of every object: up to ten.
+    pub tags: BTreeMap<String, String>,
     /// How bytes travel.
     pub transfer: TransferOptions,
 }

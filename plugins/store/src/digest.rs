@@ -19,7 +19,7 @@ pub enum Dialect {
     },
     /// Google Cloud Storage: `x-goog-hash` both ways.
     Gcs,
-    /// Azure: `Content-MD5` both ways. Its signatures cover that header, so signing is ours.
+    /// Azure: `Content-MD5` both ways. Its signatures cover that header.
     Azure,
 }
 

@@ -131,6 +131,11 @@ impl Place<'_> {
                 advice(ErrorKind::NotFound, format!("there is no {noun} `{bucket}`; check its name, or make it"))
             }
             (None, 401, _) => advice(ErrorKind::Auth, words.credentials.into()),
+            // An answer to HEAD says no more than this.
+            (None, 403, "") => advice(
+                ErrorKind::Permission,
+                format!("the credentials need {permission} on the {noun} `{bucket}`, or they have expired"),
+            ),
             (None, 403, _) => {
                 advice(ErrorKind::Permission, format!("the credentials need {permission} on the {noun} `{bucket}`"))
             }

@@ -17,6 +17,7 @@ mod parts;
 mod pending;
 mod runtime;
 mod store;
+mod tags;
 mod wire;
 mod writer;
 
@@ -28,6 +29,7 @@ pub use options::{Secrets, TransferOptions};
 pub use pending::{MultipartApi, SignRequest};
 pub use runtime::wait;
 pub use store::{Setup, Store};
+pub use tags::Tags;
 pub use wire::Wire;
 
 /// The base64 text of `bytes`.

@@ -134,7 +134,10 @@ impl StoreWriter {
         // It may be there all the same: its answer was lost, and the repetition found the
         // upload gone.
         if (ambiguous || refusal(&error).is_some_and(|refusal| refusal.ambiguous))
-            && let Some(metadata) = self.found_whole()?
+            && let Some(metadata) = self.found_whole().unwrap_or_else(|look| {
+                log::warn!("whether {} is whole could not be seen: {look}", shared.address(&self.key));
+                None
+            })
         {
             log::info!("{}: the answer to its completion was lost; read back, it is whole", shared.address(&self.key));
             return Ok(metadata);
