@@ -222,10 +222,9 @@ fn four_workers_read_every_row_once() {
 
 #[test]
 fn a_read_point_is_claimed_only_where_statements_have_one() {
-    let export = |consistency: &str, chunks: &str| {
-        format!("table: t, format: parquet, mode: chunked, {chunks}, consistency: {consistency}")
-    };
-    let (one, many) = ("chunk_by: none", "chunk_size: 300, parallel: 2");
+    let export =
+        |consistency: &str, chunks: &str| format!("table: t, format: parquet, {chunks}, consistency: {consistency}");
+    let (one, many) = ("mode: full, chunk_by: none", "mode: chunked, chunk_size: 300, parallel: 2");
     for (setting, lone, several) in [
         ("", "none", "none"),
         ("ALLOW_SNAPSHOT_ISOLATION", "snapshot", "per_chunk"),
