@@ -137,6 +137,16 @@ impl Share {
         *self.0.held()
     }
 
+    /// Takes bytes where they are free and nobody waits for any.
+    fn take_free(&self, bytes: u64) -> bool {
+        let mut state = self.0.budget.lock();
+        let free = state.waiting.is_empty() && state.used.saturating_add(bytes) <= self.0.budget.limit;
+        if free {
+            self.0.take(&mut state, bytes);
+        }
+        free
+    }
+
     fn wait_for(&self, bytes: u64, large: bool, cancelled: &AtomicBool) -> Result<()> {
         let budget = &self.0.budget;
         let mut state = budget.lock();
@@ -226,6 +236,10 @@ impl HostServices for InstanceServices {
         self.share.wait_for(bytes, false, &self.cancelled)
     }
 
+    fn try_reserve(&self, bytes: u64) -> bool {
+        self.share.take_free(bytes)
+    }
+
     fn release(&self, bytes: u64) {
         self.share.0.give_back(bytes, false);
     }
@@ -283,6 +297,28 @@ mod tests {
         drop(large);
         assert_eq!(received.recv().unwrap().unwrap(), 50);
         waiter.join().unwrap();
+    }
+
+    #[test]
+    fn what_can_do_with_less_is_told_at_once() {
+        let budget = Budget::new(100);
+        let services = |share: &Share| InstanceServices::new(share.clone(), Arc::default());
+        let (one, other) = (budget.share(), budget.share());
+        assert!(services(&one).try_reserve(60));
+        assert!(!services(&other).try_reserve(60));
+        assert!(services(&other).try_reserve(40));
+        services(&one).release(60);
+        let waiter = {
+            let other = other.clone();
+            thread::spawn(move || other.take(80, &never()).map(|held| held.bytes()))
+        };
+        while budget.lock().waiting.is_empty() {
+            thread::yield_now();
+        }
+        assert!(!services(&one).try_reserve(10), "overtook somebody who waits");
+        services(&other).release(40);
+        assert_eq!(waiter.join().unwrap().unwrap(), 80);
+        assert_eq!(budget.used(), 0);
     }
 
     #[test]

@@ -215,9 +215,44 @@ fn four_workers_read_every_row_once() {
     let database = numbered(20_000);
     let (project, summary) = run(&database, "table: t, format: parquet, mode: chunked, chunk_size: 1000, parallel: 4");
     assert_eq!(summary["rows"], 20_000);
-    assert_eq!(summary["consistency"], "per_chunk");
+    assert_eq!(summary["consistency"], "none");
     assert!(summary["chunks"].as_u64().unwrap() >= 15, "{summary}");
     assert_eq!(ids(&project), texts(["20000", "20000", "1", "20000"]));
+}
+
+#[test]
+fn a_read_point_is_claimed_only_where_statements_have_one() {
+    let export =
+        |consistency: &str, chunks: &str| format!("table: t, format: parquet, {chunks}, consistency: {consistency}");
+    let (one, many) = ("mode: full, chunk_by: none", "mode: chunked, chunk_size: 300, parallel: 2");
+    for (setting, lone, several) in [
+        ("", "none", "none"),
+        ("ALLOW_SNAPSHOT_ISOLATION", "snapshot", "per_chunk"),
+        ("READ_COMMITTED_SNAPSHOT", "snapshot", "per_chunk"),
+    ] {
+        let mut database = numbered(1000);
+        if !setting.is_empty() {
+            database.run(&format!("ALTER DATABASE CURRENT SET {setting} ON"));
+        }
+        for (chunks, expected) in [(one, lone), (many, several)] {
+            let (_, summary) = run(&database, &export("auto", chunks));
+            assert_eq!(summary["consistency"], expected, "{setting} {chunks}");
+            let project = config(&export("snapshot", chunks));
+            let command = |name: &str| project.rivet(name).env("DATABASE_URL", database.url());
+            if expected == "snapshot" {
+                let plan = command("plan").ok();
+                assert!(plan.stdout.contains("one statement, one read point"), "{plan}");
+                assert_eq!(command("run").arg("--json").ok().json()["exports"][0]["consistency"], "snapshot");
+                continue;
+            }
+            for name in ["plan", "check", "run"] {
+                let output = command(name).fails(2);
+                let why =
+                    if expected == "none" { "not even one statement" } else { "cannot give all chunks one snapshot" };
+                output.says(&["`consistency: snapshot` cannot be had", why, "hint:"]);
+            }
+        }
+    }
 }
 
 #[test]

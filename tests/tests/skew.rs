@@ -1,8 +1,8 @@
 //! Plugins that were built against another SDK than this rivet's: an honest one works, whatever arrow
-//! and allocator it brings; one whose interface differs is refused.
+//! and allocator it brings, and however old it is; one whose interface differs is refused.
 //!
-//! `tests/skew/build` makes them: they need workspaces of their own, because features and versions
-//! unify within one.
+//! `tests/skew/build` makes most of them: they need workspaces of their own, because features and
+//! versions unify within one. `tests/fixtures/abi-*` are plugins as they were when a version was frozen.
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
@@ -42,9 +42,9 @@ exports:
 }
 
 /// Every row is there, as the example makes them.
-fn exports(plugin: &str) {
+fn exports(plugin: &str, folder: &Path) {
     let project = project(plugin);
-    let output = project.rivet("run").plugins(&[&PLUGINS]).arg("--untrusted-plugins").ok();
+    let output = project.rivet("run").plugins(&[folder]).arg("--untrusted-plugins").ok();
     let facts = "SELECT count(*), count(DISTINCT id), sum(id), sum(amount), count(word), sum(length(word)) FROM t";
     let words = (0..30_000).filter(|id| id % 5 != 4);
     let letters: usize = words.clone().filter(|id| id % 7 != 0).map(|id| format!("row {id}").len()).sum();
@@ -62,7 +62,7 @@ fn exports(plugin: &str) {
 
 #[test]
 fn another_arrow_and_another_allocator() {
-    exports("arrow58");
+    exports("arrow58", &PLUGINS);
     let lock = std::fs::read_to_string(PLUGINS.with_file_name("arrow58").join("Cargo.lock")).unwrap();
     for (name, version) in [("arrow-array", "58."), ("arrow-data", "58."), ("mimalloc", "0.1.")] {
         assert!(lock.contains(&format!("name = \"{name}\"\nversion = \"{version}")), "{name}");
@@ -72,7 +72,24 @@ fn another_arrow_and_another_allocator() {
 
 #[test]
 fn a_newer_minor_abi() {
-    exports("newer");
+    exports("newer", &PLUGINS);
+}
+
+/// The file that was frozen with ABI 1.0, byte for byte.
+#[test]
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+fn the_first_abi_still_loads_and_exports() {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/abi-1.0");
+    // A copy: in a checkout, others may be able to write to folders above it.
+    let plugins = rivet::project();
+    let file = "librivet_plugin_example.so";
+    plugins.write(file, std::fs::read(fixture.join(file)).unwrap());
+    let info = rivet::Command::new().plugins(&[plugins.folder()]).args(["plugin", "info", "example", "--json"]).ok();
+    let sha256 = info.json()["sha256"].as_str().unwrap().to_owned();
+    let readme = std::fs::read_to_string(fixture.join("README.md")).unwrap();
+    assert!(readme.contains(&format!("`{sha256}`")), "{info}");
+    assert_eq!(info.json()["path"].as_str(), plugins.path(file).to_str(), "{info}");
+    exports("example", plugins.folder());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What `rivet run` tells of an export that has ended, and when.
 
-use rivet_sdk::{Error, Result, capability};
+use rivet_sdk::{Error, Result};
 use serde_json::Value;
 
 use super::print::{bytes, duration, thousands};
@@ -20,7 +20,7 @@ pub fn notify(session: &Session, export: &ExportConfig, result: &Result<Finished
         return;
     }
     redact::remember(hooks.slack.iter().chain(&hooks.webhook).flat_map(|hook| hook.secrets()));
-    let notes = result.as_ref().map(|finished| notes(session, finished)).unwrap_or_default();
+    let notes = result.as_ref().map(notes).unwrap_or_default();
     let events = events(result, &notes);
     if events.is_empty() {
         return;
@@ -80,7 +80,7 @@ fn events(result: &Result<Finished>, notes: &[String]) -> Vec<Event> {
 }
 
 /// Why a run that succeeded is degraded; nothing if it is not.
-fn notes(session: &Session, finished: &Finished) -> Vec<String> {
+fn notes(finished: &Finished) -> Vec<String> {
     let mut notes = Vec::new();
     match finished.retries {
         0 => {}
@@ -88,17 +88,12 @@ fn notes(session: &Session, finished: &Finished) -> Vec<String> {
         retries => notes.push(format!("{retries} times a chunk was tried again")),
     }
     let apart = finished.manifest.as_ref().is_some_and(|manifest| manifest.consistency == Consistency::PerChunk);
-    let hoped = finished.plan.consistency == ConsistencyPolicy::Auto && can_share(session);
+    let hoped = finished.plan.consistency == ConsistencyPolicy::Auto && finished.plan.reads_at_one_point();
     if apart && hoped {
         notes.push("the chunks do not share one read point, though the source can give one".to_owned());
     }
     notes.extend(summary::warnings(finished));
     notes
-}
-
-fn can_share(session: &Session) -> bool {
-    let manifest = session.plugins.manifest(&session.source_plugin);
-    manifest.is_ok_and(|manifest| manifest.capabilities.iter().any(|name| name == capability::SNAPSHOT))
 }
 
 /// The document without any secret in a text of it.

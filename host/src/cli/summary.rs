@@ -96,6 +96,7 @@ pub fn print(finished: &Finished) {
     let consistency = match manifest.consistency {
         Consistency::Snapshot => "one snapshot",
         Consistency::PerChunk => "each chunk consistent in itself",
+        Consistency::None => "none: rows that moved while they were read may be missing or there twice",
     };
     print::note(&format!("{}: done", plan.export));
     let row = |name: &str, text: String| print::note(&format!("  {name:<12} {text}"));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use rivet_sdk::{Destination, Error, ErrorKind, Result};
+use rivet_sdk::{Destination, Error, ErrorKind, OneReadPoint, Result};
 
 use super::attempt::check_report;
 use super::chain::check_chain;
@@ -144,7 +144,7 @@ fn manifest_of(plan: &Plan, reports: &[Report]) -> Result<Manifest> {
         export: plan.export.clone(),
         plan_id: plan.id()?,
         committed_at: now(),
-        consistency: consistency(reports),
+        consistency: consistency(plan, reports),
         read_points: distinct(reports.iter().filter_map(|report| report.read_point.clone())),
         data_prefix: plan.destination.data_prefix.clone(),
         write_mode: plan.destination.write_mode,
@@ -160,12 +160,17 @@ fn manifest_of(plan: &Plan, reports: &[Report]) -> Result<Manifest> {
     })
 }
 
-/// One statement is consistent in itself; several are if they read at the same point.
-fn consistency(reports: &[Report]) -> Consistency {
+/// What the rows share: no more than the source says it can give.
+fn consistency(plan: &Plan, reports: &[Report]) -> Consistency {
     let mut points = reports.iter().map(|report| report.read_point.as_deref());
     let first = points.next().flatten();
     let shared = first.is_some() && points.all(|point| point == first);
-    if reports.len() == 1 || shared { Consistency::Snapshot } else { Consistency::PerChunk }
+    match plan.one_read_point {
+        OneReadPoint::None => Consistency::None,
+        _ if reports.len() == 1 => Consistency::Snapshot,
+        OneReadPoint::Snapshot if shared => Consistency::Snapshot,
+        _ => Consistency::PerChunk,
+    }
 }
 
 fn distinct(texts: impl Iterator<Item = String>) -> Vec<String> {

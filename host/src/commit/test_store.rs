@@ -150,6 +150,7 @@ pub(super) fn plan(number: u8, write_mode: WriteMode) -> Plan {
         chunks: (0..2).map(|index| Chunk { index, condition: None, beside: false, estimated_rows: None }).collect(),
         strategy: Strategy { name: "none".to_owned(), key: Vec::new(), reason: String::new(), method: String::new() },
         consistency: ConsistencyPolicy::PerChunk,
+        one_read_point: rivet_sdk::OneReadPoint::Statement,
         on_unrepresentable: OnUnrepresentable::Fail,
         output: OutputSpec {
             partition: None,

@@ -1,6 +1,8 @@
 //! Makes a plan: asks the source what is there, and decides everything that is left open.
 
-use rivet_sdk::{Description, Error, ErrorKind, ExportRequest, Relation, Result, Source, TypeMapping};
+use rivet_sdk::{
+    Description, Error, ErrorKind, ExportRequest, OneReadPoint, Relation, Result, Source, TypeMapping, capability,
+};
 use sha2::{Digest, Sha256};
 
 use super::chunks::{self, Wanted};
@@ -57,7 +59,12 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
 
     let scope = scope::scope(source, inputs, &relation, &identity, &mut warnings).map_err(named)?;
 
-    let policy = export.consistency;
+    let one_read_point = match description.one_read_point {
+        OneReadPoint::Snapshot if !inputs.capabilities.iter().any(|name| name == capability::SNAPSHOT) => {
+            OneReadPoint::Statement
+        }
+        found => found,
+    };
     let (chunks, strategy) = chunks::cut(
         source,
         &Wanted {
@@ -102,7 +109,8 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
         incremental: scope.incremental,
         chunks,
         strategy,
-        consistency: policy,
+        consistency: export.consistency,
+        one_read_point,
         on_unrepresentable: export.on_unrepresentable,
         output: OutputSpec {
             format: format(inputs),
@@ -133,6 +141,7 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
             max_value_bytes: export.tuning.max_value_bytes,
         },
     };
+    check_consistency(&plan).map_err(named)?;
     check_names(&plan)?;
     check_rules(&plan).map_err(named)?;
     Ok(Planned { plan, description, warnings })
@@ -267,6 +276,24 @@ fn columns(source: &mut dyn Source, export: &ExportConfig, relation: &Relation) 
         return Err(Error::config("no columns are left to export").with_hint("shorten `exclude`"));
     }
     Ok(columns)
+}
+
+/// Asked for a snapshot, a run has one or does not begin.
+fn check_consistency(plan: &Plan) -> Result<()> {
+    if plan.consistency != ConsistencyPolicy::Snapshot || plan.reads_at_one_point() {
+        return Ok(());
+    }
+    let refused = |why: &str, hint: &str| Err(Error::config(why.to_owned()).with_hint(hint.to_owned()));
+    match plan.one_read_point {
+        OneReadPoint::None => refused(
+            "`consistency: snapshot` cannot be had: here not even one statement reads at one point in time",
+            "`rivet doctor` says what the source needs for it; `consistency: auto` goes on without",
+        ),
+        _ => refused(
+            "`consistency: snapshot` cannot be had: this source cannot give all chunks one snapshot",
+            "use `consistency: auto` or `per_chunk`, or `chunk_by: none`: one statement is consistent in itself",
+        ),
+    }
 }
 
 /// Rules and orders about columns that are not there would hold for nothing.

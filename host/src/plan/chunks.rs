@@ -1,8 +1,8 @@
 //! Decides how an export is cut into chunks, and says why in one line.
 
 use rivet_sdk::{
-    Description, Error, ErrorKind, Key, NativeSplit, Relation, Result, Source, Split, SplitBy, SplitInto, SplitRequest,
-    capability,
+    Description, Error, ErrorKind, Key, NativeSplit, OneReadPoint, Relation, Result, Source, Split, SplitBy, SplitInto,
+    SplitRequest, capability,
 };
 
 use super::build::{Inputs, whole_request};
@@ -37,7 +37,9 @@ impl Wanted<'_> {
 
     /// Native ranges move when rows move: they need one read point for all chunks.
     fn has_snapshot(&self) -> bool {
-        self.can(capability::SNAPSHOT) && self.export.consistency != ConsistencyPolicy::PerChunk
+        self.can(capability::SNAPSHOT)
+            && self.description.one_read_point == OneReadPoint::Snapshot
+            && self.export.consistency != ConsistencyPolicy::PerChunk
     }
 
     fn size(&self) -> SplitInto {

@@ -2,8 +2,8 @@
 
 use arrow_schema::SchemaRef;
 use rivet_sdk::{
-    Condition, Error, ExportRequest, OnUnrepresentable, Relation, Result, Scalar, SessionPolicy, TypeMapping,
-    WantedType,
+    Condition, Error, ExportRequest, OnUnrepresentable, OneReadPoint, Relation, Result, Scalar, SessionPolicy,
+    TypeMapping, WantedType,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -48,6 +48,9 @@ pub struct Plan {
     pub strategy: Strategy,
     /// What the chunks shall share; the manifest says what they did.
     pub consistency: ConsistencyPolicy,
+    /// What this source can read at one point in time.
+    #[serde(default, skip_serializing_if = "OneReadPoint::is_none")]
+    pub one_read_point: OneReadPoint,
     /// What becomes of values that the Arrow type cannot hold.
     pub on_unrepresentable: OnUnrepresentable,
     /// What must hold before the commit.
@@ -93,6 +96,26 @@ impl Plan {
             session: self.execution.session,
             on_unrepresentable: self.on_unrepresentable,
             max_value_bytes: self.execution.max_value_bytes,
+        }
+    }
+
+    /// Whether all chunks are to be read at one point in time: a lone one by itself.
+    pub fn reads_at_one_point(&self) -> bool {
+        match self.one_read_point {
+            OneReadPoint::Snapshot => self.chunks.len() == 1 || self.consistency != ConsistencyPolicy::PerChunk,
+            OneReadPoint::Statement => self.chunks.len() == 1,
+            OneReadPoint::None => false,
+        }
+    }
+
+    /// What the rows will share, for people.
+    pub fn consistency_text(&self) -> &'static str {
+        match (self.one_read_point, self.chunks.len(), self.consistency) {
+            (OneReadPoint::None, ..) => "none: rows that move while they are read may be missed or come twice",
+            (_, 1, _) => "one statement, one read point",
+            (_, _, ConsistencyPolicy::PerChunk) => "each chunk its own read point",
+            (OneReadPoint::Snapshot, ..) => "one snapshot that all chunks share",
+            (OneReadPoint::Statement, ..) => "each chunk its own read point: this source cannot share a snapshot",
         }
     }
 
@@ -219,6 +242,8 @@ pub enum Consistency {
     Snapshot,
     /// Each chunk is consistent in itself.
     PerChunk,
+    /// Rows that moved while they were read may be missing, or there twice.
+    None,
 }
 
 /// How parts are written.

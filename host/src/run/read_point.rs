@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rivet_sdk::{Error, ErrorKind, Result, Retry, SNAPSHOT_LOST, Snapshot, Source};
+use rivet_sdk::{Error, ErrorKind, OneReadPoint, Result, Retry, SNAPSHOT_LOST, Snapshot, Source};
 
 use crate::plan::{ConsistencyPolicy, Plan, Report};
 
@@ -15,14 +15,14 @@ pub(super) fn is_needed(plan: &Plan) -> bool {
 /// `counted`: rows are counted at it as well, so that one chunk has use for it too.
 pub(super) fn take(plan: &Plan, source: &mut dyn Source, counted: bool) -> Result<Option<Snapshot>> {
     let useful = (plan.chunks.len() > 1 || counted) && plan.consistency != ConsistencyPolicy::PerChunk;
-    if !is_needed(plan) && !useful {
+    if plan.one_read_point != OneReadPoint::Snapshot || !is_needed(plan) && !useful {
         return Ok(None);
     }
     let taken = source.snapshot(plan.execution.parallel)?;
     if taken.is_none() && is_needed(plan) && plan.chunks.len() > 1 {
         return Err(Error::config("this source cannot give all chunks one snapshot")
             .with_hint(
-                "use `consistency: auto` or `per_chunk`, or `chunk_by: none`: one statement is always consistent",
+                "use `consistency: auto` or `per_chunk`, or `chunk_by: none`: one statement is consistent in itself",
             )
             .with_context("export", plan.export.clone()));
     }

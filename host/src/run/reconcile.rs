@@ -14,7 +14,7 @@ use super::Stop;
 use super::resume::check_identity;
 use crate::commit::{self, Decision};
 use crate::config::ExportConfig;
-use crate::plan::{ConsistencyPolicy, Manifest, Plan};
+use crate::plan::{Manifest, Plan};
 use crate::session::Session;
 use crate::source::{Lent, SourceEnd};
 
@@ -217,7 +217,7 @@ pub(super) fn count_later(plan: &Plan, source: &SourceEnd, lent: &Lent, stop: &S
     let mut holder = source.open(lent)?;
     let _guard = stop.guard(holder.interrupt());
     check_identity(plan, &mut *holder)?;
-    let useful = plan.chunks.len() > 1 && plan.consistency != ConsistencyPolicy::PerChunk;
+    let useful = plan.chunks.len() > 1 && plan.reads_at_one_point();
     let Some(snapshot) = (if useful { holder.snapshot(1)? } else { None }) else {
         let from = jiff::Timestamp::now();
         let rows = count(plan, &mut *holder)?;

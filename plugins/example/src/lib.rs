@@ -13,8 +13,9 @@ use rivet_sdk::schemars::JsonSchema;
 use rivet_sdk::serde::Deserialize;
 use rivet_sdk::{
     BatchSink, Bound, Bounds, BoundsRequest, Condition, Context, Description, Error, ExportRequest, ExportStats,
-    Fidelity, Identity, Key, KeyColumn, NativeSplit, Relation, Result, Scalar, Slice, Source, SourceDriver, Split,
-    SplitBy, SplitInto, SplitRequest, TableFilter, TableName, TableSummary, TypeMapping, capability, schema_of,
+    Fidelity, Identity, Key, KeyColumn, NativeSplit, OneReadPoint, Relation, Result, Scalar, Slice, Source,
+    SourceDriver, Split, SplitBy, SplitInto, SplitRequest, TableFilter, TableName, TableSummary, TypeMapping,
+    capability, schema_of,
 };
 
 rivet_sdk::plugin! {
@@ -139,6 +140,7 @@ impl Source for Example {
             rows: u64::try_from(self.rows).ok(),
             bytes: None,
             native: NativeSplit::Impossible("generated rows have no place".into()),
+            one_read_point: OneReadPoint::Snapshot,
         })
     }
 

@@ -3,7 +3,8 @@
 
 use rivet_sdk::sql::{self, Dialect};
 use rivet_sdk::{
-    Description, Error, Key, KeyColumn, NativeSplit, Relation, Result, Scalar, TableFilter, TableName, TableSummary,
+    Description, Error, Key, KeyColumn, NativeSplit, OneReadPoint, Relation, Result, Scalar, TableFilter, TableName,
+    TableSummary,
 };
 
 use crate::dialect::{Tsql, unicode};
@@ -238,7 +239,7 @@ pub(crate) fn estimate(wire: &mut Wire, table: &Table) -> Result<(Option<u64>, O
     Ok((size(rows), size(pages).map(|pages| pages * PAGE_BYTES)))
 }
 
-/// Keys and sizes of a relation.
+/// Keys and sizes of a relation; what reads at one point is for the session to say.
 pub(crate) fn describe(wire: &mut Wire, relation: &Relation) -> Result<Description> {
     let native = NativeSplit::Impossible("SQL Server shows no physical addresses to order by".to_owned());
     let Relation::Table(name) = relation else {
@@ -251,6 +252,7 @@ pub(crate) fn describe(wire: &mut Wire, relation: &Relation) -> Result<Descripti
             rows: None,
             bytes: None,
             native,
+            one_read_point: OneReadPoint::None,
         });
     };
     let table = table(wire, name)?;
@@ -262,6 +264,7 @@ pub(crate) fn describe(wire: &mut Wire, relation: &Relation) -> Result<Descripti
         rows,
         bytes,
         native,
+        one_read_point: OneReadPoint::None,
     })
 }
 

@@ -36,7 +36,7 @@ pub(crate) fn run(
     sink: &mut dyn BatchSink,
 ) -> Result<ExportStats> {
     let facts = session.database();
-    let warnings = if facts.snapshot || facts.row_versions { Vec::new() } else { vec![LOCKING.to_owned()] };
+    let warnings = if facts.one_read_point().is_none() { vec![LOCKING.to_owned()] } else { Vec::new() };
     session.with(&request.session, |wire| {
         let plan = Plan::new(wire, request)?;
         let schema = schema_of(&plan.mappings()?)?;

@@ -126,7 +126,8 @@ impl Source for Mssql {
     }
 
     fn describe(&mut self, relation: &Relation) -> Result<Description> {
-        self.session.with(&PLANNING, |wire| catalog::describe(wire, relation))
+        let description = self.session.with(&PLANNING, |wire| catalog::describe(wire, relation))?;
+        Ok(Description { one_read_point: self.session.database().one_read_point(), ..description })
     }
 
     fn split(&mut self, request: &SplitRequest) -> Result<Split> {

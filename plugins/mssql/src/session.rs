@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rivet_sdk::{Error, ErrorKind, Result, Retry, Scalar, SessionPolicy, log};
+use rivet_sdk::{Error, ErrorKind, OneReadPoint, Result, Retry, Scalar, SessionPolicy, log};
 
 use crate::error::lost;
 use crate::link::Link;
@@ -63,6 +63,14 @@ pub(crate) struct DatabaseFacts {
     /// READ COMMITTED reads row versions.
     pub row_versions: bool,
     pub compatibility: i128,
+}
+
+impl DatabaseFacts {
+    /// One statement reads at one moment over row versions; under locks, it does not. Sessions cannot
+    /// share a moment.
+    pub fn one_read_point(&self) -> OneReadPoint {
+        if self.snapshot || self.row_versions { OneReadPoint::Statement } else { OneReadPoint::None }
+    }
 }
 
 /// What another thread needs to stop the session's statement.
@@ -152,8 +160,7 @@ impl Session {
 fn connect(endpoint: &Endpoint) -> Result<(Wire, DatabaseFacts)> {
     let mut wire = Wire::open(endpoint)?;
     let database = facts(&mut wire)?;
-    // One statement reads at one moment either way; under SNAPSHOT it neither waits for writers nor
-    // makes them wait.
+    // Under SNAPSHOT a statement reads at one moment, and neither waits for writers nor makes them wait.
     let (isolation, level) = if database.snapshot { ("SNAPSHOT", 5) } else { ("READ COMMITTED", 2) };
     let mut settings: Vec<String> = SETTINGS.iter().map(|setting| format!("SET {setting}")).collect();
     settings.push(format!("SET TRANSACTION ISOLATION LEVEL {isolation}"));

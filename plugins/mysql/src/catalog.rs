@@ -2,7 +2,8 @@
 
 use rivet_sdk::sql::{self, trim_query};
 use rivet_sdk::{
-    Description, Error, ErrorKind, Key, KeyColumn, NativeSplit, Relation, Result, TableFilter, TableName, TableSummary,
+    Description, Error, ErrorKind, Key, KeyColumn, NativeSplit, OneReadPoint, Relation, Result, TableFilter, TableName,
+    TableSummary,
 };
 
 use crate::dialect::{Mysql, quoted};
@@ -22,6 +23,7 @@ pub(crate) struct Table {
     pub kind: &'static str,
     pub rows: Option<u64>,
     pub bytes: Option<u64>,
+    pub one_read_point: OneReadPoint,
 }
 
 /// A column before it is known what becomes of it.
@@ -69,6 +71,20 @@ fn kind_of(table_type: &str, options: &str) -> &'static str {
     }
 }
 
+/// What a storage engine lets a transaction `WITH CONSISTENT SNAPSHOT`, or one statement, see.
+fn one_read_point(engine: Option<&str>) -> OneReadPoint {
+    match engine.map(str::to_ascii_lowercase).as_deref() {
+        // None: a view, whose tables are mostly InnoDB's.
+        None | Some("innodb" | "rocksdb" | "tokudb") => OneReadPoint::Snapshot,
+        // A statement locks the table against writers, or sees it as it was when it began.
+        Some("myisam" | "aria" | "memory" | "heap" | "mrg_myisam" | "csv" | "archive" | "sequence") => {
+            OneReadPoint::Statement
+        }
+        // NDB reads the last committed version of each row; the others ask elsewhere.
+        Some(_) => OneReadPoint::None,
+    }
+}
+
 /// Fills in the database a name has none of.
 fn qualified(wire: &mut Wire, name: &TableName) -> Result<TableName> {
     let schema = match &name.schema {
@@ -89,8 +105,8 @@ pub(crate) fn table(wire: &mut Wire, name: &TableName) -> Result<Table> {
     let name = qualified(wire, name)?;
     let schema = name.schema.clone().unwrap_or_default();
     let rows = wire.query(&format!(
-        "SELECT TABLE_NAME, TABLE_TYPE, TABLE_ROWS, DATA_LENGTH, CREATE_OPTIONS FROM information_schema.TABLES \
-         WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
+        "SELECT TABLE_NAME, TABLE_TYPE, TABLE_ROWS, DATA_LENGTH, CREATE_OPTIONS, ENGINE \
+         FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
         quoted(&schema),
         quoted(&name.name)
     ))?;
@@ -107,6 +123,7 @@ pub(crate) fn table(wire: &mut Wire, name: &TableName) -> Result<Table> {
         kind,
         rows: number(rows.named(row, "TABLE_ROWS")).filter(|_| stored),
         bytes: number(rows.named(row, "DATA_LENGTH")).filter(|_| stored),
+        one_read_point: one_read_point(rows.named(row, "ENGINE")),
     })
 }
 
@@ -256,6 +273,7 @@ pub(crate) fn describe(wire: &mut Wire, server: Server, relation: &Relation) -> 
                 rows: explained_rows(wire, trim_query(sql))?,
                 bytes: None,
                 native: NativeSplit::Impossible("a query has no physical ranges".to_owned()),
+                one_read_point: OneReadPoint::Snapshot,
             });
         }
     };
@@ -268,6 +286,7 @@ pub(crate) fn describe(wire: &mut Wire, server: Server, relation: &Relation) -> 
         rows: table.rows,
         bytes: table.bytes,
         native: NativeSplit::Impossible("MySQL has no physical ranges".to_owned()),
+        one_read_point: table.one_read_point,
     })
 }
 

@@ -2,7 +2,8 @@
 
 use rivet_sdk::sql::{quote_text, trim_query};
 use rivet_sdk::{
-    Description, Error, Key, KeyColumn, NativeSplit, Relation, Result, TableFilter, TableName, TableSummary, serde_json,
+    Description, Error, Key, KeyColumn, NativeSplit, OneReadPoint, Relation, Result, TableFilter, TableName,
+    TableSummary, serde_json,
 };
 
 use crate::nearest::nearest;
@@ -243,6 +244,7 @@ pub(crate) fn describe(wire: &mut Wire, version: u32, relation: &Relation) -> Re
         rows,
         bytes,
         native,
+        one_read_point: one_read_point(wire, &table)?,
     })
 }
 
@@ -255,7 +257,27 @@ fn describe_query(wire: &mut Wire, relation: &Relation, sql: &str) -> Result<Des
         rows,
         bytes,
         native: NativeSplit::Impossible("a query has no blocks".to_owned()),
+        one_read_point: OneReadPoint::Snapshot,
     })
+}
+
+/// What is in the database is read at the snapshot, whatever reads it; a foreign table at the
+/// foreign server's convenience.
+fn one_read_point(wire: &mut Wire, table: &Table) -> Result<OneReadPoint> {
+    let foreign = match table.class {
+        'f' => true,
+        'p' | 'r' if table.class == 'p' || table.has_children => {
+            let sql = format!(
+                "WITH RECURSIVE tree(oid) AS (SELECT {}::oid UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i \
+                 JOIN tree ON i.inhparent = tree.oid) \
+                 SELECT EXISTS (SELECT FROM tree JOIN pg_catalog.pg_class c ON c.oid = tree.oid WHERE c.relkind = 'f')",
+                table.oid
+            );
+            wire.simple(&sql)?.rows.first().and_then(|row| row.first()).is_some_and(truth)
+        }
+        _ => false,
+    };
+    Ok(if foreign { OneReadPoint::None } else { OneReadPoint::Snapshot })
 }
 
 /// The planner's estimate of a statement's rows and bytes.

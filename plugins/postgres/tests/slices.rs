@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use rivet_plugin_postgres::Postgres;
 use rivet_sdk::{
-    Condition, ErrorKind, ExportRequest, NativeSplit, Relation, Scalar, Source, SplitBy, SplitInto, SplitRequest,
+    Condition, ErrorKind, ExportRequest, NativeSplit, OneReadPoint, Relation, Scalar, Source, SplitBy, SplitInto,
+    SplitRequest,
 };
 use support::{Schema, export, open};
 
@@ -139,4 +140,28 @@ fn block_ranges_cover_a_heap_once_and_other_relations_say_why_not() {
     for table in ["v", "p"] {
         assert!(matches!(source.describe(&schema.table(table)).unwrap().native, NativeSplit::Impossible(_)));
     }
+}
+
+#[test]
+fn a_snapshot_does_not_reach_into_a_foreign_table() {
+    let schema = Schema::new();
+    let server = format!("far_{}", std::process::id());
+    schema.run(&format!(
+        "CREATE FOREIGN DATA WRAPPER {server}; CREATE SERVER {server} FOREIGN DATA WRAPPER {server}; \
+         CREATE TABLE t (k int); CREATE TABLE near (k int) PARTITION BY LIST (k); \
+         CREATE TABLE near_1 PARTITION OF near FOR VALUES IN (1); CREATE FOREIGN TABLE f (k int) SERVER {server}; \
+         CREATE TABLE mixed (k int) PARTITION BY LIST (k); CREATE TABLE mixed_1 PARTITION OF mixed FOR VALUES IN (1); \
+         CREATE FOREIGN TABLE mixed_2 PARTITION OF mixed FOR VALUES IN (2) SERVER {server}"
+    ));
+    let mut source = open();
+    let expected = [
+        ("t", OneReadPoint::Snapshot),
+        ("near", OneReadPoint::Snapshot),
+        ("f", OneReadPoint::None),
+        ("mixed", OneReadPoint::None),
+    ];
+    for (table, one_read_point) in expected {
+        assert_eq!(source.describe(&schema.table(table)).unwrap().one_read_point, one_read_point, "{table}");
+    }
+    schema.run(&format!("DROP FOREIGN DATA WRAPPER {server} CASCADE"));
 }

@@ -1,7 +1,8 @@
 //! What the database says of its tables: names, columns, keys, sizes.
 
 use rivet_sdk::{
-    Description, Error, Key, KeyColumn, NativeSplit, Relation, Result, TableFilter, TableName, TableSummary,
+    Description, Error, Key, KeyColumn, NativeSplit, OneReadPoint, Relation, Result, TableFilter, TableName,
+    TableSummary,
 };
 
 use crate::database::Database;
@@ -203,6 +204,8 @@ pub fn describe(database: &Database, relation: &Relation) -> Result<Description>
         rows,
         bytes,
         native: NativeSplit::Impossible("SQLite has no physical ranges that stay put between statements".into()),
+        // Between two statements another process may write.
+        one_read_point: OneReadPoint::Statement,
     })
 }
 

@@ -38,6 +38,8 @@ pub(crate) struct StoreWriter {
     memory: Option<Reservation>,
     /// The bytes of an object that goes in one request, to hold the store's MD5 against.
     only_part: Option<Bytes>,
+    /// Parts on their way at once: fewer than configured where memory is short.
+    in_flight: usize,
     over: bool,
     _alive: Alive,
 }
@@ -56,6 +58,7 @@ impl StoreWriter {
             crc32c: Crc::new(CrcAlgorithm::Crc32Iscsi),
             memory: None,
             only_part: None,
+            in_flight: 1,
             over: false,
             _alive: alive,
         }
@@ -65,11 +68,26 @@ impl StoreWriter {
         parts::size(self.shared.transfer.part_size(), self.parts_sent)
     }
 
+    fn bytes_of(&self, parts: usize) -> u64 {
+        self.part_size().saturating_mul(u64::try_from(parts).unwrap_or(u64::MAX))
+    }
+
     fn reserve(&mut self, parts: usize) -> Result<()> {
-        let bytes = self.part_size().saturating_mul(u64::try_from(parts).unwrap_or(u64::MAX));
+        let bytes = self.bytes_of(parts);
         self.memory = None;
         self.memory = Some(self.shared.context.reserve(bytes)?);
         Ok(())
+    }
+
+    /// Memory for as many parts on their way as there is room for now; for one it is waited.
+    fn reserve_for_flight(&mut self) -> Result<()> {
+        for in_flight in (2..=self.shared.transfer.parts_in_flight).rev() {
+            if let Some(memory) = self.shared.context.try_reserve(self.bytes_of(in_flight.saturating_add(HELD))) {
+                (self.in_flight, self.memory) = (in_flight, Some(memory));
+                return Ok(());
+            }
+        }
+        self.reserve(HELD + 1)
     }
 
     fn still_open(&self) -> Result<()> {
@@ -98,6 +116,10 @@ impl StoreWriter {
 
     fn send_part(&mut self) -> Result<()> {
         let before = self.part_size();
+        let full = u64::try_from(self.part.len()).is_ok_and(|size| size >= before);
+        if self.writer.is_none() && full {
+            self.reserve_for_flight()?;
+        }
         let part = Bytes::from(std::mem::take(&mut self.part));
         self.only_part = (self.parts_sent == 0).then(|| part.clone());
         let shared = Arc::clone(&self.shared);
@@ -105,14 +127,14 @@ impl StoreWriter {
         let writer = match &mut self.writer {
             Some(writer) => writer,
             none => {
-                let opened = open(&shared, &self.key, self.content_type.as_deref());
+                let opened = open(&shared, &self.key, self.content_type.as_deref(), self.in_flight);
                 none.insert(wait(&shared.context, opened)?.map_err(failed)?)
             }
         };
         wait(&shared.context, writer.write(Buffer::from(part)))?.map_err(failed)?;
         self.parts_sent += 1;
-        if self.parts_sent == 1 || self.part_size() != before {
-            self.reserve(self.shared.transfer.parts_in_flight.saturating_add(HELD))?;
+        if self.part_size() != before {
+            self.reserve(self.in_flight.saturating_add(HELD))?;
         }
         Ok(())
     }
@@ -192,8 +214,13 @@ impl StoreWriter {
     }
 }
 
-async fn open(shared: &Shared, key: &str, content_type: Option<&str>) -> opendal_core::Result<Writer> {
-    let mut opening = shared.operator.writer_with(key).concurrent(shared.transfer.parts_in_flight);
+async fn open(
+    shared: &Shared,
+    key: &str,
+    content_type: Option<&str>,
+    in_flight: usize,
+) -> opendal_core::Result<Writer> {
+    let mut opening = shared.operator.writer_with(key).concurrent(in_flight);
     if let Some(content_type) = content_type {
         opening = opening.content_type(content_type);
     }

@@ -5,11 +5,14 @@
 //! hand out trait objects. Control calls carry JSON, so that a new key never changes a layout;
 //! rows cross as Arrow C data; file bytes as slices.
 //!
-//! Rules of evolution, kept by every later minor version:
+//! Version 1.0 is frozen: `tests/fixtures/abi-1.0` is a plugin built for it, which every later host
+//! of major version 1 must load. Rules of evolution, kept by every later minor version:
 //! - the [`Descriptor`] and the link section grow only at the end;
 //! - trait methods are added at the end, after `#[sabi(last_prefix_field)]`, with a default body;
 //! - module fields are added at the end;
 //! - everything else stays as it is; prefer a new JSON key or a new `call` method;
+//! - JSON keys are added, never redefined or removed; both sides ignore those they do not know, and
+//!   read a missing one as what a side without it means;
 //! - this crate is never renamed and never 0.x: abi_stable compares both.
 
 #![allow(non_local_definitions, non_camel_case_types)] // abi_stable's macros

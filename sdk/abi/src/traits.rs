@@ -34,6 +34,8 @@ pub trait ContextAbi: Send + Sync {
     fn is_cancelled(&self) -> bool;
     /// Takes bytes from the process-wide budget, waiting until they are free.
     fn reserve(&self, bytes: u64) -> AbiResult<()>;
+    /// As `reserve`, but never waits: false where they are not free now.
+    fn try_reserve(&self, bytes: u64) -> bool;
     /// Gives them back.
     #[sabi(last_prefix_field)]
     fn release(&self, bytes: u64);

@@ -277,6 +277,10 @@ impl ContextAbi for LentContext {
         }
     }
 
+    fn try_reserve(&self, bytes: u64) -> bool {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.0.try_reserve(bytes))).unwrap_or(false)
+    }
+
     fn release(&self, bytes: u64) {
         let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.0.release(bytes)));
     }

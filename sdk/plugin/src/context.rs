@@ -17,6 +17,8 @@ pub trait HostServices: Send + Sync {
     fn is_cancelled(&self) -> bool;
     /// Takes bytes from the process-wide budget, waiting until they are free.
     fn reserve(&self, bytes: u64) -> Result<()>;
+    /// Takes them if they are free now; says whether it did.
+    fn try_reserve(&self, bytes: u64) -> bool;
     /// Gives them back.
     fn release(&self, bytes: u64);
 }
@@ -57,6 +59,12 @@ impl Context {
         self.host.reserve(bytes)?;
         Ok(Reservation { host: Arc::clone(&self.host), bytes })
     }
+
+    /// As [`Context::reserve`], but never waits: None where the bytes are not free now. For what
+    /// can go on with less.
+    pub fn try_reserve(&self, bytes: u64) -> Option<Reservation> {
+        self.host.try_reserve(bytes).then(|| Reservation { host: Arc::clone(&self.host), bytes })
+    }
 }
 
 impl fmt::Debug for Context {
@@ -86,6 +94,10 @@ impl HostServices for Detached {
 
     fn reserve(&self, _: u64) -> Result<()> {
         Ok(())
+    }
+
+    fn try_reserve(&self, _: u64) -> bool {
+        true
     }
 
     fn release(&self, _: u64) {}

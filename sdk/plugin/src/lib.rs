@@ -34,8 +34,8 @@ pub use scalar::Scalar;
 pub use secret::{Secret, redact, secret_texts};
 pub use source::{
     BatchSink, Bounds, BoundsRequest, ColumnStats, Description, ExportStats, Identity, Interrupt, Key, KeyColumn,
-    NativeSplit, Note, SNAPSHOT_LOST, Slice, Snapshot, Source, SourceDriver, Split, SplitBy, SplitInto, SplitRequest,
-    TableFilter, TableSummary, capability,
+    NativeSplit, Note, OneReadPoint, SNAPSHOT_LOST, Slice, Snapshot, Source, SourceDriver, Split, SplitBy, SplitInto,
+    SplitRequest, TableFilter, TableSummary, capability,
 };
 
 pub use wanted::WantedType;

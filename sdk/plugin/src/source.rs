@@ -245,6 +245,31 @@ pub struct Description {
     pub bytes: Option<u64>,
     /// Whether [`SplitBy::Native`] works on it, and if not, why.
     pub native: NativeSplit,
+    /// What reads the relation's rows at one point in time.
+    #[serde(default)]
+    pub one_read_point: OneReadPoint,
+}
+
+/// What reads a relation's rows at one point in time. The host says of an export no more than this.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OneReadPoint {
+    /// Every statement, and all those together that [`Source::join`]ed a snapshot.
+    Snapshot,
+    /// Every statement by itself.
+    Statement,
+    /// Nothing: rows that change or move while a statement reads may be seen as before or after,
+    /// missed, or seen twice.
+    #[default]
+    #[serde(other)]
+    None,
+}
+
+impl OneReadPoint {
+    /// Whether it is [`OneReadPoint::None`].
+    pub fn is_none(&self) -> bool {
+        *self == Self::None
+    }
 }
 
 /// Whether a relation can be cut physically.

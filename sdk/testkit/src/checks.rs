@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rivet_sdk::{
     BatchLimits, Bound, BoundsRequest, ColumnRequest, Condition, Context, ErrorKind, ExportRequest, HostServices,
-    NativeSplit, Relation, Result, SplitBy, SplitInto, SplitRequest, TableFilter, capability, schema_of,
+    NativeSplit, OneReadPoint, Relation, Result, SplitBy, SplitInto, SplitRequest, TableFilter, capability, schema_of,
 };
 
 use crate::Opened;
@@ -33,6 +33,7 @@ pub(crate) const ALL: &[Check] = &[
     ("cancel_stops_the_export", cancel_stops_the_export),
     ("instances_work_side_by_side", instances_work_side_by_side),
     ("snapshot_can_be_joined", snapshot_can_be_joined),
+    ("no_shared_read_point_without_a_snapshot", no_shared_read_point_without_a_snapshot),
 ];
 
 fn requests(opened: &Opened) -> impl Iterator<Item = ExportRequest> {
@@ -280,6 +281,10 @@ impl HostServices for Stop {
         Ok(())
     }
 
+    fn try_reserve(&self, _: u64) -> bool {
+        true
+    }
+
     fn release(&self, _: u64) {}
 }
 
@@ -325,4 +330,14 @@ fn snapshot_can_be_joined(opened: &Opened) {
         worker.release().unwrap();
     }
     holder.release().unwrap();
+}
+
+fn no_shared_read_point_without_a_snapshot(opened: &Opened) {
+    if opened.can(capability::SNAPSHOT) {
+        return;
+    }
+    for relation in &opened.subject.relations {
+        let promised = opened.open().describe(relation).unwrap().one_read_point;
+        assert_ne!(promised, OneReadPoint::Snapshot, "{relation}");
+    }
 }

@@ -1,7 +1,7 @@
 //! The checks of destinations: one sentence of the contract each.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rivet_sdk::{Context, Destination, ErrorKind, HostServices, Object, Result, WriteOptions};
 
@@ -23,6 +23,7 @@ pub(crate) const ALL: &[Check] = &[
     ("a_dropped_writer_leaves_nothing", a_dropped_writer_leaves_nothing),
     ("a_finished_writer_takes_no_more", a_finished_writer_takes_no_more),
     ("cancel_stops_a_writer", cancel_stops_a_writer),
+    ("a_writer_goes_on_with_less_memory", a_writer_goes_on_with_less_memory),
     ("a_list_is_complete_and_ordered", a_list_is_complete_and_ordered),
     ("a_list_takes_any_prefix", a_list_takes_any_prefix),
     ("reading_stops_at_the_edges", reading_stops_at_the_edges),
@@ -242,6 +243,10 @@ impl HostServices for Stop {
         Ok(())
     }
 
+    fn try_reserve(&self, _: u64) -> bool {
+        true
+    }
+
     fn release(&self, _: u64) {}
 }
 
@@ -256,6 +261,44 @@ fn cancel_stops_a_writer(place: &Place) {
     }
     drop(writer);
     nothing_stayed(place);
+}
+
+/// A host without memory to spare: who asks to wait is served, who asks whether there is more is not.
+#[derive(Default)]
+struct Tight {
+    held: AtomicU64,
+}
+
+impl HostServices for Tight {
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+
+    fn reserve(&self, bytes: u64) -> Result<()> {
+        self.held.fetch_add(bytes, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn try_reserve(&self, _: u64) -> bool {
+        false
+    }
+
+    fn release(&self, bytes: u64) {
+        let held = self.held.fetch_sub(bytes, Ordering::SeqCst);
+        assert!(held >= bytes, "{bytes} bytes were released of {held}");
+    }
+}
+
+fn a_writer_goes_on_with_less_memory(place: &Place) {
+    let tight = Arc::new(Tight::default());
+    let body = bytes(11, 5 * place.subject.part_bytes + 1);
+    {
+        let mut to = place.open_with(&place.options(), &Context::new(tight.clone())).unwrap();
+        write(&mut *to, "tight", &body);
+        half_written(place, &mut *to).abort().unwrap();
+    }
+    assert!(place.open().get("tight").unwrap().unwrap() == body);
+    assert_eq!(tight.held.load(Ordering::SeqCst), 0, "memory was not given back");
 }
 
 fn a_list_is_complete_and_ordered(place: &Place) {

@@ -19,8 +19,8 @@ use rivet_sdk::schemars::JsonSchema;
 use rivet_sdk::serde::{Deserialize, Deserializer};
 use rivet_sdk::{
     BatchSink, Bound, Condition, Context, Description, Error, ExportRequest, ExportStats, Fidelity, Identity,
-    Interrupt, Key, KeyColumn, NativeSplit, Relation, Result, Scalar, Secret, Slice, Source, SourceDriver, Split,
-    SplitBy, SplitInto, SplitRequest, TypeMapping, capability, schema_of,
+    Interrupt, Key, KeyColumn, NativeSplit, OneReadPoint, Relation, Result, Scalar, Secret, Slice, Source,
+    SourceDriver, Split, SplitBy, SplitInto, SplitRequest, TypeMapping, capability, schema_of,
 };
 
 pub use order::{Misbehaviour, Order};
@@ -161,6 +161,7 @@ impl Source for Hostile {
             rows: u64::try_from(self.rows).ok(),
             bytes: None,
             native: NativeSplit::Impossible("generated rows have no place".into()),
+            one_read_point: OneReadPoint::Snapshot,
         })
     }
 

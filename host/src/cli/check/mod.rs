@@ -4,7 +4,7 @@ mod advice;
 mod types;
 mod warehouse;
 
-use rivet_sdk::{Error, Key, Result, capability};
+use rivet_sdk::{Error, Key, Result};
 use serde_json::{Value, json};
 
 use super::arguments::{CheckArguments, Global};
@@ -12,9 +12,8 @@ use super::exit::{Failed, Outcome, code_of};
 use super::print::{bytes, thousands};
 use super::{open_session, print};
 use crate::config::ExportConfig;
-use crate::plan::{ConsistencyPolicy, Plan, Planned};
+use crate::plan::{Plan, Planned};
 use crate::run::{Stop, draft_export};
-use crate::session::Session;
 
 pub fn check(arguments: &CheckArguments, global: &Global, stop: Stop) -> Outcome {
     let session = open_session(&arguments.selection, global, stop)?;
@@ -23,12 +22,12 @@ pub fn check(arguments: &CheckArguments, global: &Global, stop: Stop) -> Outcome
     for export in session.exports(&arguments.selection.export)? {
         match draft_export(&session, export) {
             Ok(planned) => {
-                let checked = Checked::new(&session, export, &planned, arguments)?;
+                let checked = Checked::new(export, &planned, arguments)?;
                 if !arguments.json {
                     print::out(&checked.to_text()?)?;
                 }
                 documents.push(checked.to_json()?);
-                errors.extend(checked.refusals(arguments));
+                errors.extend(checked.refusal(arguments));
             }
             Err(error) => {
                 if !arguments.json {
@@ -52,48 +51,29 @@ pub fn check(arguments: &CheckArguments, global: &Global, stop: Stop) -> Outcome
 struct Checked<'a> {
     export: &'a ExportConfig,
     planned: &'a Planned,
-    /// Whether all chunks will share a read point; an error if they must and cannot.
-    consistency: Result<&'static str, String>,
     advice: Vec<String>,
     types: Option<Vec<types::ColumnTypes>>,
 }
 
 impl<'a> Checked<'a> {
-    fn new(
-        session: &Session,
-        export: &'a ExportConfig,
-        planned: &'a Planned,
-        arguments: &CheckArguments,
-    ) -> Result<Self> {
-        let snapshots = session.plugins.manifest(&session.source_plugin)?.can(capability::SNAPSHOT);
+    fn new(export: &'a ExportConfig, planned: &'a Planned, arguments: &CheckArguments) -> Result<Self> {
         let types = if arguments.types {
             let target = arguments.target.or_else(|| warehouse::named(export.target.as_deref()?));
             Some(types::report(&planned.plan, target)?)
         } else {
             None
         };
-        let consistency = consistency(&planned.plan, snapshots);
-        Ok(Self { export, planned, consistency, advice: advice::advice(export, planned), types })
+        Ok(Self { export, planned, advice: advice::advice(export, planned), types })
     }
 
     fn verdict(&self) -> &'static str {
-        match (&self.consistency, self.advice.is_empty()) {
-            (Err(_), _) => "fails",
-            (Ok(_), true) => "ready",
-            (Ok(_), false) => "ready, with advice",
-        }
+        if self.advice.is_empty() { "ready" } else { "ready, with advice" }
     }
 
     /// What makes the command fail although the plan could be made.
-    fn refusals(&self, arguments: &CheckArguments) -> Vec<Error> {
+    fn refusal(&self, arguments: &CheckArguments) -> Option<Error> {
         let named = |error: Error| error.with_context("export", self.export.name.clone());
-        let consistency = self
-            .consistency
-            .as_ref()
-            .err()
-            .map(|why| named(Error::config(why.clone()).with_hint("use `consistency: auto`, or `chunk_by: none`")));
-        let strict = self.types.as_deref().filter(|_| arguments.strict).and_then(types::strict).map(named);
-        consistency.into_iter().chain(strict).collect()
+        self.types.as_deref().filter(|_| arguments.strict).and_then(types::strict).map(named)
     }
 
     fn to_text(&self) -> Result<String> {
@@ -107,7 +87,7 @@ impl<'a> Checked<'a> {
         row("strategy", format!("{}: {}", plan.strategy.name, plan.strategy.reason));
         row("chunks", chunks(plan));
         row("workers", plan.execution.parallel.to_string());
-        row("consistency", self.consistency.as_ref().map_or_else(Clone::clone, |text| (*text).to_owned()));
+        row("consistency", plan.consistency_text().to_owned());
         for text in &self.advice {
             row("advice", text.clone());
         }
@@ -133,22 +113,10 @@ impl<'a> Checked<'a> {
             "chunks": plan.chunks.len(),
             "rows_per_chunk": rows_per_chunk(plan),
             "parallel": plan.execution.parallel,
-            "consistency": self.consistency.as_ref().map_or_else(String::as_str, |text| *text),
+            "consistency": plan.consistency_text(),
             "advice": self.advice,
             "columns": self.types.as_ref().map(|types| types::to_json(types)),
         }))
-    }
-}
-
-fn consistency(plan: &Plan, snapshots: bool) -> Result<&'static str, String> {
-    match (plan.consistency, plan.chunks.len(), snapshots) {
-        (_, 1, _) => Ok("one statement, one read point"),
-        (ConsistencyPolicy::PerChunk, ..) => Ok("each chunk its own read point"),
-        (ConsistencyPolicy::Auto | ConsistencyPolicy::Snapshot, _, true) => Ok("one snapshot that all chunks share"),
-        (ConsistencyPolicy::Auto, _, false) => Ok("each chunk its own read point: this source cannot share a snapshot"),
-        (ConsistencyPolicy::Snapshot, _, false) => {
-            Err("`consistency: snapshot` cannot be had: this source cannot share one".to_owned())
-        }
     }
 }
 

@@ -84,6 +84,10 @@ impl HostServices for RemoteServices {
         }
     }
 
+    fn try_reserve(&self, bytes: u64) -> bool {
+        self.0.try_reserve(bytes)
+    }
+
     fn release(&self, bytes: u64) {
         self.0.release(bytes);
     }
