@@ -1,12 +1,11 @@
 //! What the database says of its tables: names, columns, keys, sizes.
 
 use rivet_sdk::{
-    Description, Error, Key, KeyColumn, NativeSplit, Relation, Result, TableFilter, TableName, TableSummary,
+    Description, Error, Key, KeyColumn, NativeSplit, Relation, Result, TableFilter, TableName, TableSummary, nearest,
 };
 
 use crate::database::Database;
 use crate::dialect::{from, hex};
-use crate::error::nearest;
 
 /// A relation as the catalogue has it.
 #[derive(Debug, Clone)]
