@@ -154,13 +154,7 @@ impl Diagnostics {
 
 /// `did you mean …?`, if one of `known` is close to `word`.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let word = word.to_lowercase();
-    known
-        .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(&word, &name.to_lowercase()), name))
-        .filter(|(distance, name)| *distance <= 1 + name.chars().count() / 4)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| format!("did you mean {name}?"))
+    rivet_sdk::nearest(word, known).map(|name| format!("did you mean {name}?"))
 }
 
 /// The key's path below `parent`.

@@ -4,12 +4,11 @@
 use rivet_sdk::sql::{self, Dialect};
 use rivet_sdk::{
     Description, Error, Key, KeyColumn, NativeSplit, OneReadPoint, Relation, Result, Scalar, TableFilter, TableName,
-    TableSummary,
+    TableSummary, nearest,
 };
 
 use crate::dialect::{Tsql, unicode};
 use crate::error::{ServerMessage, confused};
-use crate::nearest::nearest;
 use crate::query;
 use crate::session::{ask, whole, words};
 use crate::types::{SourceColumn, is_rangeable};

@@ -3,24 +3,21 @@
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs, UdpSocket};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use rivet_sdk::network::{self, lost};
 use rivet_sdk::options::TlsMode;
-use rivet_sdk::{Error, ErrorKind, Result, Retry};
-use rustls::{ClientConfig, ClientConnection};
-use rustls_pki_types::ServerName;
+use rivet_sdk::rustls::{self, ClientConfig, ClientConnection};
+use rivet_sdk::{Error, Result, Retry, tls};
 
-use crate::error::{confused, lost};
+use crate::error::confused;
 use crate::link::{Link, Records};
 use crate::login::{encryption, prelogin, server_encryption};
 use crate::options::{Endpoint, PORT};
 use crate::packet::{self, HEADER_BYTES, LAST};
 
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-const KEEPALIVE_PROBES: u32 = 3;
-/// How long sent bytes may stay unacknowledged before the connection counts as dead.
-const USER_TIMEOUT_MS: u32 = 60_000;
+/// What a TDS 8.0 client says in its first TLS message.
+const STRICT_PROTOCOL: &[u8] = b"tds/8.0";
 /// Before anything else was agreed on.
 const FIRST_PACKET_BYTES: usize = 4096;
 /// Where SQL Server Browser listens, and how long it may take.
@@ -36,13 +33,16 @@ pub(crate) fn connect(endpoint: &Endpoint, host: &str, port: Option<u16>) -> Res
         (None, None) => PORT,
     };
     let attempt = Attempt { endpoint, host, place: format!("{host}:{port}") };
-    let tls = crate::tls::client(&endpoint.tls, endpoint.strict)?;
-    let mut socket = attempt.connect_tcp(port)?;
+    let tls = if endpoint.strict {
+        tls::client(&endpoint.tls, rustls::DEFAULT_VERSIONS, &[STRICT_PROTOCOL])?
+    } else {
+        // TLS 1.3 leaves open which bytes after the handshake still stand inside TDS packets.
+        tls::client(&endpoint.tls, &[&rustls::version::TLS12], &[])?
+    };
+    let mut socket = network::tcp(host, port, endpoint.connect_timeout)?;
     if endpoint.strict {
         let mut session = attempt.session(tls.as_ref().ok_or_else(|| Error::internal("strict without TLS"))?)?;
-        while session.is_handshaking() {
-            session.complete_io(&mut socket).map_err(|error| attempt.tls_failed(&error))?;
-        }
+        network::handshake(&mut session, &mut socket, &attempt.place)?;
         let link = Link::new(socket, Some(session));
         for packet in packet::packets(packet::kind::PRELOGIN, &attempt.prelogin(encryption::ON), FIRST_PACKET_BYTES) {
             link.send(&packet).map_err(|error| lost(&error))?;
@@ -67,14 +67,12 @@ pub(crate) fn connect(endpoint: &Endpoint, host: &str, port: Option<u16>) -> Res
         }
         (Some(_), Some(_)) if endpoint.tls.mode == TlsMode::Prefer => {
             // A server without encryption ends the connection of a client that asked for it.
-            let mut socket = attempt.connect_tcp(port)?;
+            let mut socket = network::tcp(host, port, endpoint.connect_timeout)?;
             send(&mut socket, &attempt.prelogin(encryption::NOT_SUPPORTED))?;
             read_prelogin(&mut socket)?;
             Ok(Link::new(socket, None))
         }
-        (Some(_), Some(_)) => Err(Error::connection(format!("{} does not offer encryption", attempt.place))
-            .with_retry(Retry::Permanent)
-            .with_hint("turn encryption on at the server; `tls: { mode: disable }` sends everything as plain text")),
+        (Some(_), Some(_)) => Err(network::tls_missing(&attempt.place)),
     }
 }
 
@@ -91,9 +89,7 @@ impl Attempt<'_> {
     }
 
     fn session(&self, config: &Arc<ClientConfig>) -> Result<ClientConnection> {
-        let failed = |error: &dyn std::fmt::Display| self.refused(error.to_string());
-        let name = ServerName::try_from(self.host.to_owned()).map_err(|error| failed(&error))?;
-        let mut session = ClientConnection::new(Arc::clone(config), name).map_err(|error| failed(&error))?;
+        let mut session = network::tls_session(self.host, &self.place, config)?;
         session.set_buffer_limit(None);
         Ok(session)
     }
@@ -120,53 +116,10 @@ impl Attempt<'_> {
                     let mut alert = Vec::new();
                     // The server is told why, if it still listens.
                     let _ = session.write_tls(&mut alert).map(|_| send(socket, &alert));
-                    return Err(self.refused(error.to_string()));
+                    return Err(network::tls_refused(&self.place, &error));
                 }
             }
         }
-    }
-
-    fn tls_failed(&self, error: &io::Error) -> Error {
-        if error.kind() == io::ErrorKind::InvalidData { self.refused(error.to_string()) } else { lost(error) }
-    }
-
-    fn refused(&self, cause: String) -> Error {
-        Error::connection(format!("TLS with {} failed: {cause}", self.place))
-            .with_retry(Retry::Permanent)
-            .with_hint("check `tls.mode`, `tls.ca_file` and that the certificate names this host")
-    }
-
-    fn connect_tcp(&self, port: u16) -> Result<TcpStream> {
-        let addresses = (self.host, port).to_socket_addrs().map_err(|error| {
-            Error::connection(format!("the host name {} is unknown", self.host))
-                .with_source(&error)
-                .with_hint("check `host` (or the URL) for a typing error, and that the name resolves on this machine")
-        })?;
-        let timeout = self.endpoint.connect_timeout;
-        let deadline = Instant::now() + timeout;
-        let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for address in addresses {
-            let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-            match TcpStream::connect_timeout(&address, left) {
-                Ok(socket) => {
-                    tune(&socket).map_err(|error| lost(&error))?;
-                    // Until the session stands, a silent server must not hang us.
-                    socket.set_read_timeout(Some(timeout)).map_err(|error| lost(&error))?;
-                    return Ok(socket);
-                }
-                Err(error) => failure = error,
-            }
-        }
-        Err(match failure.kind() {
-            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Error::new(
-                ErrorKind::Connection,
-                format!("no answer from {} within {} seconds", self.place, timeout.as_secs()),
-            )
-            .with_hint("a firewall may drop the packets; check host and port"),
-            _ => Error::connection(format!("cannot connect to {}", self.place))
-                .with_source(&failure)
-                .with_hint("check that the server runs, that TCP/IP is enabled in it, and host and port"),
-        })
     }
 }
 
@@ -261,18 +214,6 @@ fn browser_port(answer: &[u8]) -> Option<u16> {
         }
     }
     None
-}
-
-fn tune(socket: &TcpStream) -> io::Result<()> {
-    use rustix::net::sockopt;
-    socket.set_nodelay(true)?;
-    sockopt::set_socket_keepalive(socket, true)?;
-    sockopt::set_tcp_keepidle(socket, KEEPALIVE_IDLE)?;
-    sockopt::set_tcp_keepintvl(socket, KEEPALIVE_INTERVAL)?;
-    sockopt::set_tcp_keepcnt(socket, KEEPALIVE_PROBES)?;
-    #[cfg(target_os = "linux")]
-    sockopt::set_tcp_user_timeout(socket, USER_TIMEOUT_MS)?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! What the server's error number, or the operating system, says about a failure.
 
-use std::io;
 use std::time::Duration;
 
 use rivet_sdk::{Error, ErrorKind, Retry};
@@ -100,21 +99,6 @@ fn hint(number: i32) -> Option<&'static str> {
         978 => "the replica takes read-only connections alone: `application_intent: read_only`",
         _ => return None,
     })
-}
-
-/// A failure of the socket while talking to the server.
-pub(crate) fn lost(error: &io::Error) -> Error {
-    if error.kind() == io::ErrorKind::InvalidData {
-        return Error::connection(format!("TLS failed: {error}")).with_retry(Retry::Permanent);
-    }
-    let text = match error.kind() {
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
-            "the server closed the connection".to_owned()
-        }
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => "the server stopped answering".to_owned(),
-        _ => format!("the connection broke: {error}"),
-    };
-    Error::connection(text)
 }
 
 /// The server said something the protocol does not allow here.

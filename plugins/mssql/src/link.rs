@@ -6,7 +6,8 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustls::ClientConnection;
+use rivet_sdk::network;
+use rivet_sdk::rustls::ClientConnection;
 
 /// Encrypted bytes read from the socket at a time.
 const RECORD_BYTES: usize = 32 << 10;
@@ -103,9 +104,7 @@ impl Link {
 
     /// `TLSv1.2` and the like; None for plain text.
     pub fn tls_version(&self) -> Option<String> {
-        let session = self.lock();
-        let version = session.as_ref()?.protocol_version()?;
-        Some(format!("{version:?}").replace('_', "."))
+        self.lock().as_ref().and_then(network::version)
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<ClientConnection>> {

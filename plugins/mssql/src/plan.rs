@@ -1,12 +1,11 @@
 //! From a request to a SELECT: which columns, as what, from where.
 
 use rivet_sdk::sql::{self, Dialect};
-use rivet_sdk::{Error, ErrorKind, ExportRequest, OnUnrepresentable, Result, TypeMapping, WantedType};
+use rivet_sdk::{Error, ErrorKind, ExportRequest, OnUnrepresentable, Result, TypeMapping, WantedType, nearest};
 
 use crate::catalog::{self, Table};
 use crate::dialect::Tsql;
 use crate::kind::{Expression, Kind};
-use crate::nearest::nearest;
 use crate::types::{SourceColumn, expression};
 use crate::wire::Wire;
 use crate::{overrides, types};

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rivet_sdk::network::lost;
 use rivet_sdk::{Error, ErrorKind, OneReadPoint, Result, Retry, Scalar, SessionPolicy, log};
 
-use crate::error::lost;
 use crate::link::Link;
 use crate::options::Endpoint;
 use crate::wire::{Rows, Wire, attention};

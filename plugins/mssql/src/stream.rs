@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rivet_sdk::network::lost;
 use rivet_sdk::{Error, ErrorKind, Result, Retry};
 
-use crate::error::{confused, lost};
+use crate::error::confused;
 use crate::link::{Link, Records};
 use crate::packet::{self, HEADER_BYTES, LAST};
 use crate::value;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rivet_sdk::network::lost;
 use rivet_sdk::{Error, Result, Scalar};
 
 use crate::connect::connect;
-use crate::error::{ServerMessage, confused, lost};
+use crate::error::{ServerMessage, confused};
 use crate::link::Link;
 use crate::login::login;
 use crate::meta::{self, Layout, ResultColumn};

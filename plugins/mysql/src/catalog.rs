@@ -3,11 +3,10 @@
 use rivet_sdk::sql::{self, trim_query};
 use rivet_sdk::{
     Description, Error, ErrorKind, Key, KeyColumn, NativeSplit, OneReadPoint, Relation, Result, TableFilter, TableName,
-    TableSummary,
+    TableSummary, nearest,
 };
 
 use crate::dialect::{Mysql, quoted};
-use crate::nearest::nearest;
 use crate::packet::{ResultColumn, Rows};
 use crate::server::Server;
 use crate::types::Base;

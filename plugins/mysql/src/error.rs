@@ -1,6 +1,5 @@
 //! What the server's error number, or the operating system, says about a failure.
 
-use std::io;
 use std::time::Duration;
 
 use rivet_sdk::{Error, ErrorKind, Retry};
@@ -102,24 +101,6 @@ fn hint(code: u16) -> Option<&'static str> {
         1267 => "the query compares texts of two collations; name one with COLLATE",
         _ => return None,
     })
-}
-
-/// A failure of the socket while talking to the server.
-pub(crate) fn lost(error: &io::Error) -> Error {
-    if error.kind() == io::ErrorKind::InvalidData {
-        // TLS 1.3 servers refuse a client's certificate only after the handshake.
-        return Error::connection(format!("TLS failed: {error}"))
-            .with_retry(Retry::Permanent)
-            .with_hint("check `tls.client_cert_file`, and that the server speaks TLS 1.2 or later");
-    }
-    let text = match error.kind() {
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
-            "the server closed the connection".to_owned()
-        }
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => "the server stopped answering".to_owned(),
-        _ => format!("the connection broke: {error}"),
-    };
-    Error::connection(text)
 }
 
 /// The server said something the protocol does not allow here.

@@ -21,7 +21,6 @@ mod error;
 mod export;
 mod identity;
 mod kind;
-mod nearest;
 mod options;
 mod overrides;
 mod packet;
@@ -30,7 +29,6 @@ mod server;
 mod session;
 mod snapshot;
 mod split;
-mod tls;
 mod types;
 mod wire;
 

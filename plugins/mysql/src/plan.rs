@@ -1,12 +1,11 @@
 //! From a request to a SELECT: which columns, as what, from where.
 
 use rivet_sdk::sql::{self, Dialect};
-use rivet_sdk::{Error, ErrorKind, ExportRequest, OnUnrepresentable, Relation, Result, TypeMapping};
+use rivet_sdk::{Error, ErrorKind, ExportRequest, OnUnrepresentable, Relation, Result, TypeMapping, nearest};
 
 use crate::catalog::{self, SourceColumn, Table};
 use crate::dialect::Mysql;
 use crate::kind::Kind;
-use crate::nearest::nearest;
 use crate::overrides;
 use crate::server::Server;
 use crate::types::{Expression, natural};

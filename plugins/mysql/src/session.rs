@@ -146,10 +146,7 @@ impl Session {
             return Ok(());
         }
         if !matches!(self.role, Role::Alone) {
-            // Trying again in this run is in vain, but a new run may well succeed.
-            return Err(Error::connection("the connection that read at the snapshot is lost")
-                .with_retry(Retry::Transient(None))
-                .with_hint("start the export again: a snapshot of MySQL lives in its connections"));
+            return Err(snapshot::lost("the connection that read at the snapshot is lost"));
         }
         self.wire = Wire::open(&self.endpoint)?;
         self.applied = None;
@@ -275,10 +272,8 @@ impl Session {
             log::debug!("releasing a snapshot: {error}");
         }
         unlocked.map_err(|error| {
-            Error::connection("the snapshot's lock was lost before it was released")
+            snapshot::lost("the snapshot's lock was lost before it was released: its workers may not be at one point")
                 .with_source(&error)
-                .with_retry(Retry::Transient(None))
-                .with_hint("start the export again: its workers may not have joined at one point")
         })
     }
 }

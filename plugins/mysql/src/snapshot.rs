@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use rivet_sdk::{Error, ErrorKind, Result, Retry};
+use rivet_sdk::{Error, ErrorKind, Result, SNAPSHOT_LOST};
 
 use crate::server::Server;
 use crate::wire::Wire;
@@ -92,15 +92,19 @@ fn read_point(wire: &mut Wire, server: Server) -> Result<String> {
     })
 }
 
+/// The read point is gone for good: trying again in this run is in vain, and a new run may well
+/// succeed.
+pub(crate) fn lost(what: &str) -> Error {
+    Error::new(ErrorKind::Conflict, what)
+        .with_code(SNAPSHOT_LOST)
+        .with_hint("start the export again: a snapshot of MySQL lives in the connections that joined it at the start")
+}
+
 /// Begins a member's transaction, which is at the read point only if the lock was held before
 /// and is still held after.
 pub(crate) fn begin(wire: &mut Wire, token: &str) -> Result<()> {
     let held = || HELD.lock().unwrap_or_else(PoisonError::into_inner).contains(token);
-    let gone = || {
-        Error::new(ErrorKind::Connection, "the snapshot can no longer be joined: its lock is released")
-            .with_retry(Retry::Transient(None))
-            .with_hint("start the export again; MySQL's snapshots are joined by all workers at the start")
-    };
+    let gone = || lost("the snapshot can no longer be joined: its lock is released");
     if !held() {
         return Err(gone());
     }

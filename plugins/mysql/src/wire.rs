@@ -6,10 +6,11 @@ use std::io::Write;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use rivet_sdk::network::{Stream, lost};
 use rivet_sdk::{Error, ErrorKind, Result};
 
-use crate::connect::{Connected, Stream, connect};
-use crate::error::{ServerMessage, confused, lost};
+use crate::connect::{Connected, connect};
+use crate::error::{ServerMessage, confused};
 use crate::options::Endpoint;
 use crate::packet::{Greeting, Parts, ResultColumn, Rows, capability, text_row};
 

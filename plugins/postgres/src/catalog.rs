@@ -3,10 +3,9 @@
 use rivet_sdk::sql::{quote_text, trim_query};
 use rivet_sdk::{
     Description, Error, Key, KeyColumn, NativeSplit, OneReadPoint, Relation, Result, TableFilter, TableName,
-    TableSummary, serde_json,
+    TableSummary, nearest, serde_json,
 };
 
-use crate::nearest::nearest;
 use crate::types::{Types, number};
 use crate::wire::Wire;
 

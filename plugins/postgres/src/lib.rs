@@ -21,14 +21,12 @@ mod export;
 mod identity;
 mod kind;
 mod message;
-mod nearest;
 mod options;
 mod overrides;
 mod plan;
 mod session;
 mod snapshot;
 mod split;
-mod tls;
 mod types;
 mod wire;
 

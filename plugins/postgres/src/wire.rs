@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
+use rivet_sdk::network::{Stream, lost};
 use rivet_sdk::{Error, Result};
 
-use crate::connect::{Stream, Target, connect};
-use crate::error::{ServerMessage, confused, lost};
+use crate::connect::{Target, connect};
+use crate::error::{ServerMessage, confused};
 use crate::message::{ResultColumn, Rows, backend_key, data_row, row_description};
 use crate::options::Endpoint;
 

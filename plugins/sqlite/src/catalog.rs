@@ -2,12 +2,11 @@
 
 use rivet_sdk::{
     Description, Error, Key, KeyColumn, NativeSplit, OneReadPoint, Relation, Result, TableFilter, TableName,
-    TableSummary,
+    TableSummary, nearest,
 };
 
 use crate::database::Database;
 use crate::dialect::{from, hex};
-use crate::error::nearest;
 
 /// A relation as the catalogue has it.
 #[derive(Debug, Clone)]

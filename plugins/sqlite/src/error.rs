@@ -1,6 +1,6 @@
 //! SQLite's errors as rivet's: by result code, and by text only where SQLite has no code.
 
-use rivet_sdk::{Error, ErrorKind, Retry};
+use rivet_sdk::{Error, ErrorKind, Retry, nearest};
 use rusqlite::ErrorCode;
 
 /// The error behind a failed call.
@@ -71,12 +71,4 @@ pub fn no_column<'a>(name: &str, relation: &str, known: impl Iterator<Item = &'a
         Some(near) => error.with_hint(format!("did you mean `{near}`?")),
         None => error,
     }
-}
-
-/// The most similar of `known`.
-pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let (score, near) = known
-        .map(|candidate| (strsim::jaro_winkler(&name.to_lowercase(), &candidate.to_lowercase()), candidate))
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))?;
-    (score > 0.7).then_some(near)
 }

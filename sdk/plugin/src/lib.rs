@@ -7,6 +7,7 @@
 
 #![deny(missing_docs)]
 
+pub mod buffers;
 mod context;
 mod destination;
 mod error;
@@ -14,6 +15,9 @@ mod ffi;
 #[doc(hidden)]
 pub mod glue;
 mod mapping;
+mod nearest;
+#[cfg(feature = "network")]
+pub mod network;
 pub mod options;
 mod plugin;
 mod request;
@@ -21,12 +25,15 @@ mod scalar;
 mod secret;
 mod source;
 pub mod sql;
+#[cfg(feature = "network")]
+pub mod tls;
 mod wanted;
 
 pub use context::{Context, HostServices, Reservation};
 pub use destination::{Destination, DestinationDriver, Object, ObjectWriter, WriteOptions};
 pub use error::{Error, ErrorKind, Result, Retry};
 pub use mapping::{FIDELITY_KEY, Fidelity, FieldSpec, SOURCE_TYPE_KEY, TypeMapping, schema_of};
+pub use nearest::nearest;
 pub use request::{
     BatchLimits, Bound, ColumnRequest, Condition, ExportRequest, OnUnrepresentable, Relation, SessionPolicy, TableName,
 };
@@ -40,6 +47,8 @@ pub use source::{
 
 pub use wanted::WantedType;
 
+#[cfg(feature = "network")]
+pub use rustls;
 pub use {arrow_array, arrow_buffer, arrow_data, arrow_schema, log, schemars, serde, serde_json};
 
 /// The version of this SDK, as plugins built with it report it.

@@ -6,7 +6,6 @@
 //! it may run twice.
 
 mod error;
-mod tls;
 mod url;
 
 use std::cell::RefCell;

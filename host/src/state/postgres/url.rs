@@ -1,14 +1,16 @@
 //! The state's URL: where the server is, who logs in, and how the way there is secured.
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use postgres::config::{Config, Host, SslMode};
 use postgres::{Client, NoTls};
 use rivet_sdk::options::{TlsMode, TlsOptions};
-use rivet_sdk::{Error, Result, Secret};
+use rivet_sdk::{Error, Result, Secret, tls};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{error, tls};
+use super::error;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const HINT: &str = "postgresql://USER:PASSWORD@HOST:5432/DATABASE?sslmode=verify-full, with special characters \
@@ -48,8 +50,11 @@ impl Address {
 
     /// Opens a connection.
     pub fn connect(&self) -> Result<Client> {
-        let connected = match tls::client(&self.tls)? {
-            Some(tls) => self.config.connect(tls),
+        let secured = tls::client(&self.tls, rustls::DEFAULT_VERSIONS, &[]).map_err(|error| {
+            error.with_hint("in the state's URL, sslrootcert=FILE names an authority, and sslcert=FILE and sslkey=FILE belong together")
+        })?;
+        let connected = match secured {
+            Some(tls) => self.config.connect(MakeRustlsConnect::new(Arc::unwrap_or_clone(tls))),
             None => self.config.connect(NoTls),
         };
         connected.map_err(|error| self.error(&error))

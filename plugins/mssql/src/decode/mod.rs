@@ -1,7 +1,6 @@
 //! Values of a row, straight into Arrow buffers: one builder a column, chosen once, no allocation
 //! and no dynamic call per value.
 
-mod buffers;
 mod characters;
 #[cfg(test)]
 mod tests;
@@ -10,18 +9,18 @@ use std::sync::Arc;
 
 use rivet_sdk::arrow_array::builder::{BooleanBufferBuilder, NullBufferBuilder};
 use rivet_sdk::arrow_array::types::{
-    ArrowPrimitiveType, Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int16Type, Int32Type,
-    Int64Type, Time64MicrosecondType, Time64NanosecondType, TimestampMicrosecondType, TimestampNanosecondType,
+    Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
+    Time64MicrosecondType, Time64NanosecondType, TimestampMicrosecondType, TimestampNanosecondType,
 };
-use rivet_sdk::arrow_array::{ArrayRef, BinaryArray, BooleanArray, FixedSizeBinaryArray, PrimitiveArray, StringArray};
-use rivet_sdk::arrow_buffer::{Buffer, ScalarBuffer, i256};
+use rivet_sdk::arrow_array::{ArrayRef, BinaryArray, BooleanArray, FixedSizeBinaryArray, StringArray};
+use rivet_sdk::arrow_buffer::{Buffer, i256};
 use rivet_sdk::arrow_schema::DataType;
+use rivet_sdk::buffers::{Fixed, Full, Variable, primitive};
 use rivet_sdk::{Error, OnUnrepresentable, Result};
 
 use crate::kind::{CodePage, Kind};
 use crate::meta::Format;
 use crate::value::{self, Malformed, exact};
-use buffers::{Fixed, Variable};
 use characters::Carry;
 pub(crate) use characters::utf16;
 
@@ -36,6 +35,12 @@ pub(crate) enum Fault {
     DoesNotFit(String),
     /// The batch's texts passed 2 GiB.
     Full,
+}
+
+impl From<Full> for Fault {
+    fn from(Full: Full) -> Self {
+        Self::Full
+    }
 }
 
 impl From<Malformed> for Fault {
@@ -152,9 +157,9 @@ impl Column {
                     values.push_null();
                     return Ok(());
                 }
-                return values.close();
+                values.close()?;
             }
-            Build::Binary(values) => return values.push(value),
+            Build::Binary(values) => values.push(value)?,
             Build::Decimal128 { values, precision, scale } => {
                 let (unscaled, from) = unscaled(self.format, value)?;
                 match rescale(unscaled, from, *scale).filter(|value| fits(*value, *precision)) {
@@ -232,9 +237,9 @@ impl Column {
     /// Ends a value in pieces.
     pub fn end_pieces(&mut self, tally: &mut Tally) -> Result<(), Fault> {
         match &mut self.build {
-            Build::Binary(values) => values.close(),
+            Build::Binary(values) => Ok(values.close()?),
             Build::Text { values, .. } => match self.carry.end() {
-                Ok(()) => values.close(),
+                Ok(()) => Ok(values.close()?),
                 Err(what) => {
                     values.discard();
                     tally.unrepresentable(what)?;
@@ -323,11 +328,6 @@ impl Column {
             }
         })
     }
-}
-
-fn primitive<T: ArrowPrimitiveType>(values: &mut Fixed<T::Native>, data_type: &DataType) -> ArrayRef {
-    let (values, nulls) = values.take();
-    Arc::new(PrimitiveArray::<T>::new(ScalarBuffer::from(values), nulls).with_data_type(data_type.clone()))
 }
 
 /// The integer behind an exact number, and its digits after the point.

@@ -1,7 +1,6 @@
 //! Binary values of a row, straight into Arrow buffers: one builder a column, chosen once, no
 //! allocation and no dynamic call per value.
 
-mod buffers;
 mod number;
 mod temporal;
 
@@ -9,18 +8,18 @@ use std::sync::Arc;
 
 use rivet_sdk::arrow_array::builder::{BooleanBufferBuilder, NullBufferBuilder};
 use rivet_sdk::arrow_array::types::{
-    ArrowPrimitiveType, Date32Type, Decimal128Type, Decimal256Type, DurationMicrosecondType, Float32Type, Float64Type,
+    Date32Type, Decimal128Type, Decimal256Type, DurationMicrosecondType, Float32Type, Float64Type,
     Time64MicrosecondType, TimestampMicrosecondType, TimestampNanosecondType, UInt64Type,
 };
 use rivet_sdk::arrow_array::{
-    ArrayRef, BinaryArray, BooleanArray, FixedSizeBinaryArray, Float32Array, ListArray, PrimitiveArray, StringArray,
+    ArrayRef, BinaryArray, BooleanArray, FixedSizeBinaryArray, Float32Array, ListArray, StringArray,
 };
 use rivet_sdk::arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer, i256};
 use rivet_sdk::arrow_schema::{DataType, Field};
+use rivet_sdk::buffers::{Fixed, Full, Variable, primitive};
 use rivet_sdk::{Error, OnUnrepresentable, Result};
 
 use crate::kind::{Integer, Kind};
-use buffers::{Fixed, Variable};
 
 /// Why a value was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +32,12 @@ pub(crate) enum Fault {
     DoesNotFit(String),
     /// The batch's texts passed 2 GiB.
     Full,
+}
+
+impl From<Full> for Fault {
+    fn from(Full: Full) -> Self {
+        Self::Full
+    }
 }
 
 /// The policy for values that do not fit, and how often it was needed.
@@ -233,12 +238,12 @@ impl Column {
                     }
                 }
             }
-            Self::Binary(values) => return values.push(value),
+            Self::Binary(values) => values.push(value)?,
             Self::Wkb { values, srid } => {
                 let Some((found, shape)) = value.split_first_chunk::<4>() else { return Err(Fault::Malformed) };
                 let found = u32::from_le_bytes(*found);
                 if found == *srid {
-                    return values.push(shape);
+                    return Ok(values.push(shape)?);
                 }
                 tally.unrepresentable(|| format!("a geometry of SRID {found} among those of SRID {srid}"))?;
                 values.push_null();
@@ -354,7 +359,7 @@ fn push_text(values: &mut Variable, value: &[u8], json: bool, tally: &mut Tally)
     if json && serde_json::from_slice::<serde::de::IgnoredAny>(value).is_err() {
         return odd_text(values, tally, "what is not JSON");
     }
-    values.push(value)
+    Ok(values.push(value)?)
 }
 
 #[cold]
@@ -362,11 +367,6 @@ fn odd_text(values: &mut Variable, tally: &mut Tally, what: &str) -> Result<(), 
     tally.unrepresentable(|| what.to_owned())?;
     values.push_null();
     Ok(())
-}
-
-fn primitive<T: ArrowPrimitiveType>(values: &mut Fixed<T::Native>, data_type: &DataType) -> ArrayRef {
-    let (values, nulls) = values.take();
-    Arc::new(PrimitiveArray::<T>::new(ScalarBuffer::from(values), nulls).with_data_type(data_type.clone()))
 }
 
 #[inline(always)]

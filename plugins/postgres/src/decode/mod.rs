@@ -1,7 +1,6 @@
 //! Binary values of a row, straight into Arrow buffers: one builder a column, chosen once,
 //! no allocation and no dynamic call per value.
 
-mod buffers;
 mod nested;
 mod numeric;
 mod text;
@@ -10,17 +9,16 @@ use std::sync::Arc;
 
 use rivet_sdk::arrow_array::builder::{BooleanBufferBuilder, NullBufferBuilder};
 use rivet_sdk::arrow_array::types::{
-    ArrowPrimitiveType, Date32Type, Decimal128Type, Decimal256Type, DurationMicrosecondType, Float32Type, Float64Type,
-    Int16Type, Int32Type, Int64Type, Time64MicrosecondType, TimestampMicrosecondType, TimestampNanosecondType,
-    UInt32Type,
+    Date32Type, Decimal128Type, Decimal256Type, DurationMicrosecondType, Float32Type, Float64Type, Int16Type,
+    Int32Type, Int64Type, Time64MicrosecondType, TimestampMicrosecondType, TimestampNanosecondType, UInt32Type,
 };
-use rivet_sdk::arrow_array::{ArrayRef, BinaryArray, BooleanArray, FixedSizeBinaryArray, PrimitiveArray, StringArray};
-use rivet_sdk::arrow_buffer::{Buffer, ScalarBuffer, i256};
+use rivet_sdk::arrow_array::{ArrayRef, BinaryArray, BooleanArray, FixedSizeBinaryArray, StringArray};
+use rivet_sdk::arrow_buffer::{Buffer, i256};
 use rivet_sdk::arrow_schema::DataType;
+use rivet_sdk::buffers::{Fixed, Full, Variable, primitive};
 use rivet_sdk::{Error, OnUnrepresentable, Result};
 
 use crate::kind::{Kind, TextForm};
-use buffers::{Fixed, Variable};
 pub(crate) use nested::{List, Map, Range, Struct};
 
 /// 1970-01-01 to 2000-01-01, PostgreSQL's own epoch.
@@ -41,6 +39,12 @@ pub(crate) enum Fault {
     Dimensions(i32),
     /// The batch's texts passed 2 GiB.
     Full,
+}
+
+impl From<Full> for Fault {
+    fn from(Full: Full) -> Self {
+        Self::Full
+    }
 }
 
 /// The policy for values that do not fit, and how often it was needed.
@@ -169,7 +173,7 @@ impl Column {
         match self {
             Self::Int64(values) => values.push(i64::from_be_bytes(exact(value)?)),
             Self::Int32(values) => values.push(i32::from_be_bytes(exact(value)?)),
-            Self::Text(values) | Self::Binary(values) => return values.push(value),
+            Self::Text(values) | Self::Binary(values) => values.push(value)?,
             Self::Decimal128 { values, precision, scale } => {
                 return numeric::push_decimal128(values, value, *precision, *scale, tally);
             }
@@ -214,12 +218,12 @@ impl Column {
                 }
             },
             Self::Jsonb(values) => match value.split_first() {
-                Some((1, text)) => return values.push(text),
+                Some((1, text)) => values.push(text)?,
                 _ => return Err(Fault::Malformed),
             },
             Self::Formatted { values, form } => {
                 text::append(&mut values.data, value, *form)?;
-                return values.close();
+                values.close()?;
             }
             Self::Decimal256 { values, precision, scale } => {
                 return numeric::push_decimal256(values, value, *precision, *scale, tally);
@@ -335,11 +339,6 @@ impl Column {
             Self::Map(map) => map.finish()?,
         })
     }
-}
-
-fn primitive<T: ArrowPrimitiveType>(values: &mut Fixed<T::Native>, data_type: &DataType) -> ArrayRef {
-    let (values, nulls) = values.take();
-    Arc::new(PrimitiveArray::<T>::new(ScalarBuffer::from(values), nulls).with_data_type(data_type.clone()))
 }
 
 #[inline(always)]

@@ -1,33 +1,43 @@
-//! The growing buffers behind every column.
+//! Growing buffers for drivers that decode a column value by value, without an allocation each.
 
-use rivet_sdk::arrow_array::builder::NullBufferBuilder;
-use rivet_sdk::arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use std::sync::Arc;
 
-use super::Fault;
+use arrow_array::builder::NullBufferBuilder;
+use arrow_array::{ArrayRef, ArrowPrimitiveType, PrimitiveArray};
+use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_schema::DataType;
+
+/// The values of one batch passed 2 GiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full;
 
 /// Values of one width.
-pub(crate) struct Fixed<T> {
+pub struct Fixed<T> {
     values: Vec<T>,
     nulls: NullBufferBuilder,
 }
 
 impl<T: Copy + Default> Fixed<T> {
+    /// Room for so many values.
     pub fn new(capacity: usize) -> Self {
         Self { values: Vec::with_capacity(capacity), nulls: NullBufferBuilder::new(capacity) }
     }
 
+    /// Adds a value.
     #[inline(always)]
     pub fn push(&mut self, value: T) {
         self.values.push(value);
         self.nulls.append_non_null();
     }
 
+    /// Adds a NULL.
     #[inline]
     pub fn push_null(&mut self) {
         self.values.push(T::default());
         self.nulls.append_null();
     }
 
+    /// What was added; the buffer begins anew.
     pub fn take(&mut self) -> (Vec<T>, Option<NullBuffer>) {
         let next = Vec::with_capacity(self.values.len());
         (std::mem::replace(&mut self.values, next), self.nulls.finish())
@@ -35,29 +45,32 @@ impl<T: Copy + Default> Fixed<T> {
 }
 
 /// Values of any length.
-pub(crate) struct Variable {
+pub struct Variable {
     offsets: Vec<i32>,
+    /// The bytes of all values, and of the one that is not ended yet.
     pub data: Vec<u8>,
     nulls: NullBufferBuilder,
 }
 
 impl Variable {
+    /// Room for so many values of a usual length.
     pub fn new(capacity: usize) -> Self {
         let mut offsets = Vec::with_capacity(capacity + 1);
         offsets.push(0);
         Self { offsets, data: Vec::with_capacity(capacity * 16), nulls: NullBufferBuilder::new(capacity) }
     }
 
+    /// Adds a value.
     #[inline(always)]
-    pub fn push(&mut self, value: &[u8]) -> Result<(), Fault> {
+    pub fn push(&mut self, value: &[u8]) -> Result<(), Full> {
         self.data.extend_from_slice(value);
         self.close()
     }
 
     /// Ends the value whose bytes were put into `data`.
     #[inline(always)]
-    pub fn close(&mut self) -> Result<(), Fault> {
-        let Ok(end) = i32::try_from(self.data.len()) else { return Err(Fault::Full) };
+    pub fn close(&mut self) -> Result<(), Full> {
+        let Ok(end) = i32::try_from(self.data.len()) else { return Err(Full) };
         self.offsets.push(end);
         self.nulls.append_non_null();
         Ok(())
@@ -78,6 +91,7 @@ impl Variable {
         self.offsets.last().and_then(|end| usize::try_from(*end).ok()).unwrap_or(0)
     }
 
+    /// Adds a NULL.
     #[inline]
     pub fn push_null(&mut self) {
         let end = self.offsets.last().copied().unwrap_or(0);
@@ -85,6 +99,7 @@ impl Variable {
         self.nulls.append_null();
     }
 
+    /// What was added; the buffer begins anew.
     pub fn take(&mut self) -> (OffsetBuffer<i32>, Buffer, Option<NullBuffer>) {
         let mut offsets = Vec::with_capacity(self.offsets.len());
         offsets.push(0);
@@ -93,4 +108,10 @@ impl Variable {
         let data = std::mem::replace(&mut self.data, data);
         (OffsetBuffer::new(ScalarBuffer::from(offsets)), Buffer::from_vec(data), self.nulls.finish())
     }
+}
+
+/// The array of what was added; the buffer begins anew.
+pub fn primitive<T: ArrowPrimitiveType>(values: &mut Fixed<T::Native>, data_type: &DataType) -> ArrayRef {
+    let (values, nulls) = values.take();
+    Arc::new(PrimitiveArray::<T>::new(ScalarBuffer::from(values), nulls).with_data_type(data_type.clone()))
 }

@@ -3,28 +3,32 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rivet_sdk::options::{TlsMode, TlsOptions};
-use rivet_sdk::{Error, Result};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::server::ParsedCertificate;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, InconsistentKeys, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, InconsistentKeys, RootCertStore, SignatureScheme,
+    SupportedProtocolVersion,
+};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
-/// What a TDS 8.0 client says in its first TLS message.
-const STRICT_PROTOCOL: &[u8] = b"tds/8.0";
+use crate::options::{TlsMode, TlsOptions};
+use crate::{Error, Result};
 
-/// The client configuration for `options`; None where plain text was asked for. TLS 1.3 leaves open
-/// which bytes after the handshake still stand inside TDS packets, so it is for `strict` only.
-pub(crate) fn client(options: &TlsOptions, strict: bool) -> Result<Option<Arc<ClientConfig>>> {
+/// The client configuration for `options`, with the versions of TLS and the application protocols
+/// (ALPN) that the database's protocol allows; None where plain text was asked for.
+pub fn client(
+    options: &TlsOptions,
+    versions: &[&'static SupportedProtocolVersion],
+    protocols: &[&[u8]],
+) -> Result<Option<Arc<ClientConfig>>> {
     if options.mode == TlsMode::Disable {
         return Ok(None);
     }
     let provider = Arc::new(ring::default_provider());
-    let versions = if strict { rustls::DEFAULT_VERSIONS } else { &[&rustls::version::TLS12] };
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(versions)
         .map_err(|error| Error::internal(format!("TLS: {error}")))?
@@ -50,9 +54,7 @@ pub(crate) fn client(options: &TlsOptions, strict: bool) -> Result<Option<Arc<Cl
                 .with_hint("give both, or neither"));
         }
     };
-    if strict {
-        config.alpn_protocols = vec![STRICT_PROTOCOL.to_vec()];
-    }
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     Ok(Some(Arc::new(config)))
 }
 

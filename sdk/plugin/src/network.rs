@@ -1,0 +1,207 @@
+//! Sockets to a database server: found, tuned, given a time limit, and made secure.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use rustls_pki_types::ServerName;
+
+use crate::{Error, Result, Retry};
+
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_PROBES: u32 = 3;
+/// How long sent bytes may stay unacknowledged before the connection counts as dead.
+const USER_TIMEOUT_MS: u32 = 60_000;
+
+/// A connected socket.
+pub enum Stream {
+    /// Plain text over a network.
+    Tcp(TcpStream),
+    /// A socket file of this machine.
+    Unix(UnixStream),
+    /// TLS over a network.
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+/// Connects to the first address of `host` that answers, within `timeout`. Until the session
+/// stands, a silent server must not hang us: `timeout` is the reads' limit too.
+pub fn tcp(host: &str, port: u16, timeout: Duration) -> Result<TcpStream> {
+    let addresses = (host, port).to_socket_addrs().map_err(|error| {
+        Error::connection(format!("the host name {host} is unknown"))
+            .with_source(&error)
+            .with_hint("check `host` (or the URL) for a typing error, and that the name resolves on this machine")
+    })?;
+    let deadline = Instant::now() + timeout;
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in addresses {
+        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        match TcpStream::connect_timeout(&address, left) {
+            Ok(socket) => {
+                tune(&socket).and_then(|()| socket.set_read_timeout(Some(timeout))).map_err(|error| lost(&error))?;
+                return Ok(socket);
+            }
+            Err(error) => failure = error,
+        }
+    }
+    Err(unreachable(&format!("{host}:{port}"), timeout, &failure))
+}
+
+/// Connects to a socket file, with the same limit on reads.
+pub fn unix(path: &Path, timeout: Duration) -> Result<UnixStream> {
+    let refused = |error| unreachable(&path.display().to_string(), timeout, &error);
+    let socket = UnixStream::connect(path).map_err(refused)?;
+    socket.set_read_timeout(Some(timeout)).map_err(|error| lost(&error))?;
+    Ok(socket)
+}
+
+/// A TLS session with `host`, which people know as `place`; nothing is sent yet.
+pub fn tls_session(host: &str, place: &str, config: &Arc<ClientConfig>) -> Result<ClientConnection> {
+    let name = ServerName::try_from(host.to_owned()).map_err(|error| tls_refused(place, &error))?;
+    ClientConnection::new(Arc::clone(config), name).map_err(|error| tls_refused(place, &error))
+}
+
+/// Completes the handshake of `session` over the bare socket.
+pub fn handshake(session: &mut ClientConnection, socket: &mut TcpStream, place: &str) -> Result<()> {
+    while session.is_handshaking() {
+        match session.complete_io(socket) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(tls_refused(place, &error)),
+            Err(error) => return Err(lost(&error)),
+        }
+    }
+    Ok(())
+}
+
+/// Makes the socket secure, at the point of the protocol where TLS begins.
+pub fn secured(mut socket: TcpStream, host: &str, place: &str, config: &Arc<ClientConfig>) -> Result<Stream> {
+    let mut session = tls_session(host, place, config)?;
+    handshake(&mut session, &mut socket, place)?;
+    Ok(Stream::Tls(Box::new(StreamOwned::new(session, socket))))
+}
+
+/// The two sides did not agree on TLS.
+pub fn tls_refused(place: &str, cause: &dyn std::fmt::Display) -> Error {
+    Error::connection(format!("TLS with {place} failed: {cause}"))
+        .with_retry(Retry::Permanent)
+        .with_hint("check `tls.mode`, `tls.ca_file` and that the certificate names this host")
+}
+
+/// TLS was demanded, and the server has none.
+pub fn tls_missing(place: &str) -> Error {
+    Error::connection(format!("{place} does not offer TLS"))
+        .with_retry(Retry::Permanent)
+        .with_hint("turn TLS on at the server; `tls: { mode: disable }` sends everything as plain text")
+}
+
+/// A failure of the socket while talking to the server.
+pub fn lost(error: &io::Error) -> Error {
+    if error.kind() == io::ErrorKind::InvalidData {
+        // TLS 1.3 servers refuse a client's certificate only after the handshake.
+        return Error::connection(format!("TLS failed: {error}"))
+            .with_retry(Retry::Permanent)
+            .with_hint("check `tls.client_cert_file`, and that the server speaks TLS 1.2 or later");
+    }
+    Error::connection(match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+            "the server closed the connection".to_owned()
+        }
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => "the server stopped answering".to_owned(),
+        _ => format!("the connection broke: {error}"),
+    })
+}
+
+fn unreachable(place: &str, timeout: Duration, error: &io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
+            Error::connection(format!("no answer from {place} within {} seconds", timeout.as_secs()))
+                .with_hint("a firewall may drop the packets; check host and port")
+        }
+        _ => Error::connection(format!("cannot connect to {place}"))
+            .with_source(error)
+            .with_hint("check that the server runs and listens for TCP, and host and port"),
+    }
+}
+
+fn tune(socket: &TcpStream) -> io::Result<()> {
+    use rustix::net::sockopt;
+    socket.set_nodelay(true)?;
+    sockopt::set_socket_keepalive(socket, true)?;
+    sockopt::set_tcp_keepidle(socket, KEEPALIVE_IDLE)?;
+    sockopt::set_tcp_keepintvl(socket, KEEPALIVE_INTERVAL)?;
+    sockopt::set_tcp_keepcnt(socket, KEEPALIVE_PROBES)?;
+    #[cfg(target_os = "linux")]
+    sockopt::set_tcp_user_timeout(socket, USER_TIMEOUT_MS)?;
+    Ok(())
+}
+
+impl Stream {
+    /// Limits how long a read may wait; None waits for ever (keepalive notices a dead peer).
+    pub fn read_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
+        match self {
+            Self::Tcp(socket) => socket.set_read_timeout(limit),
+            Self::Unix(socket) => socket.set_read_timeout(limit),
+            Self::Tls(stream) => stream.sock.set_read_timeout(limit),
+        }
+    }
+
+    /// Ends both directions.
+    pub fn shutdown(&self) {
+        // It is being given up: that it is gone already is no news.
+        let _ = match self {
+            Self::Tcp(socket) => socket.shutdown(Shutdown::Both),
+            Self::Unix(socket) => socket.shutdown(Shutdown::Both),
+            Self::Tls(stream) => stream.sock.shutdown(Shutdown::Both),
+        };
+    }
+
+    /// `TLSv1.3` and the like; None for plain text.
+    pub fn tls_version(&self) -> Option<String> {
+        match self {
+            Self::Tls(stream) => version(&stream.conn),
+            _ => None,
+        }
+    }
+
+    /// Whether nobody between us and the server can listen.
+    pub fn is_private(&self) -> bool {
+        matches!(self, Self::Tls(_) | Self::Unix(_))
+    }
+}
+
+/// `TLSv1.3` and the like, once the session stands.
+pub fn version(session: &ClientConnection) -> Option<String> {
+    session.protocol_version().map(|version| format!("{version:?}").replace('_', "."))
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(socket) => socket.read(buffer),
+            Self::Unix(socket) => socket.read(buffer),
+            Self::Tls(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(socket) => socket.write(bytes),
+            Self::Unix(socket) => socket.write(bytes),
+            Self::Tls(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Tcp(socket) => socket.flush(),
+            Self::Unix(socket) => socket.flush(),
+            Self::Tls(stream) => stream.flush(),
+        }
+    }
+}
