@@ -51,11 +51,13 @@ impl Session {
         params: BTreeMap<String, String>,
         plugin_dirs: &[PathBuf],
         untrusted: bool,
+        locked: bool,
         stop: Stop,
     ) -> Result<Self, Refused> {
         let variables = config::variables(file, params.clone());
         let config = config::load(file, params).map_err(Refused::Faults)?;
-        let plugins = Plugins::new(plugin_dirs, &config.plugin_dirs, untrusted);
+        let plugins = Plugins::new(plugin_dirs, &config.plugin_dirs, untrusted)
+            .locked(locked.then_some(config.plugin_lock.as_path()))?;
         let source_plugin = match &config.source.plugin {
             SourcePlugin::Name(name) => name.clone(),
             SourcePlugin::Scheme(scheme) => plugins.name_for_scheme(scheme)?,

@@ -154,6 +154,10 @@ fn plugins_are_listed_described_and_verified() {
     assert!(stdout.contains("  rows    whole number  1000     How many rows the table has."), "{stdout}");
     let (code, stdout, _) = run(&folder, &["plugin", "verify", "example"]);
     assert!(code == 0 && !stdout.contains("[FAIL]"), "{stdout}");
+    let verified = json(&folder, &["plugin", "verify", "example", "--json"]);
+    assert_eq!(verified["ok"], true, "{verified}");
+    let checks = verified["checks"].as_array().unwrap();
+    assert!(checks.iter().any(|check| check["check"] == "an unknown option of the source is refused"), "{verified}");
 }
 
 #[test]
@@ -165,6 +169,10 @@ fn a_damaged_plugin_fails_its_verification_at_the_step_that_finds_it() {
     let (code, stdout, _) = run(&folder, &["plugin", "verify", file.to_str().unwrap()]);
     assert_eq!(code, 1);
     assert!(stdout.contains("[OK]   nobody else can replace the file\n[FAIL] the library is whole: "), "{stdout}");
+    let (code, stdout, _) = run(&folder, &["plugin", "verify", "--json", file.to_str().unwrap()]);
+    let verified: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((code, &verified["ok"], &verified["checks"][1]["ok"]), (1, &false.into(), &false.into()), "{verified}");
+    assert!(verified["checks"][1]["error"].as_str().unwrap().contains("bytes are missing"), "{verified}");
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub mod sqlite;
 pub mod stores;
 
 /// An environment variable that the runner sets.
-fn from_runner(name: &str) -> String {
+pub fn from_runner(name: &str) -> String {
     std::env::var(name)
         .unwrap_or_else(|_| panic!("{name} is not set: run `make test`, or `tests/run` with a test's name"))
 }

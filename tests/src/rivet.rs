@@ -87,6 +87,7 @@ impl Project {
 /// A command line of `rivet`.
 #[derive(Debug)]
 pub struct Command {
+    program: PathBuf,
     arguments: Vec<OsString>,
     plugins: Vec<PathBuf>,
     environment: Vec<(OsString, OsString)>,
@@ -102,7 +103,13 @@ impl Default for Command {
 impl Command {
     /// `rivet`, with the plugins of this build.
     pub fn new() -> Self {
-        Self { arguments: Vec::new(), plugins: vec![plugins()], environment: Vec::new(), folder: None }
+        Self {
+            program: binary(),
+            arguments: Vec::new(),
+            plugins: vec![plugins()],
+            environment: Vec::new(),
+            folder: None,
+        }
     }
 
     /// Adds an argument.
@@ -130,6 +137,13 @@ impl Command {
     #[must_use]
     pub fn plugins(mut self, folders: &[&Path]) -> Self {
         self.plugins = folders.iter().map(|folder| (*folder).to_owned()).collect();
+        self
+    }
+
+    /// Runs a copy of the binary that stands elsewhere, where it does not see this build's plugins.
+    #[must_use]
+    pub fn program(mut self, path: impl Into<PathBuf>) -> Self {
+        self.program = path.into();
         self
     }
 
@@ -166,7 +180,7 @@ impl Command {
     /// Starts it.
     #[track_caller]
     pub fn spawn(self) -> Running {
-        let mut command = std::process::Command::new(binary());
+        let mut command = std::process::Command::new(&self.program);
         for folder in &self.plugins {
             command.arg("--plugin-dir").arg(folder);
         }
@@ -180,7 +194,7 @@ impl Command {
         if let Some(folder) = self.folder {
             command.current_dir(folder);
         }
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", binary().display()));
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", self.program.display()));
         let stdout = collect(child.stdout.take().unwrap());
         let stderr = collect(child.stderr.take().unwrap());
         Running { child: Some(child), stdout: Some(stdout), stderr: Some(stderr) }

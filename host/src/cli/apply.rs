@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rivet_sdk::{Destination, Error, Result};
 use serde_json::json;
 
-use super::arguments::{ApplyArguments, Global, PlanFile, StatusArguments};
+use super::arguments::{ApplyArguments, DEFAULT_LOCK, Global, PlanFile, StatusArguments};
 use super::exit::{Failed, Outcome};
 use super::progress::Display;
 use super::{print, summary};
@@ -153,9 +153,13 @@ impl<'a> Sealed<'a> {
         };
         let beside = file.config.as_deref().unwrap_or(&file.plan);
         let dirs = config.as_ref().map(|config| config.plugin_dirs.clone()).unwrap_or_default();
+        let lock = match &config {
+            Some(config) => config.plugin_lock.clone(),
+            None => file.plan.with_file_name(DEFAULT_LOCK),
+        };
         Ok(Self {
             plan,
-            plugins: Plugins::new(&global.plugin_dir, &dirs, global.untrusted_plugins),
+            plugins: Plugins::new(&global.plugin_dir, &dirs, global.untrusted_plugins).locked(global.lock(&lock))?,
             variables: config::variables(beside, params),
             budget: Budget::new(memory_limit_mb << 20),
             config,

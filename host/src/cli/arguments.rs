@@ -1,6 +1,6 @@
 //! Every command and flag, defined once: help, man page and completions come from here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -23,6 +23,9 @@ pub struct Global {
     /// Look for plugins here first (repeatable)
     #[arg(long, global = true, value_name = "DIR")]
     pub plugin_dir: Vec<PathBuf>,
+    /// Load only plugins that are as the lock file pins them: rivet.lock beside the configuration
+    #[arg(long, global = true)]
+    pub locked: bool,
     /// Check every value that a plugin delivers, not only its structure
     #[arg(long, global = true)]
     pub untrusted_plugins: bool,
@@ -41,6 +44,16 @@ pub struct Global {
     /// Say nothing but errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
+}
+
+/// The lock file of a command without a configuration.
+pub const DEFAULT_LOCK: &str = "rivet.lock";
+
+impl Global {
+    /// The lock file that holds, if one does.
+    pub fn lock<'a>(&self, file: &'a Path) -> Option<&'a Path> {
+        self.locked.then_some(file)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -418,6 +431,8 @@ pub enum PluginCommand {
     Info(PluginInfoArguments),
     /// Load a plugin and check each step on the way
     Verify(PluginVerifyArguments),
+    /// Pin version and SHA-256 of the configuration's plugins, for --locked
+    Lock(PluginLockArguments),
 }
 
 #[derive(Debug, Args)]
@@ -438,16 +453,45 @@ pub struct PluginInfoArguments {
 }
 
 #[derive(Debug, Args)]
+pub struct PluginLockArguments {
+    /// The configuration whose plugins are pinned
+    #[arg(short, long, value_name = "FILE", default_value = "rivet.yaml")]
+    pub config: PathBuf,
+    /// A value for ${KEY} in the configuration (repeatable)
+    #[arg(short, long, value_name = "KEY=VALUE", value_parser = parse_param)]
+    pub param: Vec<(String, String)>,
+    /// Pin every plugin that is found; needs no configuration
+    #[arg(long, conflicts_with = "config")]
+    pub all: bool,
+    /// The lock file; the configuration's `plugins.lock` if absent
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub struct PluginVerifyArguments {
     /// The plugin, or the path of its file
     #[arg(value_name = "NAME")]
     pub name: String,
+    /// Write JSON to stdout
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum SchemaCommand {
     /// The configuration's JSON Schema, with the options of every plugin that was found
     Config,
+    /// The JSON Schema of a sealed plan
+    Plan,
+    /// The JSON Schema of a chunk's report
+    Report,
+    /// The JSON Schema of a run's manifest
+    Manifest,
+    /// The JSON Schema of what a plugin says of itself
+    PluginManifest,
+    /// The JSON Schema of `rivet.lock`
+    PluginLock,
 }
 
 #[derive(Debug, Args)]

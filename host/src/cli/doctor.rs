@@ -22,7 +22,8 @@ pub fn doctor(arguments: &DoctorArguments, global: &Global, stop: Stop) -> Outco
     let params: std::collections::BTreeMap<_, _> = selection.param.iter().cloned().collect();
     let variables = config::variables(&selection.config, params.clone());
     let config = config::load(&selection.config, params).map_err(Failed::Faults)?;
-    let plugins = Plugins::new(&global.plugin_dir, &config.plugin_dirs, global.untrusted_plugins);
+    let plugins = Plugins::new(&global.plugin_dir, &config.plugin_dirs, global.untrusted_plugins)
+        .locked(global.lock(&config.plugin_lock))?;
     let mut report = Report { findings: Vec::new(), json: arguments.json };
     let source_plugin = match &config.source.plugin {
         SourcePlugin::Name(name) => Ok(name.clone()),
@@ -166,7 +167,7 @@ fn check_plugins(
     let mut names = BTreeSet::from([session.source_plugin.as_str()]);
     names.extend(exports.iter().map(|export| export.destination.plugin.as_str()));
     for name in names.into_iter().filter(|name| !name.is_empty() && !BUILT_IN.contains(name)) {
-        let found = session.plugins.search().find(name).and_then(|found| {
+        let found = session.plugins.find(name).and_then(|found| {
             session.plugins.load(name)?;
             Ok(found)
         });

@@ -80,7 +80,8 @@ fn load(selection: &arguments::Selection) -> Result<Config, Failed> {
 /// The session of a command that takes `-c`, `-e` and `-p`.
 fn open_session(selection: &arguments::Selection, global: &Global, stop: Stop) -> Result<Session, Failed> {
     let params = selection.param.iter().cloned().collect();
-    let session = Session::open(&selection.config, params, &global.plugin_dir, global.untrusted_plugins, stop);
+    let Global { plugin_dir, untrusted_plugins, locked, .. } = global;
+    let session = Session::open(&selection.config, params, plugin_dir, *untrusted_plugins, *locked, stop);
     session.map_err(|refused| match refused {
         Refused::Faults(faults) => Failed::Faults(faults),
         Refused::Error(error) => Failed::from(error),

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::types::IncrementalSpec;
 use super::types::{Consistency, WriteMode};
 
 /// One file this run wrote.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Part {
     /// Its key, relative to the destination.
     pub key: String,
@@ -24,7 +25,7 @@ pub struct Part {
 }
 
 /// What an output column's values went through. Keyed by output name in reports.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ColumnCounts {
     /// NULLs written.
     pub nulls: u64,
@@ -37,7 +38,7 @@ pub struct ColumnCounts {
 }
 
 /// A chunk's values of a column that must be unique.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UniqueValues {
     /// Rows whose value came before in this chunk.
     pub duplicates: u64,
@@ -47,7 +48,7 @@ pub struct UniqueValues {
 }
 
 /// What one attempt at one chunk did. Written put-if-absent: the first attempt wins.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// Version of this JSON.
     pub report_version: u32,
@@ -85,7 +86,7 @@ pub struct Report {
 }
 
 /// The committed parts of a run. Immutable once written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Manifest {
     /// Version of this JSON.
     pub manifest_version: u32,
@@ -128,7 +129,7 @@ pub struct Manifest {
 }
 
 /// A part in a manifest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ManifestPart {
     /// The chunk it belongs to.
     pub chunk: u32,

@@ -5,6 +5,7 @@ use rivet_sdk::{
     Condition, Error, ExportRequest, OnUnrepresentable, OneReadPoint, Relation, Result, Scalar, SessionPolicy,
     TypeMapping, WantedType,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -15,7 +16,7 @@ pub const PLAN_VERSION: u32 = 1;
 
 /// One run of one export. Nothing is left to decide: its chunks, columns, settings and names
 /// are final. Secrets are absent; `*_env` and `*_file` references stand unexpanded.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// [`PLAN_VERSION`] of the host that wrote it.
     pub plan_version: u32,
@@ -127,7 +128,7 @@ impl Plan {
 }
 
 /// What must hold before a run is committed. Columns by the source's names.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct QualitySpec {
     /// Fewest rows.
     #[serde(default)]
@@ -146,7 +147,7 @@ pub struct QualitySpec {
 }
 
 /// How far a run takes an export's watermark.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IncrementalSpec {
     /// The cursor's columns.
     pub cursor: Vec<String>,
@@ -167,7 +168,7 @@ pub struct IncrementalSpec {
 }
 
 /// Where rows come from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SourceSpec {
     /// The plugin's name.
     pub plugin: String,
@@ -180,7 +181,7 @@ pub struct SourceSpec {
 }
 
 /// One output column.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedColumn {
     /// The source side.
     pub mapping: TypeMapping,
@@ -192,7 +193,7 @@ pub struct PlannedColumn {
 }
 
 /// A disjoint slice of the relation: one query, one attempt at a time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Chunk {
     /// Its position in the plan.
     pub index: u32,
@@ -208,7 +209,7 @@ pub struct Chunk {
 }
 
 /// How the chunks were found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Strategy {
     /// `none`, `range`, `keyset`, `native` or `days`.
     pub name: String,
@@ -223,7 +224,7 @@ pub struct Strategy {
 }
 
 /// What the chunks of a run shall share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ConsistencyPolicy {
     /// One read point, or no run.
@@ -235,7 +236,7 @@ pub enum ConsistencyPolicy {
 }
 
 /// What the chunks of a run did share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Consistency {
     /// All chunks see one read point.
@@ -247,7 +248,7 @@ pub enum Consistency {
 }
 
 /// How parts are written.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OutputSpec {
     /// The file format and its options.
     pub format: Format,
@@ -271,7 +272,7 @@ pub struct OutputSpec {
 }
 
 /// How rows are sorted into Hive folders.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PartitionSpec {
     /// The column, by the source's name.
     pub column: String,
@@ -289,7 +290,7 @@ pub struct PartitionSpec {
 }
 
 /// The file format and its options.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "name", rename_all = "snake_case")]
 pub enum Format {
     /// Apache Parquet.
@@ -299,7 +300,7 @@ pub enum Format {
 }
 
 /// Parquet options, resolved.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ParquetSpec {
     /// When a row group ends.
     pub row_groups: RowGroups,
@@ -319,7 +320,7 @@ pub struct ParquetSpec {
 }
 
 /// When a row group ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RowGroups {
     /// After this many rows.
@@ -329,7 +330,7 @@ pub enum RowGroups {
 }
 
 /// How fine Parquet statistics are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
 pub enum Statistics {
@@ -339,7 +340,7 @@ pub enum Statistics {
 }
 
 /// CSV options, resolved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CsvSpec {
     /// Between fields; one ASCII character.
     pub delimiter: char,
@@ -356,7 +357,7 @@ pub struct CsvSpec {
 }
 
 /// A codec and its level.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Compression {
     /// Which.
     pub codec: Codec,
@@ -366,7 +367,7 @@ pub struct Compression {
 }
 
 /// Compression codecs. `Lz4` is Parquet's LZ4_RAW.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
 pub enum Codec {
@@ -378,7 +379,7 @@ pub enum Codec {
 }
 
 /// Where parts are written.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DestinationSpec {
     /// `local`, `stdout`, or a plugin's name.
     pub plugin: String,
@@ -394,7 +395,7 @@ pub struct DestinationSpec {
 }
 
 /// What becomes of earlier runs' parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WriteMode {
     /// They stay.
@@ -404,7 +405,7 @@ pub enum WriteMode {
 }
 
 /// How parts are checked at commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verify {
     /// Sizes against the destination's listing.
@@ -414,7 +415,7 @@ pub enum Verify {
 }
 
 /// How hard the run may work.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Execution {
     /// Workers, each with its own connection.
     pub parallel: u32,

@@ -2,8 +2,10 @@
 //! instance of it.
 
 mod ends;
+mod lock;
 mod plugins;
 
 pub use ends::{DestinationEnd, Lent, SourceEnd};
+pub use lock::{NOT_LOCKED, PluginLock};
 pub use plugins::Plugins;
 pub(crate) use plugins::forward;

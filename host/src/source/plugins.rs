@@ -1,12 +1,13 @@
 //! The plugins of this process: searched by name or URL scheme, loaded once.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use rivet_loader::{Found, Plugin, PluginManifest, Search, Settings};
+use rivet_loader::{Found, Inspected, Plugin, PluginManifest, Search, Settings};
 use rivet_sdk::Result;
 
+use super::PluginLock;
 use crate::redact;
 
 /// Finds and loads plugins.
@@ -14,6 +15,7 @@ use crate::redact;
 pub struct Plugins {
     search: Search,
     untrusted: bool,
+    lock: Option<PluginLock>,
     loaded: Mutex<BTreeMap<String, Plugin>>,
 }
 
@@ -22,7 +24,13 @@ impl Plugins {
     pub fn new(command_line: &[PathBuf], configured: &[PathBuf], untrusted: bool) -> Self {
         let command_line = command_line.iter().map(|path| (path.clone(), "--plugin-dir"));
         let configured = configured.iter().map(|path| (absolute(path), "plugins.dirs"));
-        Self { search: Search::new(command_line.chain(configured)), untrusted, loaded: Mutex::default() }
+        Self { search: Search::new(command_line.chain(configured)), untrusted, lock: None, loaded: Mutex::default() }
+    }
+
+    /// Only those that this lock file pins, where there is one.
+    pub fn locked(self, file: Option<&Path>) -> Result<Self> {
+        let lock = file.map(PluginLock::read).transpose()?;
+        Ok(Self { lock, ..self })
     }
 
     /// Where plugins are searched.
@@ -30,14 +38,31 @@ impl Plugins {
         &self.search
     }
 
+    /// The plugin called `name`, read and permitted.
+    pub fn find(&self, name: &str) -> Result<Found> {
+        self.permit(self.search.find(name)?)
+    }
+
+    /// Refuses what the lock file does not pin. What passes is the open file that was hashed, and
+    /// it is loaded from there.
+    fn permit(&self, found: Found) -> Result<Found> {
+        self.lock.as_ref().map_or(Ok(()), |lock| lock.check(&found))?;
+        Ok(found)
+    }
+
+    /// As [`Plugins::find`], for a file given by its path.
+    pub fn permit_file(&self, inspected: Inspected) -> Result<Inspected> {
+        Ok(self.permit(Found { inspected, shadowed: Vec::new() })?.inspected)
+    }
+
     /// What the plugin called `name` says of itself, without loading it.
     pub fn manifest(&self, name: &str) -> Result<PluginManifest> {
-        Ok(self.search.find(name)?.inspected.manifest)
+        Ok(self.find(name)?.inspected.manifest)
     }
 
     /// The name of the one plugin that answers to `scheme`.
     pub fn name_for_scheme(&self, scheme: &str) -> Result<String> {
-        Ok(self.search.find_scheme(scheme)?.inspected.manifest.name)
+        Ok(self.permit(self.search.find_scheme(scheme)?)?.inspected.manifest.name)
     }
 
     /// The plugin called `name`, loaded.
@@ -46,7 +71,7 @@ impl Plugins {
         if let Some(plugin) = loaded.get(name) {
             return Ok(plugin.clone());
         }
-        let Found { inspected, shadowed } = self.search.find(name)?;
+        let Found { inspected, shadowed } = self.find(name)?;
         for path in shadowed {
             log::warn!("plugin `{name}`: using {}; {} is shadowed by it", inspected.path.display(), path.display());
         }

@@ -1,9 +1,10 @@
 //! The plugin manifest: what a plugin says of itself, readable without running it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a plugin says of itself.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PluginManifest {
     /// Its name: `postgres`.
     pub name: String,
@@ -35,7 +36,7 @@ pub struct PluginManifest {
 }
 
 /// JSON Schemas of a plugin's options, by role.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OptionSchemas {
     /// A source's options.
     #[serde(default, skip_serializing_if = "Option::is_none")]

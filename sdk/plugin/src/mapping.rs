@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow_schema::ffi::{FFI_ArrowSchema, Flags};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result, ffi};
@@ -14,7 +15,7 @@ pub const SOURCE_TYPE_KEY: &str = "rivet.source_type";
 pub const FIDELITY_KEY: &str = "rivet.fidelity";
 
 /// What the mapping keeps of a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fidelity {
     /// Same value, natural Arrow type.
@@ -43,7 +44,7 @@ impl Fidelity {
 }
 
 /// One output column.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TypeMapping {
     /// The source's name of the column.
     pub name: String,
@@ -84,7 +85,7 @@ pub fn schema_of(mappings: &[TypeMapping]) -> Result<SchemaRef> {
 }
 
 /// An Arrow field in JSON: the C data interface's format string, and children.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FieldSpec {
     /// The field's name.
     pub name: String,

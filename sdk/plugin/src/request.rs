@@ -6,12 +6,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Scalar, WantedType};
 
 /// What is read: a table (or view), or a query.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Relation {
     /// A table, view or anything else that can stand after FROM by name.
@@ -40,7 +41,7 @@ impl fmt::Display for Relation {
 }
 
 /// A table's name as the catalogue spells it: exact case, no quotes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct TableName {
     /// The schema (PostgreSQL, SQL Server), database (MySQL) or attached name (SQLite).
     /// None means the session's default.
@@ -191,7 +192,7 @@ pub struct ColumnRequest {
 }
 
 /// Half of the rows' selection: conditions are joined by AND.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Condition {
@@ -245,7 +246,7 @@ pub enum Condition {
 }
 
 /// One end of a range.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Bound {
     /// One value a key column.
     pub values: Vec<Scalar>,
@@ -281,7 +282,7 @@ impl Default for BatchLimits {
 }
 
 /// What the server must enforce for each statement.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SessionPolicy {
     /// Longest a statement may run, in milliseconds.
     #[serde(default)]
@@ -292,7 +293,7 @@ pub struct SessionPolicy {
 }
 
 /// What becomes of a value that the Arrow type cannot hold.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnUnrepresentable {
     /// The export fails with column, row key and remedy.

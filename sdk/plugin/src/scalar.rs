@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A typed value. In JSON: `{"type": "integer", "value": "42"}`, the value always a string,
@@ -9,16 +10,24 @@ use serde::{Deserialize, Serialize};
 ///
 /// Dates and times are ISO 8601 text as the database prints it. The host never compares or
 /// computes with a scalar: comparison happens in the server, by the server's own rules.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", content = "value", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Scalar {
     /// SQL NULL.
     Null,
     /// A truth value.
-    Boolean(#[serde(with = "text")] bool),
+    Boolean(
+        #[serde(with = "text")]
+        #[schemars(with = "String")]
+        bool,
+    ),
     /// An integer of any width, signed or unsigned.
-    Integer(#[serde(with = "text")] i128),
+    Integer(
+        #[serde(with = "text")]
+        #[schemars(with = "String")]
+        i128,
+    ),
     /// An exact decimal, as digits: `-12.50`.
     Decimal(String),
     /// A binary float, in the shortest text that reads back the same.

@@ -1,8 +1,10 @@
 //! A type that the user asks for, whatever the database's own is.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// A type the user asks for in `columns:`.
@@ -119,6 +121,16 @@ impl fmt::Display for WantedType {
                 None => f.write_str("unknown"),
             },
         }
+    }
+}
+
+impl JsonSchema for WantedType {
+    fn schema_name() -> Cow<'static, str> {
+        "WantedType".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "description": "A type the user asks for in `columns:`." })
     }
 }
 

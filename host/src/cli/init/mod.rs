@@ -12,7 +12,7 @@ use serde_json::json;
 
 use self::address::Address;
 use self::write::{Draft, Store};
-use super::arguments::{Global, InitArguments};
+use super::arguments::{DEFAULT_LOCK, Global, InitArguments};
 use super::exit::Outcome;
 use super::print;
 use crate::budget::Budget;
@@ -27,7 +27,8 @@ pub fn init(arguments: &InitArguments, global: &Global) -> Outcome {
     if !arguments.discover && !to_stdout && !arguments.force && arguments.output.exists() {
         return Err(exists(&arguments.output).into());
     }
-    let plugins = Plugins::new(&global.plugin_dir, &[], global.untrusted_plugins);
+    let plugins =
+        Plugins::new(&global.plugin_dir, &[], global.untrusted_plugins).locked(global.lock(Path::new(DEFAULT_LOCK)))?;
     let address = Address::read(arguments)?;
     let plugin = plugins.name_for_scheme(&address.scheme)?;
     let manifest = plugins.manifest(&plugin)?;

@@ -11,7 +11,7 @@ use super::options;
 use crate::source::Plugins;
 
 pub fn info(arguments: &PluginInfoArguments, plugins: &Plugins) -> Outcome {
-    let found = plugins.search().find(&arguments.name)?;
+    let found = plugins.find(&arguments.name)?;
     for path in &found.shadowed {
         log::warn!("{} is shadowed and not used", path.display());
     }

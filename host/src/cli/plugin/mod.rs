@@ -1,17 +1,25 @@
-//! `rivet plugin`: what was found where, what it offers, and whether it works.
+//! `rivet plugin`: what was found where, what it offers, whether it works, and which may be loaded.
 
 mod info;
 mod list;
+mod lock;
 mod options;
 mod verify;
 
-use super::arguments::{Global, PluginCommand};
+use std::path::Path;
+
+use super::arguments::{DEFAULT_LOCK, Global, PluginCommand};
 use super::exit::Outcome;
 use crate::source::Plugins;
 
 pub fn plugin(command: &PluginCommand, global: &Global) -> Outcome {
     let plugins = Plugins::new(&global.plugin_dir, &[], global.untrusted_plugins);
+    let plugins = match command {
+        PluginCommand::Lock(arguments) => return lock::lock(arguments, plugins, global),
+        _ => plugins.locked(global.lock(Path::new(DEFAULT_LOCK)))?,
+    };
     match command {
+        PluginCommand::Lock(_) => Ok(()),
         PluginCommand::List(arguments) => list::list(arguments, &plugins, global),
         PluginCommand::Info(arguments) => info::info(arguments, &plugins),
         PluginCommand::Verify(arguments) => verify::verify(arguments, &plugins),

@@ -1,4 +1,4 @@
-//! `docs/reference/errors.md`: every kind of error, its exit code, and whether it is retried.
+//! `docs/reference/errors.md`: every kind of error, its exit code, whether it is retried, and what to do.
 
 use rivet_sdk::{Error, ErrorKind};
 
@@ -14,7 +14,13 @@ fn page() -> String {
     for kind in kinds() {
         let error = Error::new(kind, "");
         let retry = if error.is_transient() { "retried" } else { "no" };
-        out.push_str(&format!("| `{kind}` | {} | {} | {retry} | {} |\n", kind.code(), code_of(&error), meaning(kind)));
+        out.push_str(&format!(
+            "| `{kind}` | {} | {} | {retry} | {} | {} |\n",
+            kind.code(),
+            code_of(&error),
+            meaning(kind),
+            remedy(kind)
+        ));
     }
     out.push_str(CODES);
     for (code, meaning) in codes() {
@@ -45,8 +51,8 @@ const KINDS: &str = "
 The kind says whose fault an error is. A retried error ends the attempt, not the export: the chunk is tried again, \
 `max_retries` times, with growing pauses. A plugin may say otherwise for a single error: its word counts.
 
-| kind | number | exit code | retry | meaning |
-|---|---|---|---|---|
+| kind | number | exit code | retry | meaning | what to do |
+|---|---|---|---|---|---|
 ";
 
 const CODES: &str = "
@@ -73,9 +79,10 @@ fn exit_codes() -> [(u8, &'static str); 9] {
     ]
 }
 
-fn codes() -> [(&'static str, &'static str); 2] {
+fn codes() -> [(&'static str, &'static str); 3] {
     [
         ("schema_drift", "A column, a type or the database itself is not the plan's."),
+        (rivet_sdk::SNAPSHOT_LOST, "The connection that held the read point of all chunks is gone."),
         ("busy", "Another run of the export is going on; `--lock-wait` waits for it."),
     ]
 }
@@ -83,6 +90,50 @@ fn codes() -> [(&'static str, &'static str); 2] {
 /// Every kind that this version knows, by its number.
 fn kinds() -> impl Iterator<Item = ErrorKind> {
     (0..).map(ErrorKind::from_code).take_while(|kind| !matches!(kind, ErrorKind::Unknown(_)))
+}
+
+/// The same table for programs.
+fn document() -> serde_json::Value {
+    let kinds = kinds().map(|kind| {
+        let error = Error::new(kind, "");
+        serde_json::json!({
+            "kind": kind.to_string(), "number": kind.code(), "exit": code_of(&error), "retried": error.is_transient(),
+            "meaning": meaning(kind), "hint": remedy(kind),
+        })
+    });
+    let codes = codes().map(|(code, meaning)| {
+        let exit = code_of(&Error::new(ErrorKind::Conflict, "").with_code(code));
+        serde_json::json!({ "code": code, "exit": exit, "meaning": meaning })
+    });
+    let exits = exit_codes().map(|(code, meaning)| serde_json::json!({ "exit": code, "meaning": meaning }));
+    serde_json::json!({ "kinds": kinds.collect::<Vec<_>>(), "codes": codes, "exit_codes": exits })
+}
+
+/// What helps in general; an error's own hint knows more.
+fn remedy(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Config => "Correct the key or flag that the error names.",
+        ErrorKind::Auth => "Check user, password and how the server wants them; `rivet doctor` tries the login.",
+        ErrorKind::Permission => "Grant what the error names, or use another login.",
+        ErrorKind::NotFound => "Check the name, upper and lower case included, and that the login may see it.",
+        ErrorKind::AlreadyExists => "Choose another name or place, or remove what is there.",
+        ErrorKind::InvalidQuery => "Try the query with the database's own client.",
+        ErrorKind::UnsupportedType => "Choose another type in `columns`, or `exclude` the column.",
+        ErrorKind::Data => "`on_unrepresentable: null`, another type in `columns`, or a corrected value.",
+        ErrorKind::Connection => "Check address, network and server; then `rivet run --resume`.",
+        ErrorKind::Timeout => "Smaller chunks or a longer limit in `tuning`; then `rivet run --resume`.",
+        ErrorKind::Throttled | ErrorKind::Transient => "Try again later: `rivet run --resume`.",
+        ErrorKind::Conflict => "See who else writes there, then run again.",
+        ErrorKind::ResourceExhausted => "Free or add what is used up, then `rivet run --resume`.",
+        ErrorKind::Cancelled => "`rivet run --resume` goes on from there.",
+        ErrorKind::Unsupported => "Do without it, or use a plugin or version that offers it.",
+        ErrorKind::Integrity => "Find out what changed the files or rows; run the export again.",
+        ErrorKind::Internal => "Report it, with what `-vv` prints.",
+        ErrorKind::Panic | ErrorKind::Protocol => {
+            "Report it to the plugin's author; `rivet plugin verify` tries the plugin."
+        }
+        _ => "Read the error's causes.",
+    }
 }
 
 fn meaning(kind: ErrorKind) -> &'static str {
@@ -115,6 +166,8 @@ fn meaning(kind: ErrorKind) -> &'static str {
 #[test]
 fn the_page_of_errors_is_fresh() {
     super::assert_fresh("errors.md", &page());
+    let text = serde_json::to_string_pretty(&document()).unwrap();
+    super::assert_fresh("schemas/errors.json", &format!("{text}\n"));
 }
 
 #[test]

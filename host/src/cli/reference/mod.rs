@@ -1,10 +1,12 @@
-//! Reference pages made from the code: the commands, and the errors with their exit codes.
+//! Reference pages made from the code: the commands, the errors with their exit codes, and the
+//! schemas of files.
 //!
 //! Tests compare them with the committed pages; `RIVET_BLESS=1 cargo test -p rivet reference`
 //! writes them.
 
 mod commands;
 mod errors;
+mod schemas;
 
 /// Fails unless the committed page is what the code says now.
 fn assert_fresh(page: &str, text: &str) {
