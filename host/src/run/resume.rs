@@ -72,8 +72,9 @@ pub(super) fn resumable(
     Ok(Resumed::Unfinished(Box::new(Prepared { plan, done, source: Some(source), warnings, guard })))
 }
 
-/// The chunks that have their reports.
+/// The chunks that have their reports; in a repair, those taken over included.
 pub(super) fn done_chunks(plan: &Plan, destination: &mut dyn Destination) -> Result<BTreeSet<u32>> {
+    commit::take_over(destination, plan)?;
     commit::resume_point(destination, plan)
 }
 
