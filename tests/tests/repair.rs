@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use ::rivet::state::State;
 use rivet_tests::{
     postgres::{self, User},
     readers,
@@ -220,16 +221,18 @@ fn a_repaired_link_keeps_its_place_in_an_incremental_export() {
 }
 
 #[test]
-fn a_repair_waits_for_no_run_and_nobody_runs_beside_it() {
+fn a_repair_holds_the_lease_and_a_dry_run_does_not() {
     let mut database = table();
-    let project = project(&database, "tuning: {throttle_ms: 3000},");
+    let project = project(&database, "");
     project.rivet("run").ok();
     database.run("DELETE FROM t WHERE id = 150");
-    let mut running = project.rivet("run").spawn();
-    let held = || project.rivet("repair").args(["-e", "e", "--execute"]).run();
-    let busy = running.until(|| held().code == Some(5));
-    assert!(busy || running.has_ended());
-    assert_eq!(running.wait().code, Some(0));
+    let state = State::open(project.folder()).unwrap();
+    let lease = state.acquire("e", std::time::Duration::ZERO).unwrap();
+    assert_eq!(chunks(&repair(&project, &[])), [1]);
+    project.rivet("repair").args(["-e", "e", "--execute"]).fails(5).says(&["another run of e is going on"]);
+    drop(lease);
+    assert_eq!(chunks(&repair(&project, &["--execute"])), [1]);
+    assert_is_the_table(&project, &database);
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub use chain::{check_chain, newest_incremental};
 pub use decision::{Decision, Tombstone, decision};
 pub use finish::{MANIFEST_VERSION, commit};
 pub use keys::RunKey;
-pub use repair::take_over;
+pub use repair::{REPAIRED_RUN_GONE, take_over};
 pub use runs::{
     Cleaned, RunObjects, RunState, abandon, clean, find_run, finish, list_runs, newest_committed, read_plan, recover,
     resume_point, status, unfinished,

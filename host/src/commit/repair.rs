@@ -17,6 +17,9 @@ use super::text::parse;
 use crate::crash::crash_point;
 use crate::plan::{Plan, Report};
 
+/// The code of the error that a repair ends with when a later run took the place of the repaired one.
+pub const REPAIRED_RUN_GONE: &str = "repaired_run_gone";
+
 /// Takes over, for a published repair, the reports of the chunks that it does not read again.
 /// Nothing to do for any other plan. Repeatable.
 pub fn take_over(dest: &mut dyn Destination, plan: &Plan) -> Result<()> {
@@ -45,7 +48,7 @@ pub fn take_over(dest: &mut dyn Destination, plan: &Plan) -> Result<()> {
 
 fn gone(run: &RunKey, base: &RunKey) -> Error {
     Error::new(ErrorKind::Conflict, format!("run {} cannot be repaired: it, or what it left, is gone", base.run_id()))
-        .with_code("repaired_run_gone")
+        .with_code(REPAIRED_RUN_GONE)
         .with_hint("a later run took its place, or its reports were removed; `rivet run` makes a new run")
         .with_context("export", run.export())
         .with_context("repair", run.run_id())

@@ -82,6 +82,9 @@ pub fn repair(
         }
     }
     let newest = reconcile::newest(&mut *destination, export)?;
+    let mut instance = source.open(&session.lent())?;
+    let guard = session.stop.guard(instance.interrupt());
+    check_drift(&newest.plan, &mut *instance)?;
     let differing = differing(session, &source, &mut *destination, &newest, options)?;
     let mut repaired =
         Repaired { run_id: newest.plan.run_id.clone(), chunks: newest.plan.chunks.len(), differing, finished: None };
@@ -93,9 +96,6 @@ pub fn repair(
         let chunks = repaired.differing.iter().map(|differing| differing.chunk).collect();
         let run_id = commit::new_run_id(&mut *destination, &export.name)?;
         let plan = plan_of(newest, run_id, chunks);
-        let mut instance = source.open(&session.lent())?;
-        let guard = session.stop.guard(instance.interrupt());
-        check_drift(&plan, &mut *instance)?;
         commit::check_destination(&mut *destination, &plan)?;
         commit::publish_plan(&mut *destination, &plan)?;
         let done = done_chunks(&plan, &mut *destination)?;
