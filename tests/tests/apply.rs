@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
-use rivet_tests::{postgres, readers, rivet};
+use std::time::Duration;
+
+use ::rivet::state::State;
+use rivet_tests::{postgres, readers, rivet, sqlite};
 
 #[test]
 fn a_plan_is_applied_chunk_by_chunk_and_committed_once() {
@@ -67,4 +70,76 @@ fn a_damaged_part_is_found() {
     std::fs::write(file, bytes).unwrap();
     project.rivet("validate").env("DATABASE_URL", database.url()).ok();
     project.rivet("validate").args(["--depth", "full"]).env("DATABASE_URL", database.url()).fails(3).says(&["crc32c"]);
+}
+
+/// An incremental export of `t`, and a plan of its next run.
+fn incremental(database: &mut sqlite::Database) -> rivet::Project {
+    database.run(
+        "CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY); \
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) INSERT INTO t SELECT i FROM n",
+    );
+    let project = rivet::project();
+    project.config(&format!(
+        "source: {{url: '{}'}}\nexports:\n  - {{name: e, table: t, format: parquet, mode: incremental, \
+         cursor_column: id, destination: {{type: local, path: '{{out}}'}}}}\n",
+        database.url()
+    ));
+    project.rivet("run").ok();
+    database.run("INSERT INTO t SELECT id + 100 FROM t WHERE id <= 100");
+    project.rivet("plan").args(["-o", "plan.json"]).ok();
+    project
+}
+
+fn landed(project: &rivet::Project) -> Vec<Option<String>> {
+    readers::sql(project.out(), "SELECT count(*), count(DISTINCT id) FROM t").remove(0)
+}
+
+#[test]
+fn a_plan_with_its_configuration_holds_the_lease_and_moves_the_watermark() {
+    for by_chunks in [false, true] {
+        let mut database = sqlite::database();
+        let project = incremental(&mut database);
+        let state = State::open(project.folder()).unwrap();
+        let before = state.watermark("e").unwrap().unwrap();
+        let commands: &[&[&str]] = if by_chunks { &[&["apply", "--chunk", "0"], &["commit"]] } else { &[&["apply"]] };
+        let rivet = |words: &[&str]| project.rivet(words[0]).arg("plan.json").args(&words[1..]);
+        let lease = state.acquire("e", Duration::ZERO).unwrap();
+        let last = commands.last().unwrap();
+        if by_chunks {
+            // Many machines do this at once: no lease.
+            rivet(commands[0]).ok();
+        }
+        rivet(last).fails(5).says(&["another run of e is going on", "--lock-wait"]);
+        drop(lease);
+        rivet(last).ok();
+        let after = state.watermark("e").unwrap().unwrap();
+        assert!(before.values != after.values && after.run_id > before.run_id, "{after:?}");
+        rivet(last).ok();
+        assert_eq!(state.watermark("e").unwrap().unwrap(), after);
+        assert_eq!(landed(&project), [Some("200".to_owned()), Some("200".to_owned())]);
+        let noted = state.runs(Some("e"), 10).unwrap();
+        assert_eq!(noted.iter().map(|run| run.status.word()).collect::<Vec<_>>(), ["succeeded", "succeeded"]);
+    }
+}
+
+#[test]
+fn a_plan_without_a_state_store_leaves_the_move_to_the_next_run() {
+    let mut database = sqlite::database();
+    let project = incremental(&mut database);
+    let state = State::open(project.folder()).unwrap();
+    let before = state.watermark("e").unwrap();
+    rivet::Command::new().args(["apply", "plan.json"]).folder(project.folder()).ok();
+    assert_eq!(state.watermark("e").unwrap(), before);
+    let next = project.rivet("run").arg("--json").ok();
+    assert_eq!(next.json()["exports"][0]["rows"], 0);
+    assert_eq!(landed(&project), [Some("200".to_owned()), Some("200".to_owned())]);
+}
+
+#[test]
+fn a_plan_made_before_a_reset_is_refused() {
+    let mut database = sqlite::database();
+    let project = incremental(&mut database);
+    rivet::Command::new().args(["state", "reset", "-e", "e", "-c"]).arg(project.path("rivet.yaml")).ok();
+    let refused = project.rivet("apply").arg("plan.json").fails(1);
+    refused.says(&["the watermark was moved or reset since the plan was made", "hint: make a new plan"]);
 }

@@ -2,33 +2,37 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rivet_sdk::{Destination, Error, Result};
 use serde_json::json;
 
-use super::arguments::{ApplyArguments, DEFAULT_LOCK, Global, PlanFile, StatusArguments};
+use super::arguments::{ApplyArguments, CommitArguments, DEFAULT_LOCK, Global, PlanFile, StatusArguments};
 use super::exit::{Failed, Outcome};
 use super::progress::Display;
 use super::{print, summary};
 use crate::budget::Budget;
 use crate::commit::{self, RunKey};
-use crate::config::{self, Config};
+use crate::config::{self, Config, StateConfig};
 use crate::plan::{PLAN_VERSION, Plan};
-use crate::run::{self, Ends, Stop};
+use crate::run::{self, Ends, Hold, Stop};
 use crate::source::{DestinationEnd, Lent, Plugins, SourceEnd};
 
 pub fn apply(arguments: &ApplyArguments, global: &Global, stop: Stop) -> Outcome {
     let plan = read(&arguments.file.plan)?;
-    let ends = Sealed::open(&arguments.file, global, &plan, arguments.memory_limit_mb)?.ends()?;
+    let sealed = Sealed::open(&arguments.file, global, &plan, arguments.memory_limit_mb)?;
+    let (ends, state) = (sealed.ends()?, sealed.state()?);
     let mut display = Display::new(arguments.progress, global, true);
     let result = match &arguments.chunk {
-        None => run::apply(plan, ends, &stop, &mut display).map(|finished| {
-            drop(display);
-            if !global.quiet {
-                summary::print(&finished);
-            }
-            summary::to_json(&finished)
-        }),
+        None => {
+            run::apply(plan, ends, hold(state.as_ref(), arguments.lock_wait), &stop, &mut display).map(|finished| {
+                drop(display);
+                if !global.quiet {
+                    summary::print(&finished);
+                }
+                summary::to_json(&finished)
+            })
+        }
         Some(index) => {
             let index = chunk_index(index)?;
             run::apply_chunk(plan, index, ends, &stop, &mut display).map(|rows| {
@@ -60,18 +64,24 @@ fn chunk_index(text: &str) -> Result<u32> {
     })
 }
 
-pub fn commit(arguments: &PlanFile, global: &Global, _: Stop) -> Outcome {
-    let plan = read(&arguments.plan)?;
-    let mut destination = Sealed::open(arguments, global, &plan, 512)?.destination()?;
-    let manifest = commit::commit(&mut *destination, &plan)?;
+pub fn commit(arguments: &CommitArguments, global: &Global, stop: Stop) -> Outcome {
+    let plan = read(&arguments.file.plan)?;
+    let sealed = Sealed::open(&arguments.file, global, &plan, 512)?;
+    let (mut destination, state) = (sealed.destination()?, sealed.state()?);
+    let hold = hold(state.as_ref(), arguments.lock_wait);
+    let finished = run::commit_plan(plan, &mut *destination, hold, &stop)?;
     print::note(&format!(
         "{}: committed run {} with {} rows in {} parts",
-        plan.export,
-        plan.run_id,
-        manifest.rows,
-        manifest.parts.len()
+        finished.plan.export,
+        finished.plan.run_id,
+        finished.rows,
+        finished.manifest.map_or(0, |manifest| manifest.parts.len())
     ));
     Ok(())
+}
+
+fn hold(state: Option<&StateConfig>, wait: Duration) -> Option<Hold<'_>> {
+    state.map(|state| Hold { state, wait })
 }
 
 pub fn status(arguments: &StatusArguments, global: &Global, _: Stop) -> Outcome {
@@ -174,6 +184,16 @@ impl<'a> Sealed<'a> {
             destination: self.destination_end()?,
             budget: Arc::clone(&self.budget),
         })
+    }
+
+    /// The configuration's state store, else the environment's. A plan names none.
+    fn state(&self) -> Result<Option<StateConfig>> {
+        match &self.config {
+            Some(config) => Ok(Some(config.state.clone())),
+            None => config::state_in_environment(&self.variables)
+                .transpose()
+                .map_err(|(what, hint)| Error::config(what).with_hint(hint)),
+        }
     }
 
     fn destination_end(&self) -> Result<DestinationEnd> {

@@ -78,7 +78,7 @@ pub enum Command {
     /// Run a sealed plan, or one chunk of it, from any machine
     Apply(ApplyArguments),
     /// Commit a plan whose chunks were applied one by one
-    Commit(PlanFile),
+    Commit(CommitArguments),
     /// Show which chunks of a plan are done
     Status(StatusArguments),
     /// Remove what dead attempts left of a plan's run
@@ -87,6 +87,8 @@ pub enum Command {
     Validate(ValidateArguments),
     /// Count the last run's chunks at the source and compare with its manifest
     Reconcile(ReconcileArguments),
+    /// Find the last run's chunks that differ from their source or at the destination, and read them again
+    Repair(RepairArguments),
     /// Look at a database and write a configuration that runs as it is
     Init(InitArguments),
     /// Check every plugin, login, destination and the state store
@@ -216,6 +218,9 @@ pub struct ApplyArguments {
     /// Run only this chunk; without a value, the one that $JOB_COMPLETION_INDEX names
     #[arg(long, value_name = "INDEX", num_args = 0..=1, default_missing_value = "env")]
     pub chunk: Option<String>,
+    /// Wait so long for another run of the same export, where a state store is known: 30s, 10m
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_wait)]
+    pub lock_wait: Duration,
     /// Memory to use, in MB
     #[arg(long, value_name = "MB", default_value_t = 512)]
     pub memory_limit_mb: u64,
@@ -225,6 +230,15 @@ pub struct ApplyArguments {
     /// How progress is shown
     #[arg(long, value_enum, default_value = "auto", value_name = "HOW")]
     pub progress: Progress,
+}
+
+#[derive(Debug, Args)]
+pub struct CommitArguments {
+    #[command(flatten)]
+    pub file: PlanFile,
+    /// Wait so long for another run of the same export, where a state store is known: 30s, 10m
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_wait)]
+    pub lock_wait: Duration,
 }
 
 #[derive(Debug, Args)]
@@ -265,6 +279,30 @@ pub struct ReconcileArguments {
     /// Write JSON to stdout
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RepairArguments {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// What `rivet reconcile --json` printed; without it, the source is counted now
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Read the chunks that differ again, and commit a new manifest; without it, only say which
+    #[arg(long)]
+    pub execute: bool,
+    /// How parts are looked at: list: sizes; sample: some are read; full: every one is read
+    #[arg(long, value_enum, default_value = "full")]
+    pub depth: ValidateDepth,
+    /// Wait so long for another run of the same export: 30s, 10m; a plain number is seconds
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_wait)]
+    pub lock_wait: Duration,
+    /// Write JSON to stdout
+    #[arg(long)]
+    pub json: bool,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value = "auto", value_name = "HOW")]
+    pub progress: Progress,
 }
 
 #[derive(Debug, Args)]

@@ -20,6 +20,7 @@ mod progress;
 mod reconcile;
 #[cfg(test)]
 mod reference;
+mod repair;
 mod run;
 mod schema;
 mod state;
@@ -60,6 +61,7 @@ fn dispatch(command: Command, global: &Global, stop: Stop) -> Outcome {
         Command::Clean(arguments) => apply::clean(&arguments, global, stop),
         Command::Validate(arguments) => validate::validate(&arguments, global, stop),
         Command::Reconcile(arguments) => reconcile::reconcile(&arguments, global, stop),
+        Command::Repair(arguments) => repair::repair(&arguments, global, stop),
         Command::Init(arguments) => init::init(&arguments, global),
         Command::Doctor(arguments) => doctor::doctor(&arguments, global, stop),
         Command::Check(arguments) => check::check(&arguments, global, stop),

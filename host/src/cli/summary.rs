@@ -29,6 +29,7 @@ pub fn to_json(finished: &Finished) -> Value {
         "workers": { "most": finished.plan.execution.parallel, "lowest": finished.lowest_workers },
         "chunks": finished.plan.chunks.len(),
         "strategy": finished.plan.strategy,
+        "repairs": finished.plan.repairs,
         "consistency": manifest.map(|manifest| manifest.consistency),
         "read_points": manifest.map(|manifest| &manifest.read_points),
         "columns": manifest.map(|manifest| &manifest.columns),
@@ -109,6 +110,9 @@ pub fn print(finished: &Finished) {
     }
     row("statements", format!("longest {:.1} s, {} retries", seconds(manifest.longest_statement_ms), finished.retries));
     row("chunks", format!("{} by {} ({})", plan.chunks.len(), plan.strategy.name, plan.strategy.reason));
+    if let Some(repairs) = &plan.repairs {
+        row("repairs", format!("run {}: {} chunks were read again", repairs.run_id, repairs.chunks.len()));
+    }
     if let Some(lowest) = finished.lowest_workers {
         let most = plan.execution.parallel;
         row("workers", format!("{most}, by the source's pressure no fewer than {lowest}"));

@@ -10,13 +10,19 @@ use super::{open_session, print};
 use crate::commit::{self, Depth};
 use crate::run::Stop;
 
+impl From<ValidateDepth> for Depth {
+    fn from(depth: ValidateDepth) -> Self {
+        match depth {
+            ValidateDepth::List => Self::List,
+            ValidateDepth::Sample => Self::Sample,
+            ValidateDepth::Full => Self::Full,
+        }
+    }
+}
+
 pub fn validate(arguments: &ValidateArguments, global: &Global, stop: Stop) -> Outcome {
     let session = open_session(&arguments.selection, global, stop)?;
-    let depth = match arguments.depth {
-        ValidateDepth::List => Depth::List,
-        ValidateDepth::Sample => Depth::Sample,
-        ValidateDepth::Full => Depth::Full,
-    };
+    let depth = Depth::from(arguments.depth);
     let mut errors: Vec<Error> = Vec::new();
     let mut documents = Vec::new();
     for export in session.exports(&arguments.selection.export)? {

@@ -3,7 +3,7 @@
 use rivet_sdk::{Destination, Error, Result};
 
 use super::decision::{Decision, decided, decision};
-use super::keys::{RunKey, new_attempt_id};
+use super::keys::{RunKey, new_attempt_id, parse_part};
 use super::text::{parse, to_json};
 use crate::crash::crash_point;
 use crate::plan::{Plan, Report};
@@ -105,9 +105,13 @@ pub(super) fn check_report(run: &RunKey, plan: &Plan, report: &Report) -> Result
     if !plan.chunks.iter().any(|chunk| chunk.index == report.chunk) {
         return bad("names a chunk that the plan does not have");
     }
+    let taken_over = plan.repairs.as_ref().is_some_and(|repairs| !repairs.chunks.contains(&report.chunk));
     let own = |key: &str| {
         key.starts_with(&plan.destination.data_prefix)
-            && run.parse_part(key).is_some_and(|part| part.chunk == report.chunk && part.attempt == report.attempt)
+            && parse_part(run.export(), key).is_some_and(|part| {
+                let of_run = part.run_id == run.run_id() || taken_over;
+                of_run && part.chunk == report.chunk && part.attempt == report.attempt
+            })
     };
     if !report.parts.iter().all(|part| own(&part.key)) {
         return bad("names a part that is not its own");

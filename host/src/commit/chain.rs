@@ -2,35 +2,50 @@
 
 use rivet_sdk::{Destination, Error, ErrorKind, Result};
 
-use super::decision::{Decision, decision};
-use super::runs::list_runs;
+use super::keys::RunKey;
+use super::repair::withdraw;
+use super::runs::newest_committed;
+use crate::crash::crash_point;
 use crate::plan::{Manifest, Plan};
 
 /// The newest committed run of an incremental export.
 pub fn newest_incremental(dest: &mut dyn Destination, export: &str) -> Result<Option<Manifest>> {
-    for run in list_runs(dest, export)?.iter().rev().filter(|run| run.has_decision) {
-        if let Decision::Committed { manifest, .. } = decision(dest, &run.key)?
-            && manifest.incremental.is_some()
-        {
-            return Ok(Some(*manifest));
-        }
-    }
-    Ok(None)
+    let newest = newest_committed(dest, export, |manifest| manifest.incremental.is_some())?;
+    Ok(newest.map(|(manifest, _)| manifest))
 }
 
 /// Refuses an incremental plan that does not begin where the newest committed run ended: two
 /// plans made at the same watermark would deliver the same rows.
 pub fn check_chain(dest: &mut dyn Destination, plan: &Plan) -> Result<()> {
-    let Some(incremental) = &plan.incremental else { return Ok(()) };
+    // A repair delivers the rows of a link again, and stands in its place.
+    let (Some(incremental), None) = (&plan.incremental, &plan.repairs) else { return Ok(()) };
     let Some(manifest) = newest_incremental(dest, &plan.export)? else { return Ok(()) };
     let Some(last) = &manifest.incremental else { return Ok(()) };
-    // A plan from the very beginning is one after a reset: it takes everything, knowingly.
-    let follows = manifest.run_id == plan.run_id || incremental.from == last.to || incremental.from.is_none();
-    if follows || incremental.fingerprint != last.fingerprint {
+    // A plan from the very beginning takes everything, knowingly: it was made after a reset, and
+    // after the newest run.
+    let follows = match &incremental.from {
+        Some(_) => incremental.from == last.to,
+        None => incremental.after.as_deref() == Some(manifest.first()),
+    };
+    if manifest.run_id == plan.run_id || follows || incremental.fingerprint != last.fingerprint {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Conflict, format!("run {} has delivered rows of this plan already", manifest.run_id))
         .with_code("watermark_moved")
         .with_hint("make a new plan; this one begins before that run's end")
         .with_context("export", plan.export.clone()))
+}
+
+/// Right before a link's decision: abandons every other one that is undecided, then looks at the
+/// chain again. Of two runs that began at one watermark, on machines that share no lease, the
+/// second to come here finds the first one abandoned or committed.
+pub(super) fn withdraw_rivals(dest: &mut dyn Destination, plan: &Plan) -> Result<()> {
+    let (Some(incremental), None) = (&plan.incremental, &plan.repairs) else { return Ok(()) };
+    crash_point("chain.list");
+    withdraw(dest, &RunKey::of(plan)?, "chain.withdraw", "another run from the same watermark commits", |rival| {
+        let same = rival.incremental.as_ref().is_some_and(|theirs| theirs.fingerprint == incremental.fingerprint);
+        same && rival.repairs.is_none()
+    })?;
+    crash_point("chain.check");
+    check_chain(dest, plan)
 }

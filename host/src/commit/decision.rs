@@ -59,6 +59,9 @@ pub struct Tombstone {
     pub at: String,
     /// Why, or by which run.
     pub by: String,
+    /// Other runs of whose parts it had taken some over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owned: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use rivet_sdk::{Destination, Error, ErrorKind, OneReadPoint, Result};
 
 use super::attempt::check_report;
-use super::chain::check_chain;
+use super::chain::{check_chain, withdraw_rivals};
 use super::decision::{Decision, decide_committed, decided, decision};
-use super::keys::RunKey;
+use super::keys::{RunKey, parse_part};
 use super::quality;
 use super::replace::settle_replaced;
 use super::success::write_success;
@@ -52,22 +52,25 @@ pub fn commit(dest: &mut dyn Destination, plan: &Plan) -> Result<Manifest> {
 pub(super) fn settle(dest: &mut dyn Destination, run: &RunKey, manifest: &Manifest) -> Result<()> {
     crash_point("commit.sweep");
     let keep: HashSet<&str> = manifest.parts.iter().map(|part| part.part.key.as_str()).collect();
-    sweep(dest, run, &manifest.data_prefix, &keep, "commit.dead_part")?;
+    let prefix = &manifest.data_prefix;
+    sweep(dest, run.export(), &[run.run_id()], prefix, &keep, "commit.dead_part")?;
     settle_replaced(dest, run, manifest)?;
-    write_success(dest, run.export(), &manifest.data_prefix)
+    write_success(dest, run.export(), prefix)
 }
 
-/// Deletes every part of the run but those to keep; the keys that went.
+/// Deletes every part of the runs but those to keep; the keys that went.
 pub(super) fn sweep(
     dest: &mut dyn Destination,
-    run: &RunKey,
+    export: &str,
+    runs: &[&str],
     data_prefix: &str,
     keep: &HashSet<&str>,
     point: &'static str,
 ) -> Result<Vec<String>> {
     let mut gone = Vec::new();
     for object in dest.list(data_prefix)? {
-        if run.parse_part(&object.key).is_some() && !keep.contains(object.key.as_str()) {
+        let theirs = parse_part(export, &object.key).is_some_and(|part| runs.contains(&part.run_id.as_str()));
+        if theirs && !keep.contains(object.key.as_str()) {
             crash_point(point);
             dest.delete(&object.key)?;
             gone.push(object.key);
@@ -85,6 +88,7 @@ fn prepare(dest: &mut dyn Destination, run: &RunKey, plan: &Plan) -> Result<Mani
     let manifest = manifest_of(plan, &reports)?;
     quality::check(plan, &manifest, &reports)?;
     check_chain(dest, plan)?;
+    withdraw_rivals(dest, plan)?;
     Ok(manifest)
 }
 
@@ -151,6 +155,7 @@ fn manifest_of(plan: &Plan, reports: &[Report]) -> Result<Manifest> {
         chunks: u32::try_from(reports.len()).unwrap_or(u32::MAX),
         attempts: reports.iter().map(|report| report.attempt.clone()).collect(),
         incremental: plan.incremental.clone(),
+        repairs: plan.repairs.clone(),
         rows: reports.iter().map(|report| report.rows).sum(),
         bytes: parts.iter().map(|part| part.part.size_bytes).sum(),
         parts,

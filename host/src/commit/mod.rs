@@ -15,7 +15,12 @@ pub mod keys;
 mod model;
 #[cfg(test)]
 mod model_check;
+#[cfg(test)]
+mod model_repair;
+#[cfg(test)]
+mod model_watermark;
 mod quality;
+mod repair;
 mod replace;
 mod runs;
 mod start;
@@ -28,6 +33,8 @@ mod tests;
 mod tests_crash;
 #[cfg(test)]
 mod tests_kill;
+#[cfg(test)]
+mod tests_repair;
 mod text;
 mod verify;
 
@@ -36,9 +43,10 @@ pub use chain::{check_chain, newest_incremental};
 pub use decision::{Decision, Tombstone, decision};
 pub use finish::{MANIFEST_VERSION, commit};
 pub use keys::RunKey;
+pub use repair::{REPAIRED_RUN_GONE, take_over};
 pub use runs::{
-    Cleaned, RunObjects, RunState, abandon, clean, find_run, finish, list_runs, read_plan, recover, resume_point,
-    status, unfinished,
+    Cleaned, RunObjects, RunState, abandon, clean, find_run, finish, list_runs, newest_committed, read_plan, recover,
+    resume_point, status, unfinished,
 };
 pub use start::{check_destination, new_run_id, publish_plan};
 pub use success::{Success, read_success};

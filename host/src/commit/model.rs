@@ -6,6 +6,7 @@
 //! flaw: that is how each rule earned its place.
 
 mod explore;
+pub(super) mod search;
 
 /// Which rules of the protocol hold. All of them in the code.
 #[derive(Clone, Copy)]

@@ -1,41 +1,44 @@
 //! Taking a run's objects away, once it is abandoned or a later run took its place.
 //!
-//! Runs are ordered by their ids. A committed run is superseded by any later committed run with
+//! Runs are ordered by their standing: by their ids, a repair right after the run it repairs. A
+//! committed run is superseded by its repair, and by any later committed run with
 //! `write_mode: replace` at the same data prefix. Every committer applies this rule after its
 //! own manifest is in place, so whoever comes last sees all, in whatever order they commit.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use rivet_sdk::{Destination, Result};
 
-use super::decision::{Decision, Tombstone, decision, mark_replaced};
+use super::decision::{Decision, Tombstone, decided, decision, mark_replaced};
 use super::finish::sweep;
-use super::keys::{ControlObject, RunKey, parse_control, success};
+use super::keys::{ControlObject, RunKey, parse_control, parse_part, success};
+use super::repair::withdraw_repairs;
 use super::runs::list_runs;
 use super::text::now;
 use crate::crash::crash_point;
 use crate::plan::{Manifest, WriteMode};
 
-/// Removes the runs that this committed run replaces, or itself if a later one replaces it.
+/// Removes the runs that this committed run supersedes, or itself if another one supersedes it.
 pub(super) fn settle_replaced(dest: &mut dyn Destination, run: &RunKey, manifest: &Manifest) -> Result<()> {
     crash_point("replace.runs");
     let prefix = &manifest.data_prefix;
     for other in list_runs(dest, run.export())?.into_iter().filter(|other| other.has_decision && !other.is_tombstone())
     {
-        let later = other.key > *run;
-        if other.key == *run || (!later && manifest.write_mode == WriteMode::Append) {
+        // An appended run leaves all that stand before it alone.
+        let before = other.key.run_id() < manifest.first();
+        if other.key == *run || (before && manifest.write_mode == WriteMode::Append) {
             continue;
         }
         match decision(dest, &other.key)? {
             Decision::Committed { manifest: theirs, .. } if theirs.data_prefix == *prefix => {
-                if later && theirs.write_mode == WriteMode::Replace {
+                if supersedes(&theirs, manifest) {
                     remove_replaced(dest, run, prefix, other.key.run_id())?;
-                } else if !later {
+                } else if supersedes(manifest, &theirs) {
                     remove_replaced(dest, &other.key, prefix, run.run_id())?;
                 }
             }
             // Its removal stopped half way.
-            Decision::Replaced(tombstone) if !later => {
+            Decision::Replaced(tombstone) if other.key < *run => {
                 remove_replaced(dest, &other.key, &tombstone.data_prefix, &tombstone.by)?;
             }
             _ => {}
@@ -44,23 +47,64 @@ pub(super) fn settle_replaced(dest: &mut dyn Destination, run: &RunKey, manifest
     Ok(())
 }
 
+/// Whether one committed run takes the place of another at the same data prefix.
+fn supersedes(one: &Manifest, other: &Manifest) -> bool {
+    let repairs = one.first() == other.first() && one.run_id > other.run_id;
+    repairs || (one.write_mode == WriteMode::Replace && one.first() > other.first())
+}
+
 /// Takes a committed run away; `_SUCCESS` goes first, so that it never stands over a mixture.
+/// Parts that a committed repair has taken over stay.
 pub(super) fn remove_replaced(dest: &mut dyn Destination, run: &RunKey, data_prefix: &str, by: &str) -> Result<()> {
     crash_point("replace.success");
     dest.delete(&success(data_prefix))?;
     crash_point("replace.mark");
-    if !matches!(decision(dest, run)?, Decision::Replaced(_)) {
-        mark_replaced(dest, run, tombstone(run, data_prefix, &format!("replaced by run {by}")))?;
-    }
+    let tombstone = match decision(dest, run)? {
+        Decision::Replaced(tombstone) => tombstone,
+        Decision::Committed { manifest, .. } => {
+            let by = format!("replaced by run {by}");
+            let tombstone = Tombstone { owned: taken_over(run, &manifest), ..tombstone(run, data_prefix, &by) };
+            mark_replaced(dest, run, tombstone.clone())?;
+            tombstone
+        }
+        other => return Err(decided(run, &other)),
+    };
+    // From here on no repair of this run begins; those that began are stopped, or committed.
+    withdraw_repairs(dest, run)?;
     crash_point("replace.list");
-    sweep(dest, run, data_prefix, &HashSet::new(), "replace.part")?;
+    let keep = kept(dest, run)?;
+    let runs: Vec<&str> = tombstone.owned.iter().map(String::as_str).chain([run.run_id()]).collect();
+    let keep = keep.iter().map(String::as_str).collect();
+    sweep(dest, run.export(), &runs, data_prefix, &keep, "replace.part")?;
     remove_control(dest, run, "replace.reports", "replace.plan")
+}
+
+/// The other runs whose parts a manifest names.
+pub(super) fn taken_over(run: &RunKey, manifest: &Manifest) -> Vec<String> {
+    let named = manifest.parts.iter().filter_map(|part| parse_part(run.export(), &part.part.key));
+    let others = named.map(|part| part.run_id).filter(|id| id != run.run_id());
+    others.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// The parts that committed repairs name. Oldest first: a repair of a repair that commits
+/// meanwhile has taken over nothing that the one before had not.
+fn kept(dest: &mut dyn Destination, run: &RunKey) -> Result<BTreeSet<String>> {
+    let mut keep = BTreeSet::new();
+    for other in list_runs(dest, run.export())?.into_iter().filter(|other| other.has_decision && other.key > *run) {
+        if other.has_plan
+            && let Decision::Committed { manifest, .. } = decision(dest, &other.key)?
+            && manifest.repairs.is_some()
+        {
+            keep.extend(manifest.parts.into_iter().map(|part| part.part.key));
+        }
+    }
+    Ok(keep)
 }
 
 /// Takes an abandoned run away.
 pub(super) fn remove_abandoned(dest: &mut dyn Destination, run: &RunKey, data_prefix: &str) -> Result<Vec<String>> {
     crash_point("abandon.list");
-    let gone = sweep(dest, run, data_prefix, &HashSet::new(), "abandon.part")?;
+    let gone = sweep(dest, run.export(), &[run.run_id()], data_prefix, &HashSet::new(), "abandon.part")?;
     remove_control(dest, run, "abandon.reports", "abandon.plan")?;
     Ok(gone)
 }
@@ -84,5 +128,6 @@ pub(super) fn tombstone(run: &RunKey, data_prefix: &str, by: &str) -> Tombstone 
         data_prefix: data_prefix.to_owned(),
         at: now(),
         by: by.to_owned(),
+        owned: Vec::new(),
     }
 }

@@ -8,7 +8,7 @@ use super::decision::{Decision, decide_abandoned, decision};
 use super::finish::settle;
 use super::keys::{ControlObject, RunKey, export_folder, parse_control, parse_part};
 use super::replace::{remove_abandoned, remove_replaced, tombstone};
-use super::success::{latest, read_success};
+use super::success::{latest, read_success, write_success};
 use super::text::parse;
 use crate::crash::crash_point;
 use crate::plan::{Manifest, Plan};
@@ -70,6 +70,28 @@ pub fn status(dest: &mut dyn Destination, export: &str) -> Result<Vec<RunState>>
     runs.into_iter().map(|objects| Ok(RunState { decision: decision(dest, &objects.key)?, objects })).collect()
 }
 
+/// The committed run of the highest standing among those `wanted`, and its manifest's checksum.
+pub fn newest_committed(
+    dest: &mut dyn Destination,
+    export: &str,
+    wanted: impl Fn(&Manifest) -> bool,
+) -> Result<Option<(Manifest, String)>> {
+    let mut newest: Option<(Manifest, String)> = None;
+    for run in list_runs(dest, export)?.into_iter().rev().filter(|run| run.has_plan && run.has_decision) {
+        // What is older than the run that the newest repairs cannot stand higher.
+        if newest.as_ref().is_some_and(|(manifest, _)| run.key.run_id() < manifest.first()) {
+            break;
+        }
+        if let Decision::Committed { manifest, checksum } = decision(dest, &run.key)?
+            && wanted(&manifest)
+            && newest.as_ref().is_none_or(|(found, _)| manifest.standing() > found.standing())
+        {
+            newest = Some((*manifest, checksum));
+        }
+    }
+    Ok(newest)
+}
+
 /// The runs that neither committed nor were abandoned, oldest first.
 pub fn unfinished(dest: &mut dyn Destination, export: &str) -> Result<Vec<RunObjects>> {
     Ok(list_runs(dest, export)?.into_iter().filter(|run| run.has_plan && !run.has_decision).collect())
@@ -108,7 +130,10 @@ pub fn abandon(dest: &mut dyn Destination, run: &RunKey, by: &str) -> Result<Dec
             Decision::Abandoned(tombstone) => {
                 remove_abandoned(dest, run, &tombstone.data_prefix)?;
             }
-            Decision::Replaced(tombstone) => remove_replaced(dest, run, &tombstone.data_prefix, &tombstone.by)?,
+            Decision::Replaced(tombstone) => {
+                remove_replaced(dest, run, &tombstone.data_prefix, &tombstone.by)?;
+                write_success(dest, run.export(), &tombstone.data_prefix)?;
+            }
         }
         return Ok(found);
     }
@@ -131,13 +156,18 @@ pub fn finish(dest: &mut dyn Destination, run: &RunKey) -> Result<Option<Manifes
 pub fn recover(dest: &mut dyn Destination, export: &str, by: &str) -> Result<Vec<(RunKey, Decision)>> {
     let mut touched = Vec::new();
     let mut settled = false;
-    for run in list_runs(dest, export)?.into_iter().rev() {
+    let runs = list_runs(dest, export)?;
+    let stands: BTreeSet<String> =
+        runs.iter().filter(|run| !run.is_tombstone()).map(|run| run.key.run_id().to_owned()).collect();
+    for run in runs.into_iter().rev() {
         if run.is_tombstone() || !(run.has_plan || run.has_decision) || (settled && run.has_decision) {
             continue;
         }
         if let Decision::Committed { manifest, .. } = decision(dest, &run.key)? {
             let said = read_success(dest, &manifest.data_prefix)?;
-            settled = said.is_some() && said == latest(dest, export, &manifest.data_prefix)?;
+            // What a repair took over from must be gone, too, whatever `_SUCCESS` names.
+            let in_place = manifest.repairs.as_ref().is_none_or(|repairs| !stands.contains(&repairs.run_id));
+            settled = in_place && said.is_some() && said == latest(dest, export, &manifest.data_prefix)?;
             if settled {
                 continue;
             }
@@ -168,18 +198,22 @@ pub fn clean(dest: &mut dyn Destination, export: &str, data_prefix: &str, dry_ru
             by_run.entry(part.run_id).or_default().push(object.key);
         }
     }
-    let known: BTreeSet<RunKey> = list_runs(dest, export)?.into_iter().map(|run| run.key).collect();
+    let known: BTreeMap<RunKey, Decision> =
+        status(dest, export)?.into_iter().map(|run| (run.objects.key, run.decision)).collect();
+    let mut named: BTreeSet<&str> = BTreeSet::new();
+    for decision in known.values() {
+        if let Decision::Committed { manifest, .. } = decision {
+            named.extend(manifest.parts.iter().map(|part| part.part.key.as_str()));
+        }
+    }
     let mut cleaned = Cleaned::default();
     for (run_id, mut parts) in by_run {
         let run = RunKey::new(export, &run_id)?;
-        match decision(dest, &run)? {
-            Decision::Undecided if known.contains(&run) => cleaned.unfinished.append(&mut parts),
-            Decision::Undecided => cleaned.unknown.append(&mut parts),
-            Decision::Committed { manifest, .. } => {
-                let named: BTreeSet<&str> = manifest.parts.iter().map(|part| part.part.key.as_str()).collect();
-                cleaned.parts.extend(parts.into_iter().filter(|key| !named.contains(key.as_str())));
-            }
-            Decision::Abandoned(_) | Decision::Replaced(_) => cleaned.parts.append(&mut parts),
+        match known.get(&run) {
+            Some(Decision::Undecided) => cleaned.unfinished.append(&mut parts),
+            None => cleaned.unknown.append(&mut parts),
+            // A repair may have taken parts of a replaced run over.
+            Some(_) => cleaned.parts.extend(parts.into_iter().filter(|key| !named.contains(key.as_str()))),
         }
     }
     if !dry_run {
@@ -192,7 +226,11 @@ pub fn clean(dest: &mut dyn Destination, export: &str, data_prefix: &str, dry_ru
 
 /// The run whose id starts with `text`, or the latest; for `validate` and `status --run`.
 pub fn find_run(dest: &mut dyn Destination, export: &str, text: Option<&str>) -> Result<RunKey> {
-    let mut found: Vec<RunKey> = list_runs(dest, export)?.into_iter().map(|run| run.key).collect();
+    let mut runs = list_runs(dest, export)?;
+    if text.is_none() && runs.iter().any(|run| !run.is_tombstone()) {
+        runs.retain(|run| !run.is_tombstone());
+    }
+    let mut found: Vec<RunKey> = runs.into_iter().map(|run| run.key).collect();
     found.retain(|run| text.is_none_or(|text| run.run_id().starts_with(text)));
     match (found.pop(), text) {
         (Some(run), None) => Ok(run),

@@ -3,9 +3,8 @@
 use rivet_sdk::{Destination, Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
-use super::decision::{Decision, decision};
 use super::keys::{RunKey, success};
-use super::runs::list_runs;
+use super::runs::newest_committed;
 use super::text::to_json;
 use crate::crash::crash_point;
 
@@ -52,21 +51,8 @@ pub(super) fn write_success(dest: &mut dyn Destination, export: &str, data_prefi
 
 /// What `_SUCCESS` should say.
 pub(super) fn latest(dest: &mut dyn Destination, export: &str, data_prefix: &str) -> Result<Option<Success>> {
-    for run in list_runs(dest, export)?.into_iter().rev().filter(|run| run.has_plan && run.has_decision) {
-        if let Decision::Committed { manifest, checksum } = decision(dest, &run.key)?
-            && manifest.data_prefix == data_prefix
-        {
-            return Ok(Some(of(&run.key, checksum)));
-        }
-    }
-    Ok(None)
-}
-
-fn of(run: &RunKey, manifest_checksum: String) -> Success {
-    Success {
-        run_id: run.run_id().to_owned(),
-        export: run.export().to_owned(),
-        manifest: run.manifest(),
-        manifest_checksum,
-    }
+    let newest = newest_committed(dest, export, |manifest| manifest.data_prefix == data_prefix)?;
+    let Some((manifest, manifest_checksum)) = newest else { return Ok(None) };
+    let run = RunKey::new(export, &manifest.run_id)?;
+    Ok(Some(Success { run_id: manifest.run_id, export: manifest.export, manifest: run.manifest(), manifest_checksum }))
 }

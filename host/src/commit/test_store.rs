@@ -8,7 +8,9 @@ use rivet_sdk::{
 };
 
 use super::keys::{RunKey, success};
-use super::{Outcome, begin_attempt, commit, fence, publish_plan, publish_report, resume_point};
+use super::{
+    Decision, Outcome, begin_attempt, commit, decision, fence, publish_plan, publish_report, resume_point, take_over,
+};
 use crate::crash::crash_point;
 use crate::plan::*;
 
@@ -147,6 +149,7 @@ pub(super) fn plan(number: u8, write_mode: WriteMode) -> Plan {
         order_by: Vec::new(),
         quality: None,
         incremental: None,
+        repairs: None,
         chunks: (0..2).map(|index| Chunk { index, condition: None, beside: false, estimated_rows: None }).collect(),
         strategy: Strategy { name: "none".to_owned(), key: Vec::new(), reason: String::new(), method: String::new() },
         consistency: ConsistencyPolicy::PerChunk,
@@ -188,6 +191,20 @@ pub(super) fn plan(number: u8, write_mode: WriteMode) -> Plan {
             max_value_bytes: 1,
         },
     }
+}
+
+/// The plan of a repair of `base`, which is committed, that reads `chunks` again.
+pub(super) fn repair_of(dest: &mut dyn Destination, number: u8, base: &Plan, chunks: &[u32]) -> Plan {
+    let found = decision(dest, &RunKey::of(base).unwrap()).unwrap();
+    let Decision::Committed { manifest, checksum } = found else { panic!("{found:?}") };
+    let repairs = Repairs {
+        run_id: manifest.run_id.clone(),
+        first: manifest.first().to_owned(),
+        first_committed_at: manifest.first_committed_at().to_owned(),
+        manifest_checksum: checksum,
+        chunks: chunks.to_vec(),
+    };
+    Plan { repairs: Some(repairs), ..plan(number, base.destination.write_mode) }
 }
 
 /// Writes one part of an attempt, as a worker does.
@@ -248,6 +265,7 @@ pub(super) fn run_attempt(dest: &mut dyn Destination, plan: &Plan, chunk: u32, a
 /// Everything `run` does after planning; on a plan with reports, what `--resume` does.
 pub(super) fn run_all(dest: &mut dyn Destination, plan: &Plan) -> Result<Manifest> {
     publish_plan(dest, plan)?;
+    take_over(dest, plan)?;
     let done = resume_point(dest, plan)?;
     for chunk in plan.chunks.iter().filter(|chunk| !done.contains(&chunk.index)) {
         run_chunk(dest, plan, chunk.index)?;

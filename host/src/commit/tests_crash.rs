@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::test_store::{data_files, part_keys, plan, run_all, run_attempt, run_chunk, write_part};
-use super::{commit, publish_plan, read_success, recover};
+use super::test_store::{data_files, part_keys, plan, repair_of, run_all, run_attempt, run_chunk, write_part};
+use super::{commit, publish_plan, read_success, recover, take_over};
 use crate::crash::{CRASH_POINTS, CRASH_VARIABLE};
 use crate::destination::{Local, LocalOptions};
-use crate::plan::WriteMode;
+use crate::plan::{IncrementalSpec, Plan, WriteMode};
 
 const FOLDER_VARIABLE: &str = "RIVET_TEST_FOLDER";
 
@@ -15,14 +15,32 @@ fn local(folder: &Path) -> Local {
     Local::open(LocalOptions { path: folder.to_owned() }).unwrap()
 }
 
-/// Passes every crash point: it abandons a run, replaces another, loses an attempt, and finds
-/// the part of a dead one.
+/// A link of an incremental export's chain.
+fn link(number: u8) -> Plan {
+    let incremental = IncrementalSpec {
+        cursor: vec!["id".to_owned()],
+        coalesced: false,
+        fingerprint: "f".to_owned(),
+        after: None,
+        from: None,
+        to: None,
+        at_risk: None,
+    };
+    Plan { incremental: Some(incremental), ..plan(number, WriteMode::Replace) }
+}
+
+/// Passes every crash point: it abandons a run, begins to repair another and replaces it, stops a
+/// rival, loses an attempt, and finds the part of a dead one.
 #[test]
 #[ignore = "started by the test below"]
 fn victim() {
     let mut dest = local(&PathBuf::from(std::env::var(FOLDER_VARIABLE).unwrap()));
     recover(&mut dest, "orders", "victim").unwrap();
-    let plan = plan(3, WriteMode::Replace);
+    let repair = repair_of(&mut dest, 3, &plan(1, WriteMode::Append), &[1]);
+    publish_plan(&mut dest, &repair).unwrap();
+    take_over(&mut dest, &repair).unwrap();
+    publish_plan(&mut dest, &link(4)).unwrap();
+    let plan = link(5);
     publish_plan(&mut dest, &plan).unwrap();
     write_part(&mut dest, &plan, 0, "DEAD", 1).unwrap();
     for chunk in [0, 0, 1] {
@@ -51,7 +69,7 @@ fn a_kill_at_every_crash_point_leaves_a_folder_that_the_next_run_puts_right() {
         assert_eq!(killed.code(), None, "{point} was not passed");
 
         recover(&mut dest, "orders", "next").unwrap();
-        let next = run_all(&mut dest, &plan(4, WriteMode::Replace)).unwrap();
+        let next = run_all(&mut dest, &plan(6, WriteMode::Replace)).unwrap();
         assert_eq!(data_files(&mut dest), part_keys(&next), "{point}");
         assert_eq!(read_success(&mut dest, "day=1/").unwrap().unwrap().run_id, next.run_id, "{point}");
         dest.remove_stale_temps(std::time::Duration::ZERO).unwrap();

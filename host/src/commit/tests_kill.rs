@@ -39,7 +39,7 @@ fn go_on(dest: &mut dyn Destination, mode: WriteMode, resume: bool, number: u8) 
 }
 
 /// Deaths at every `step`-th change from `first`, until a case survives; how many changes.
-fn every_death(first: usize, step: usize, mut case: impl FnMut(Death) -> bool) -> usize {
+pub(super) fn every_death(first: usize, step: usize, mut case: impl FnMut(Death) -> bool) -> usize {
     let mut at = first;
     while case(Death { at, after_effect: false }) | case(Death { at, after_effect: true }) {
         at += step;

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use rivet_sdk::{Destination, Error, ErrorKind, Result};
 
 use super::decision::{Decision, decision};
-use super::keys::RunKey;
+use super::keys::{RunKey, parse_part};
+use super::replace::taken_over;
 use crate::plan::{Part, Verify};
 
 /// How much of a part is read at a time.
@@ -106,8 +107,12 @@ pub fn validate(dest: &mut dyn Destination, run: &RunKey, depth: Depth) -> Resul
         validation.problems.extend(problem);
     }
     let named: BTreeSet<&str> = manifest.parts.iter().map(|part| part.part.key.as_str()).collect();
-    validation.strays =
-        listed.into_keys().filter(|key| run.parse_part(key).is_some() && !named.contains(key.as_str())).collect();
+    // What a repair did not take over of the runs before it is a stray, too.
+    let mut runs: BTreeSet<String> = taken_over(run, &manifest).into_iter().collect();
+    runs.extend(manifest.repairs.iter().map(|repairs| repairs.run_id.clone()));
+    runs.insert(run.run_id().to_owned());
+    let theirs = |key: &str| parse_part(run.export(), key).is_some_and(|part| runs.contains(&part.run_id));
+    validation.strays = listed.into_keys().filter(|key| theirs(key) && !named.contains(key.as_str())).collect();
     Ok(validation)
 }
 

@@ -47,7 +47,7 @@ pub use output::OutputConfig;
 pub use plugin_block::PluginBlock;
 pub use secrets::{Resolved, inline_secret, percent_decoded, resolve_secrets, without_secrets};
 pub use source::{SourceConfig, SourcePlugin};
-pub use state::StateConfig;
+pub use state::{StateConfig, in_environment as state_in_environment};
 pub use template::{Tokens, expand};
 pub use tuning::{Environment, Profile, Tuning};
 pub use units::duration_ms;

@@ -35,16 +35,25 @@ pub(super) fn read(root: &Fields, variables: &Variables, faults: &mut Vec<Diagno
             return beside(path);
         }
     }
-    match variables.environment("RIVET_STATE_URL") {
-        Some(url) => {
-            if !is_postgres(&url) {
-                let fault = root.fault("state", "RIVET_STATE_URL is not a PostgreSQL URL");
-                faults.push(fault.with_hint("write postgresql://…, or unset it"));
-            }
-            StateConfig::Postgres(Secret::new(url))
-        }
+    match in_environment(variables) {
         None => beside(".rivet_state.db"),
+        Some(Ok(state)) => state,
+        Some(Err((what, hint))) => {
+            faults.push(root.fault("state", what).with_hint(hint));
+            beside(".rivet_state.db")
+        }
     }
+}
+
+/// What `RIVET_STATE_URL` says: all that is known of the state where there is no configuration.
+/// The fault is what is wrong, and the hint.
+pub fn in_environment(variables: &Variables) -> Option<Result<StateConfig, (&'static str, &'static str)>> {
+    let url = variables.environment("RIVET_STATE_URL")?;
+    Some(if is_postgres(&url) {
+        Ok(StateConfig::Postgres(Secret::new(url)))
+    } else {
+        Err(("RIVET_STATE_URL is not a PostgreSQL URL", "write postgresql://…, or unset it"))
+    })
 }
 
 fn is_postgres(url: &str) -> bool {

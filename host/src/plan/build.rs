@@ -26,6 +26,8 @@ pub struct Inputs<'a> {
     pub memory_limit_bytes: u64,
     /// Where an incremental export stands; None before its first run.
     pub stands_at: Option<StandsAt>,
+    /// The newest committed run of an incremental export.
+    pub follows: Option<String>,
     /// Now.
     pub now: jiff::Timestamp,
 }
@@ -107,6 +109,7 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
         quality: export.quality.clone(),
         columns,
         incremental: scope.incremental,
+        repairs: None,
         chunks,
         strategy,
         consistency: export.consistency,

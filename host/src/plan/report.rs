@@ -85,6 +85,22 @@ pub struct Report {
     pub warnings: Vec<String>,
 }
 
+/// What a run repairs: it reads some chunks of a committed run again and takes the other parts over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Repairs {
+    /// The run whose place it takes.
+    pub run_id: String,
+    /// The run that the first of these repairs was of: `run_id`, unless that is a repair itself.
+    /// A repair stands where this run stands in the order of runs, because its rows do.
+    pub first: String,
+    /// When that run was committed: RFC 3339, UTC.
+    pub first_committed_at: String,
+    /// `sha256:` of the manifest of `run_id`.
+    pub manifest_checksum: String,
+    /// The chunks that are read again, ascending; every other one is taken over with its parts.
+    pub chunks: Vec<u32>,
+}
+
 /// The committed parts of a run. Immutable once written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Manifest {
@@ -117,6 +133,9 @@ pub struct Manifest {
     /// How far the run took the watermark; None in other modes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incremental: Option<IncrementalSpec>,
+    /// The run it repairs; parts taken over from there bear that run's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repairs: Option<Repairs>,
     /// Every part, ordered by chunk.
     pub parts: Vec<ManifestPart>,
     /// Sums over all reports, by output name.
@@ -126,6 +145,24 @@ pub struct Manifest {
     /// Distinct texts of all reports.
     #[serde(default)]
     pub warnings: Vec<String>,
+}
+
+impl Manifest {
+    /// The run itself, or the one that it and the repairs before it repair.
+    pub fn first(&self) -> &str {
+        self.repairs.as_ref().map_or(&self.run_id, |repairs| &repairs.first)
+    }
+
+    /// When that run was committed.
+    pub fn first_committed_at(&self) -> &str {
+        self.repairs.as_ref().map_or(&self.committed_at, |repairs| &repairs.first_committed_at)
+    }
+
+    /// Where the run stands among the export's: runs by their ids, a repair right after what it
+    /// repairs.
+    pub fn standing(&self) -> (&str, &str) {
+        (self.first(), &self.run_id)
+    }
 }
 
 /// A part in a manifest.

@@ -134,6 +134,7 @@ impl IncrementalScope<'_> {
                 coalesced: *coalesced,
                 fingerprint,
                 to: to.or_else(|| from.clone()),
+                after: self.inputs.follows.clone(),
                 from,
                 at_risk,
             }),

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::report::Repairs;
 use crate::config::Granularity;
 
 /// The version of the plan's JSON this host writes.
@@ -43,6 +44,9 @@ pub struct Plan {
     /// How far the run takes the export's watermark; None in other modes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incremental: Option<IncrementalSpec>,
+    /// The committed run of which this one reads some chunks again; None for any other run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repairs: Option<Repairs>,
     /// At least one; disjoint, and together every row.
     pub chunks: Vec<Chunk>,
     /// How the chunks were found, and why so.
@@ -156,6 +160,9 @@ pub struct IncrementalSpec {
     pub coalesced: bool,
     /// What the values belong to.
     pub fingerprint: String,
+    /// The newest committed run that the planner knew of; the commit finds no newer one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
     /// The last row delivered before; None in a first run.
     #[serde(default)]
     pub from: Option<Vec<Scalar>>,

@@ -1,35 +1,94 @@
 //! A sealed plan, carried out as a whole or a chunk at a time.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use rivet_sdk::{Error, Result};
+use rivet_sdk::{Destination, Error, Result};
 
-use super::export::{Ends, Finished, Prepared, Watch, committed, execute, job};
+use super::export::{Ends, Finished, Prepared, Watch, committed, execute, job, recorded};
+use super::journal::Journal;
 use super::resume::{check_drift, done_chunks};
-use super::{Stop, run_chunks};
+use super::{Stop, run_chunks, watermark};
 use crate::batch::Counters;
 use crate::commit::{self, Decision, RunKey};
+use crate::config::StateConfig;
 use crate::plan::{ConsistencyPolicy, Plan};
+use crate::state::RunStatus;
+
+/// The state store in which the export's lease is held, and how long to wait for it. A sealed plan
+/// names none: without one, what lies at the destination keeps two runs apart.
+#[derive(Debug, Clone, Copy)]
+pub struct Hold<'a> {
+    /// The store.
+    pub state: &'a StateConfig,
+    /// How long another run of the export is waited for.
+    pub wait: Duration,
+}
+
+impl Hold<'_> {
+    fn take(self, plan: &Plan) -> Result<Journal> {
+        Journal::of(self.state, &plan.export, self.wait)
+    }
+}
 
 /// Runs what is left of a sealed plan, and commits it.
-pub fn apply(plan: Plan, ends: Ends, stop: &Stop, watch: &mut dyn Watch) -> Result<Finished> {
+pub fn apply(plan: Plan, ends: Ends, hold: Option<Hold<'_>>, stop: &Stop, watch: &mut dyn Watch) -> Result<Finished> {
     let started = Instant::now();
+    let journal = hold.map(|hold| hold.take(&plan)).transpose()?;
     let lent = ends.lent();
     let mut destination = ends.destination.open(&lent)?;
     let run = RunKey::of(&plan)?;
     if let Decision::Committed { .. } = commit::decision(&mut *destination, &run)? {
-        return committed(plan, &mut *destination, started);
+        return finish(plan, &mut *destination, journal.as_ref(), stop, started);
     }
     let mut source = ends.source.open(&lent)?;
     let guard = stop.guard(source.interrupt());
     check_drift(&plan, &mut *source)?;
     commit::check_destination(&mut *destination, &plan)?;
     commit::check_chain(&mut *destination, &plan)?;
+    if let Some(journal) = &journal {
+        watermark::check_start(&journal.state, &plan, &mut *destination)?;
+    }
     commit::publish_plan(&mut *destination, &plan)?;
     let done = done_chunks(&plan, &mut *destination)?;
     let prepared = Prepared { plan, done, source: Some(source), warnings: Vec::new(), guard };
-    execute(prepared, ends, &mut *destination, None, false, stop, watch, started)
+    match &journal {
+        Some(journal) => recorded(prepared, ends, &mut *destination, journal, false, stop, watch, started),
+        None => execute(prepared, ends, &mut *destination, None, false, stop, watch, started),
+    }
+}
+
+/// Commits a plan whose chunks were applied one by one.
+pub fn commit_plan(
+    plan: Plan,
+    destination: &mut dyn Destination,
+    hold: Option<Hold<'_>>,
+    stop: &Stop,
+) -> Result<Finished> {
+    let journal = hold.map(|hold| hold.take(&plan)).transpose()?;
+    finish(plan, destination, journal.as_ref(), stop, Instant::now())
+}
+
+/// Commits, or finishes the commit, and lets the state store know.
+fn finish(
+    plan: Plan,
+    destination: &mut dyn Destination,
+    journal: Option<&Journal>,
+    stop: &Stop,
+    started: Instant,
+) -> Result<Finished> {
+    let finished = committed(plan, destination, started)?;
+    let Some(journal) = journal else { return Ok(finished) };
+    let plan = &finished.plan;
+    if plan.incremental.is_some() {
+        // Not a move from where this plan began: later runs may have gone on from its end.
+        watermark::stands_at(&journal.state, &plan.export, destination)?;
+    }
+    if journal.status(&plan.run_id)? != Some(RunStatus::Succeeded) {
+        journal.begin(plan)?;
+        journal.end(&plan.run_id, &Ok(&finished), stop)?;
+    }
+    Ok(finished)
 }
 
 /// Runs one chunk of a sealed plan, from any machine. The commit is somebody else's.

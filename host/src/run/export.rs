@@ -10,12 +10,13 @@ use super::journal::Journal;
 use super::reconcile::{self, Counted};
 use super::resume::{Resumed, resumable};
 use super::stop::Guard;
+use super::watermark::Start;
 use super::{Allowance, Checks, ChunkEvent, Job, Stop, checks, drift, governor, read_point, run_chunks, watermark};
 use crate::batch::Counters;
 use crate::budget::Budget;
 use crate::commit;
 use crate::config::{ExportConfig, Mode};
-use crate::plan::{self, Chunk, Inputs, Manifest, Plan, Planned, StandsAt};
+use crate::plan::{self, Chunk, Inputs, Manifest, Plan, Planned};
 use crate::session::Session;
 use crate::source::{DestinationEnd, Lent, SourceEnd};
 
@@ -105,7 +106,7 @@ fn run(
         tidy(&export.name, &mut *destination)?;
     }
     let mut prepared = if ends.destination.is_stdout() {
-        Prepared::fresh(session, export, &ends.source, ulid::Ulid::generate().to_string(), None)?
+        Prepared::fresh(session, export, &ends.source, ulid::Ulid::generate().to_string(), Start::default())?
     } else if options.resume {
         match resumable(session, export, destination, journal)? {
             Resumed::Unfinished(prepared) => *prepared,
@@ -133,18 +134,9 @@ fn run(
         return execute(prepared, ends, destination, None, false, &session.stop, watch, started);
     };
     for attempt in 1.. {
-        let run_id = prepared.plan.run_id.clone();
         prepared.warnings.extend(drift::check(&journal.state, &prepared.plan, export.on_schema_drift)?);
-        journal.begin(&prepared.plan)?;
         let count = options.reconcile;
-        let result = execute(prepared, ends.clone(), destination, Some(journal), count, &session.stop, watch, started);
-        let result = result.and_then(|finished| {
-            drift::remember(&journal.state, &finished.plan)?;
-            journal.advance(&finished)?;
-            Ok(finished)
-        });
-        journal.end(&run_id, &result.as_ref(), &session.stop)?;
-        match result {
+        match recorded(prepared, ends.clone(), destination, journal, count, &session.stop, watch, started) {
             Err(error) if read_point::is_lost(&error) && attempt < export.max_attempts => {
                 log::warn!("{}: {}; the run starts again", export.name, error.message());
                 prepared = start(session, export, &ends.source, destination, Some(journal))?;
@@ -155,9 +147,33 @@ fn run(
     Err(Error::internal("the attempts of a run are not countable"))
 }
 
+/// Carries a plan out, notes in the journal how that went, and moves the watermark.
+#[allow(clippy::too_many_arguments, reason = "as `execute`")]
+pub(super) fn recorded(
+    prepared: Prepared,
+    ends: Ends,
+    destination: &mut dyn Destination,
+    journal: &Journal,
+    count: bool,
+    stop: &Stop,
+    watch: &mut dyn Watch,
+    started: Instant,
+) -> Result<Finished> {
+    let run_id = prepared.plan.run_id.clone();
+    journal.begin(&prepared.plan)?;
+    let result = execute(prepared, ends, destination, Some(journal), count, stop, watch, started);
+    let result = result.and_then(|finished| {
+        drift::remember(&journal.state, &finished.plan)?;
+        journal.advance(&finished)?;
+        Ok(finished)
+    });
+    journal.end(&run_id, &result.as_ref(), stop)?;
+    result
+}
+
 /// Removes what dead writers left unfinished. A store may keep that right from us: nothing of it
 /// is visible, and its owner may clean up by a rule.
-fn tidy(export: &str, destination: &mut dyn Destination) -> Result<()> {
+pub(super) fn tidy(export: &str, destination: &mut dyn Destination) -> Result<()> {
     match destination.tidy() {
         Ok(removed) => {
             log::info!("{export}: removed {removed} unfinished objects of dead writers");
@@ -223,12 +239,11 @@ impl Prepared {
         export: &ExportConfig,
         source_end: &SourceEnd,
         run_id: String,
-        stands_at: Option<StandsAt>,
+        start: Start,
     ) -> Result<Self> {
         let mut source = source_end.open(&session.lent())?;
         let guard = session.stop.guard(source.interrupt());
-        let inputs = Inputs { stands_at, ..inputs(session, export, source_end, run_id) };
-        let planned = plan::build(&mut *source, &inputs)?;
+        let planned = plan::build(&mut *source, &from(start, inputs(session, export, source_end, run_id)))?;
         let Planned { plan, warnings, .. } = planned;
         Ok(Self { plan, done: BTreeSet::new(), source: Some(source), warnings, guard })
     }
@@ -248,38 +263,13 @@ pub(super) fn inputs<'a>(
         run_id,
         memory_limit_bytes: session.budget.limit(),
         stands_at: None,
+        follows: None,
         now: jiff::Timestamp::now(),
     }
 }
 
-/// Makes a plan without looking at the destination: for `check`. Its run never happens.
-pub fn draft_export(session: &Session, export: &ExportConfig) -> Result<plan::Planned> {
-    let source_end = session.source_end()?;
-    // Only an incremental export is planned from what landed before.
-    let stands_at = match &export.mode {
-        Mode::Incremental(_) => Journal::peek(session, export, &mut *session.open_destination(export)?.1)?,
-        Mode::Full | Mode::TimeWindow(_) => None,
-    };
-    let mut source = source_end.open(&session.lent())?;
-    let inputs = inputs(session, export, &source_end, ulid::Ulid::generate().to_string());
-    plan::build(&mut *source, &Inputs { stands_at, ..inputs })
-}
-
-/// Makes a plan and shows it to nobody: for `plan`.
-pub fn plan_export(session: &Session, export: &ExportConfig) -> Result<plan::Planned> {
-    let source_end = session.source_end()?;
-    let (end, mut destination) = session.open_destination(export)?;
-    let (run_id, stands_at) = if end.is_stdout() {
-        (ulid::Ulid::generate().to_string(), None)
-    } else {
-        let stands_at = match &export.mode {
-            Mode::Incremental(_) => Journal::peek(session, export, &mut *destination)?,
-            _ => None,
-        };
-        (commit::new_run_id(&mut *destination, &export.name)?, stands_at)
-    };
-    let mut source = source_end.open(&session.lent())?;
-    plan::build(&mut *source, &Inputs { stands_at, ..inputs(session, export, &source_end, run_id) })
+pub(super) fn from(start: Start, inputs: Inputs<'_>) -> Inputs<'_> {
+    Inputs { stands_at: start.stands_at, follows: start.follows, ..inputs }
 }
 
 /// A new run, once whatever an earlier one left is put right.
@@ -294,11 +284,11 @@ fn start(
         log::info!("the earlier run {} is now {}", run.run_id(), decision.word());
     }
     let run_id = commit::new_run_id(destination, &export.name)?;
-    let stands_at = match (&export.mode, journal) {
+    let start = match (&export.mode, journal) {
         (Mode::Incremental(_), Some(journal)) => watermark::stands_at(&journal.state, &export.name, destination)?,
-        _ => None,
+        _ => Start::default(),
     };
-    let prepared = Prepared::fresh(session, export, source_end, run_id, stands_at)?;
+    let prepared = Prepared::fresh(session, export, source_end, run_id, start)?;
     commit::check_destination(destination, &prepared.plan)?;
     commit::publish_plan(destination, &prepared.plan)?;
     Ok(prepared)

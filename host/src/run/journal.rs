@@ -6,7 +6,7 @@ use rivet_sdk::{Destination, Error, Result};
 
 use super::{Finished, Stop, watermark};
 use crate::config::{ExportConfig, StateConfig};
-use crate::plan::{Plan, StandsAt};
+use crate::plan::Plan;
 use crate::redact;
 use crate::session::Session;
 use crate::state::{Lease, RunNumbers, RunStatus, State};
@@ -22,8 +22,13 @@ pub(super) struct Journal {
 impl Journal {
     /// Takes the export's lease, waiting up to `wait` for another run of it.
     pub fn open(session: &Session, export: &ExportConfig, wait: Duration) -> Result<Self> {
-        let state = State::of(&session.config.state)?;
-        let lease = state.acquire(&export.name, wait)?;
+        Self::of(&session.config.state, &export.name, wait)
+    }
+
+    /// The same where there is no session: for a sealed plan.
+    pub fn of(state: &StateConfig, export: &str, wait: Duration) -> Result<Self> {
+        let state = State::of(state)?;
+        let lease = state.acquire(export, wait)?;
         Ok(Self { state, lease })
     }
 
@@ -32,7 +37,7 @@ impl Journal {
         session: &Session,
         export: &ExportConfig,
         destination: &mut dyn Destination,
-    ) -> Result<Option<StandsAt>> {
+    ) -> Result<watermark::Start> {
         let state = match &session.config.state {
             StateConfig::Sqlite(path) if !path.exists() => None,
             state => Some(State::of(state)?),
@@ -57,8 +62,13 @@ impl Journal {
 
     /// Whether the journal knows this run, and not that it succeeded.
     pub fn is_open(&self, run_id: &str) -> Result<bool> {
+        Ok(self.status(run_id)?.is_some_and(|status| status != RunStatus::Succeeded))
+    }
+
+    /// What the journal knows of a run.
+    pub fn status(&self, run_id: &str) -> Result<Option<RunStatus>> {
         let runs = self.state.runs(None, u32::MAX)?;
-        Ok(runs.iter().any(|run| run.run_id == run_id && run.status != RunStatus::Succeeded))
+        Ok(runs.into_iter().find(|run| run.run_id == run_id).map(|run| run.status))
     }
 
     /// Notes how it ended.

@@ -7,6 +7,7 @@
 mod apply;
 mod attempt;
 mod checks;
+mod draft;
 mod drift;
 mod export;
 mod governor;
@@ -14,15 +15,18 @@ mod journal;
 mod pool;
 mod read_point;
 mod reconcile;
+mod repair;
 mod resume;
 mod stop;
 mod watermark;
 mod worker;
 
-pub use apply::{apply, apply_chunk};
+pub use apply::{Hold, apply, apply_chunk, commit_plan};
 pub use checks::Checks;
-pub use export::{Ends, Finished, RunOptions, Watch, draft_export, plan_export, run_export};
+pub use draft::{draft_export, plan_export};
+pub use export::{Ends, Finished, RunOptions, Watch, run_export};
 pub use governor::Allowance;
 pub use pool::{ChunkEvent, Job, run_chunks};
 pub use reconcile::{ChunkRows, Compared, CountedAt, Reconciliation, reconcile};
+pub use repair::{Differing, RepairOptions, Repaired, repair};
 pub use stop::{Stop, StopReason};

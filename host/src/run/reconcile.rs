@@ -8,21 +8,21 @@
 use std::collections::BTreeMap;
 
 use rivet_sdk::{Destination, Error, ErrorKind, Result, Snapshot, Source, capability};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Stop;
 use super::resume::check_identity;
-use crate::commit::{self, Decision};
+use crate::commit::{self, RunKey};
 use crate::config::ExportConfig;
 use crate::plan::{Manifest, Plan};
 use crate::session::Session;
 use crate::source::{Lent, SourceEnd};
 
 /// The version of the result's JSON this host writes.
-const RECONCILIATION_VERSION: u32 = 1;
+pub(super) const RECONCILIATION_VERSION: u32 = 1;
 
 /// What counting found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reconciliation {
     /// Version of this JSON.
     pub reconciliation_version: u32,
@@ -45,7 +45,7 @@ pub struct Reconciliation {
 }
 
 /// Whose read point counts were taken at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CountedAt {
     /// The one that the run's chunks were read at.
@@ -57,7 +57,7 @@ pub enum CountedAt {
 }
 
 /// What must agree.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Compared {
     /// Each chunk.
@@ -67,7 +67,7 @@ pub enum Compared {
 }
 
 /// One chunk's rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChunkRows {
     /// The chunk.
     pub chunk: u32,
@@ -130,7 +130,7 @@ pub fn reconcile(session: &Session, export: &ExportConfig) -> Result<Reconciliat
     let source_end = session.source_end()?;
     let (destination_end, mut destination) = session.open_destination(export)?;
     check_possible(export, &source_end, destination_end.is_stdout())?;
-    let (plan, manifest) = newest(&mut *destination, export)?;
+    let Newest { plan, manifest, .. } = newest(&mut *destination, export)?;
     let counted = count_later(&plan, &source_end, &session.lent(), &session.stop)?;
     Ok(compare(&plan, &manifest, &counted))
 }
@@ -142,25 +142,33 @@ pub(super) fn check_possible(export: &ExportConfig, source: &SourceEnd, is_stdou
     if is_stdout {
         return refused("standard output has no manifest to reconcile".to_owned(), "write to a folder or a store");
     }
-    let manifest = source.manifest();
-    if manifest.capabilities.iter().any(|capability| capability == capability::COUNT) {
+    if can_count(source) {
         return Ok(());
     }
     refused(
-        format!("the plugin `{}` cannot count rows", manifest.name),
+        format!("the plugin `{}` cannot count rows", source.manifest().name),
         "leave `reconcile_required` and --reconcile out",
     )
 }
 
-/// The newest run that was committed, with its plan.
-fn newest(destination: &mut dyn Destination, export: &ExportConfig) -> Result<(Plan, Manifest)> {
-    for run in commit::list_runs(destination, &export.name)?.iter().rev() {
-        if run.has_plan
-            && run.has_decision
-            && let Decision::Committed { manifest, .. } = commit::decision(destination, &run.key)?
-        {
-            return Ok((commit::read_plan(destination, &run.key)?, *manifest));
-        }
+/// Whether the source counts rows.
+pub(super) fn can_count(source: &SourceEnd) -> bool {
+    source.manifest().capabilities.iter().any(|capability| capability == capability::COUNT)
+}
+
+/// The newest run that was committed.
+pub(super) struct Newest {
+    pub plan: Plan,
+    pub manifest: Manifest,
+    /// Of the manifest's bytes.
+    pub checksum: String,
+}
+
+/// The newest committed run.
+pub(super) fn newest(destination: &mut dyn Destination, export: &ExportConfig) -> Result<Newest> {
+    if let Some((manifest, checksum)) = commit::newest_committed(destination, &export.name, |_| true)? {
+        let plan = commit::read_plan(destination, &RunKey::new(&export.name, &manifest.run_id)?)?;
+        return Ok(Newest { plan, manifest, checksum });
     }
     Err(Error::new(ErrorKind::NotFound, "no committed run at the destination")
         .with_hint("`rivet run` makes one; `rivet journal` shows what happened")

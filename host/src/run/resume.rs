@@ -61,7 +61,13 @@ pub(super) fn resumable(
         log::warn!("the snapshot of run {} is gone: every chunk is read again in a new run", plan.run_id);
         return Ok(Resumed::Nothing);
     }
-    let done = done_chunks(&plan, destination)?;
+    let done = match done_chunks(&plan, destination) {
+        Err(error) if error.code() == Some(commit::REPAIRED_RUN_GONE) => {
+            log::warn!("{}: {error}", plan.export);
+            return Ok(Resumed::Nothing);
+        }
+        done => done?,
+    };
     if !done.is_empty() {
         warnings.push(format!(
             "resumed: {} of {} chunks were read earlier, at other read points",
@@ -72,8 +78,9 @@ pub(super) fn resumable(
     Ok(Resumed::Unfinished(Box::new(Prepared { plan, done, source: Some(source), warnings, guard })))
 }
 
-/// The chunks that have their reports.
+/// The chunks that have their reports; in a repair, those taken over included.
 pub(super) fn done_chunks(plan: &Plan, destination: &mut dyn Destination) -> Result<BTreeSet<u32>> {
+    commit::take_over(destination, plan)?;
     commit::resume_point(destination, plan)
 }
 

@@ -8,13 +8,23 @@ use rivet_sdk::{Destination, Error, ErrorKind, Result};
 
 use crate::commit;
 use crate::crash::crash_point;
-use crate::plan::{Manifest, StandsAt};
+use crate::plan::{Manifest, Plan, StandsAt};
 use crate::state::{State, Watermark};
 
+/// Where an incremental export's next run begins.
+#[derive(Debug, Default)]
+pub(super) struct Start {
+    /// The watermark; None before the first run, and after a reset.
+    pub stands_at: Option<StandsAt>,
+    /// The newest committed run, which the next one follows.
+    pub follows: Option<String>,
+}
+
 /// Where the export stands. Moves the store's watermark if the newest manifest is ahead of it.
-pub(super) fn stands_at(state: &State, export: &str, destination: &mut dyn Destination) -> Result<Option<StandsAt>> {
+pub(super) fn stands_at(state: &State, export: &str, destination: &mut dyn Destination) -> Result<Start> {
     let stored = state.watermark(export)?;
-    if let Some(ahead) = ahead(Some(state), stored.as_ref(), export, destination)? {
+    let newest = commit::newest_incremental(destination, export)?;
+    if let Some(ahead) = ahead(Some(state), stored.as_ref(), newest.as_ref())? {
         log::warn!(
             "{export}: the newest manifest's watermark, of run {}, is taken: the state store's is behind",
             ahead.run_id
@@ -22,44 +32,56 @@ pub(super) fn stands_at(state: &State, export: &str, destination: &mut dyn Desti
         crash_point("watermark.advance");
         state.advance(stored.as_ref(), &ahead)?;
     }
-    Ok(state.watermark(export)?.map(standing))
+    Ok(start(state.watermark(export)?, newest.as_ref()))
 }
 
 /// As [`stands_at`], for plans that nobody runs yet: nothing is moved, the store may be missing.
-pub(super) fn peek(state: Option<&State>, export: &str, destination: &mut dyn Destination) -> Result<Option<StandsAt>> {
+pub(super) fn peek(state: Option<&State>, export: &str, destination: &mut dyn Destination) -> Result<Start> {
     let stored = state.map(|state| state.watermark(export)).transpose()?.flatten();
-    let ahead = ahead(state, stored.as_ref(), export, destination)?;
-    Ok(ahead.or(stored).map(standing))
+    let newest = commit::newest_incremental(destination, export)?;
+    let ahead = ahead(state, stored.as_ref(), newest.as_ref())?;
+    Ok(start(ahead.or(stored), newest.as_ref()))
 }
 
-fn standing(watermark: Watermark) -> StandsAt {
-    StandsAt { fingerprint: watermark.fingerprint, values: Some(watermark.values) }
+/// Refuses a sealed plan that begins elsewhere than where the export stands now.
+pub(super) fn check_start(state: &State, plan: &Plan, destination: &mut dyn Destination) -> Result<()> {
+    let (Some(incremental), None) = (&plan.incremental, &plan.repairs) else { return Ok(()) };
+    let stands_at = stands_at(state, &plan.export, destination)?.stands_at;
+    if stands_at.and_then(|stands_at| stands_at.values) == incremental.from {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Conflict, "the watermark was moved or reset since the plan was made")
+        .with_code("watermark_moved")
+        .with_hint("make a new plan; `rivet state show` tells where the watermark stands")
+        .with_context("export", plan.export.clone()))
+}
+
+fn start(watermark: Option<Watermark>, newest: Option<&Manifest>) -> Start {
+    let standing =
+        |watermark: Watermark| StandsAt { fingerprint: watermark.fingerprint, values: Some(watermark.values) };
+    Start { stands_at: watermark.map(standing), follows: newest.map(|manifest| manifest.first().to_owned()) }
 }
 
 /// The end of the newest committed run, where the store does not know of it: that run was killed
 /// before its move, ran with another store, or the store was lost. Not after a reset.
-fn ahead(
-    state: Option<&State>,
-    stored: Option<&Watermark>,
-    export: &str,
-    destination: &mut dyn Destination,
-) -> Result<Option<Watermark>> {
-    let Some(manifest) = commit::newest_incremental(destination, export)? else { return Ok(None) };
-    let Some(end) = end_of(&manifest) else { return Ok(None) };
+fn ahead(state: Option<&State>, stored: Option<&Watermark>, newest: Option<&Manifest>) -> Result<Option<Watermark>> {
+    let Some(manifest) = newest else { return Ok(None) };
+    let Some(end) = end_of(manifest) else { return Ok(None) };
     let news = match (stored, state) {
         // Later runs have greater ids. Another fingerprint is the planner's to refuse.
         (Some(stored), _) => {
             stored.fingerprint == end.fingerprint && stored.run_id < end.run_id && stored.values != end.values
         }
-        (None, Some(state)) => !was_reset_after(state, export, &manifest)?,
+        (None, Some(state)) => !was_reset_after(state, manifest)?,
         (None, None) => true,
     };
     Ok(Some(end).filter(|_| news))
 }
 
-/// Moves the store's watermark to where a committed run ended. Repeatable.
+/// Moves the store's watermark to where a committed run ended. Repeatable. A repair goes no further
+/// than the run it repairs: where that one's move is owed, the next run's start makes it.
 pub(super) fn advance(state: &State, manifest: &Manifest) -> Result<()> {
-    let Some(incremental) = &manifest.incremental else { return Ok(()) };
+    let (Some(incremental), None) = (&manifest.incremental, &manifest.repairs) else { return Ok(()) };
     let Some(to) = end_of(manifest) else { return Ok(()) };
     crash_point("watermark.advance");
     let stored = state.watermark(&manifest.export)?;
@@ -84,13 +106,15 @@ fn moved(manifest: &Manifest) -> Error {
         .with_context("export", manifest.export.clone())
 }
 
-fn was_reset_after(state: &State, export: &str, manifest: &Manifest) -> Result<bool> {
+fn was_reset_after(state: &State, manifest: &Manifest) -> Result<bool> {
+    let export = &manifest.export;
     let Some(last) = state.advances(Some(export), 1)?.into_iter().next() else { return Ok(false) };
     let instant = |text: &str| {
-        text.parse::<jiff::Timestamp>()
-            .map_err(|error| Error::integrity(format!("`{text}` is no time: {error}")).with_context("export", export))
+        text.parse::<jiff::Timestamp>().map_err(|error| {
+            Error::integrity(format!("`{text}` is no time: {error}")).with_context("export", export.clone())
+        })
     };
-    Ok(last.run_id.is_none() && instant(&last.at)? >= instant(&manifest.committed_at)?)
+    Ok(last.run_id.is_none() && instant(&last.at)? >= instant(manifest.first_committed_at())?)
 }
 
 fn end_of(manifest: &Manifest) -> Option<Watermark> {
@@ -100,7 +124,7 @@ fn end_of(manifest: &Manifest) -> Option<Watermark> {
         fingerprint: incremental.fingerprint.clone(),
         cursor: incremental.cursor.clone(),
         values: incremental.to.clone()?,
-        run_id: manifest.run_id.clone(),
+        run_id: manifest.first().to_owned(),
         updated_at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
     })
 }

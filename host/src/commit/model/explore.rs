@@ -1,8 +1,7 @@
-//! Breadth first over every state of the model, and what it must find.
-
-use std::collections::HashSet;
+//! Every state of the model, and what it must find.
 
 use super::super::model_check::{after_repair, exact, in_every_state};
+use super::search::search;
 use super::*;
 use crate::crash::CRASH_POINTS;
 
@@ -40,11 +39,14 @@ fn repaired(mut store: Store, rules: &Rules) -> Store {
     store
 }
 
-struct Seen {
-    state: State,
-    from: usize,
-    who: usize,
-    killed: bool,
+/// Who took which step.
+#[derive(Debug)]
+#[allow(dead_code, reason = "printed")]
+struct Step {
+    who: Kind,
+    of_run: u8,
+    at: &'static str,
+    killed_before: bool,
 }
 
 /// Explores everything; the number of states, or the first violation and the way to it.
@@ -60,64 +62,38 @@ fn explore(actors: &[Actor], rules: Rules, most_deaths: u8) -> Result<usize, Str
     };
     let store = Store { runs: [Run { plan: true, ..fresh }, fresh], parts: 0, success: None };
     let start = State { store, actors: actors.to_vec(), deaths: 0 };
-    let mut known = HashSet::from([start.clone()]);
-    let mut seen = vec![Seen { state: start, from: 0, who: 0, killed: false }];
-    let mut at = 0;
-    while at < seen.len() {
-        let state = seen[at].state.clone();
+    search(start, |state| {
+        let alive = || state.actors.iter().enumerate().filter(|(_, me)| me.at != DONE);
+        let step = |me: &Actor, killed_before| Step { who: me.kind, of_run: me.run, at: me.at, killed_before };
         let mut moves = Vec::new();
-        for (who, me) in state.actors.iter().enumerate().filter(|(_, me)| me.at != DONE) {
+        for (who, me) in alive() {
             assert!(
                 [START, WAIT, MISSING].contains(&me.at) || CRASH_POINTS.contains(&me.at),
                 "{}: no such step",
                 me.at
             );
-            moves.extend(steps(&state, who, &rules).into_iter().map(|next| (next, who, false)));
+            moves.extend(steps(state, who, &rules).into_iter().map(|next| (step(me, false), next)));
         }
-        let mut verdict = in_every_state(&state.store);
-        if state.actors.iter().any(|me| me.at == MISSING) {
-            verdict = Err("a commit misses a part that nobody tampered with");
+        in_every_state(&state.store)?;
+        if alive().any(|(_, me)| me.at == MISSING) {
+            return Err("a commit misses a part that nobody tampered with");
         }
-        if verdict.is_ok() && moves.is_empty() {
+        if moves.is_empty() {
             if state.deaths == 0 {
-                verdict = exact(&state.store, &rules);
+                exact(&state.store, &rules)?;
             }
-            verdict = verdict.and_then(|()| after_repair(&repaired(state.store, &rules), &rules));
-        }
-        if let Err(flaw) = verdict {
-            return Err(format!("{flaw}\n  {}\n  {:?}", way(&seen, at).join("\n  "), state.store));
+            after_repair(&repaired(state.store, &rules), &rules)?;
         }
         if state.deaths < most_deaths {
-            for (who, me) in state.actors.iter().enumerate().filter(|(_, me)| me.at != DONE) {
+            for (who, me) in alive() {
                 let mut dead = state.clone();
                 dead.actors[who] = Actor { at: DONE, ..*me }.forgetting();
                 dead.deaths += 1;
-                moves.push((dead, who, true));
+                moves.push((step(me, true), dead));
             }
         }
-        for (next, who, killed) in moves {
-            if !known.contains(&next) {
-                known.insert(next.clone());
-                seen.push(Seen { state: next, from: at, who, killed });
-            }
-        }
-        at += 1;
-    }
-    Ok(seen.len())
-}
-
-/// The steps from the start to a state.
-fn way(seen: &[Seen], mut at: usize) -> Vec<String> {
-    let mut way = Vec::new();
-    while at != 0 {
-        let Seen { from, who, killed, .. } = seen[at];
-        let me = seen[from].state.actors[who];
-        let lead = if killed { "killed before " } else { "" };
-        way.push(format!("{:?} of run {}: {lead}{}", me.kind, me.run, me.at));
-        at = from;
-    }
-    way.reverse();
-    way
+        Ok(moves)
+    })
 }
 
 /// The scenario with too many states for a debug build; there it is explored without deaths.

@@ -1,0 +1,41 @@
+//! Plans that nobody runs yet: for `check` and `plan`.
+
+use rivet_sdk::Result;
+
+use super::export::{from, inputs};
+use super::journal::Journal;
+use super::watermark::Start;
+use crate::commit;
+use crate::config::{ExportConfig, Mode};
+use crate::plan;
+use crate::session::Session;
+
+/// Makes a plan without looking at the destination: for `check`. Its run never happens.
+pub fn draft_export(session: &Session, export: &ExportConfig) -> Result<plan::Planned> {
+    let source_end = session.source_end()?;
+    // Only an incremental export is planned from what landed before.
+    let start = match &export.mode {
+        Mode::Incremental(_) => Journal::peek(session, export, &mut *session.open_destination(export)?.1)?,
+        Mode::Full | Mode::TimeWindow(_) => Start::default(),
+    };
+    let mut source = source_end.open(&session.lent())?;
+    let inputs = inputs(session, export, &source_end, ulid::Ulid::generate().to_string());
+    plan::build(&mut *source, &from(start, inputs))
+}
+
+/// Makes a plan and shows it to nobody: for `plan`.
+pub fn plan_export(session: &Session, export: &ExportConfig) -> Result<plan::Planned> {
+    let source_end = session.source_end()?;
+    let (end, mut destination) = session.open_destination(export)?;
+    let (run_id, start) = if end.is_stdout() {
+        (ulid::Ulid::generate().to_string(), Start::default())
+    } else {
+        let start = match &export.mode {
+            Mode::Incremental(_) => Journal::peek(session, export, &mut *destination)?,
+            _ => Start::default(),
+        };
+        (commit::new_run_id(&mut *destination, &export.name)?, start)
+    };
+    let mut source = source_end.open(&session.lent())?;
+    plan::build(&mut *source, &from(start, inputs(session, export, &source_end, run_id)))
+}
