@@ -88,10 +88,8 @@ fn reported(files: &[PathBuf]) -> BTreeMap<String, u64> {
 }
 
 fn is_the_table(out: &Path) {
-    let found = readers::sql(
-        out.to_owned(),
-        "SELECT count(*), count(DISTINCT id), sum(id), sum(CAST(amount AS DECIMAL(18,2))) FROM t",
-    );
+    let found =
+        readers::sql(out, "SELECT count(*), count(DISTINCT id), sum(id), sum(CAST(amount AS DECIMAL(18,2))) FROM t");
     let cents: u64 = (0..ROWS).map(|id| id * 7 % 1_000_000).sum();
     let expected = [
         ROWS.to_string(),
