@@ -1,5 +1,6 @@
-DROP TABLE IF EXISTS lineitem;
-CREATE TABLE lineitem (
+SET client_min_messages = warning;
+DROP TABLE IF EXISTS :"table";
+CREATE TABLE :"table" (
     l_orderkey      bigint         NOT NULL,
     l_partkey       bigint         NOT NULL,
     l_suppkey       integer        NOT NULL,

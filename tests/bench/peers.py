@@ -4,22 +4,32 @@ Every tool writes Parquet with zstd level 3, which has to be said to each in its
 """
 
 import glob
+import importlib
 import os
 import sys
+import urllib.parse
 
 LEVEL = 3
 
 
 def duckdb_scanner(url, table, out, streams):
     import duckdb
-    import duckdb_extension_postgres_scanner as package
 
+    place = urllib.parse.urlsplit(url)
+    kind = "mysql" if place.scheme == "mysql" else "postgres"
+    package = importlib.import_module(f"duckdb_extension_{kind}_scanner")
     (extension,) = glob.glob(os.path.join(os.path.dirname(package.__file__), "extensions", "*", "*.duckdb_extension"))
     connection = duckdb.connect(config={"threads": streams, "autoinstall_known_extensions": False})
     connection.execute(f"LOAD '{extension}'")
-    connection.execute(f"ATTACH '{url}' AS pg (TYPE postgres, READ_ONLY)")
+    if kind == "mysql":
+        login = f"host={place.hostname} port={place.port} user={place.username} passwd={place.password}"
+        connection.execute(f"ATTACH '{login} db={place.path[1:]} ssl_mode=disabled' AS source (TYPE mysql, READ_ONLY)")
+        relation = f"source.{place.path[1:]}.{table}"
+    else:
+        connection.execute(f"ATTACH '{url}' AS source (TYPE postgres, READ_ONLY)")
+        relation = f"source.public.{table}"
     connection.execute(
-        f"COPY (SELECT * FROM pg.public.{table}) TO '{out}' (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL {LEVEL})"
+        f"COPY (SELECT * FROM {relation}) TO '{out}' (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL {LEVEL})"
     )
 
 

@@ -1,4 +1,5 @@
 -- A wide table of mixed types, about 850 bytes a row, the same bytes every time. `:rows` is set by psql.
+SET client_min_messages = warning;
 DROP TABLE IF EXISTS wide;
 CREATE TABLE wide (
     id         bigint           NOT NULL,

@@ -18,7 +18,7 @@ mariadb_serve() {
     if $KEEP; then
         folder=$ROOT/.servers/bench-mariadb
         if [[ ! -d $folder ]]; then mv "$(reachable_folder "$user" bench-mariadb)" "$folder"; fi
-        settings=(--innodb-buffer-pool-size=1G --skip-log-bin)
+        settings=("${FAMILY_BENCH[@]}" --skip-log-bin)
     else
         folder=$(reachable_folder "$user" mariadb)
         FOLDERS+=("$folder")

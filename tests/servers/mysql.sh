@@ -46,21 +46,30 @@ mysql_unpack() {
     } >"$ROOT/.servers/mysql.log" 2>&1
 }
 
-# mysql_serve: the server of a test run, exported as RIVET_TEST_MYSQL_*.
+# mysql_serve: the server of a test run, or with KEEP the bench's, exported as RIVET_TEST_MYSQL_*.
 mysql_serve() {
-    local user folder
+    local user folder settings=()
     [[ ! $MYSQL_MISSING ]] || return 0
     user=$(id -un)
-    folder=$(mktemp -d "$ROOT/.servers/mysql-data.XXXXXX")
-    FOLDERS+=("$folder")
-    certificates "$folder"
-    family_users "WITH caching_sha2_password" "BY '$FAMILY_PASSWORD'" >"$folder/users.sql"
+    if $KEEP; then
+        folder=$ROOT/.servers/bench-mysql
+        mkdir -p "$folder"
+        settings=("${FAMILY_BENCH[@]}" --skip-log-bin --innodb-redo-log-capacity=2G)
+    else
+        folder=$(mktemp -d "$ROOT/.servers/mysql-data.XXXXXX")
+        FOLDERS+=("$folder")
+        settings=(--innodb-buffer-pool-size=64M --log-bin=binlog --server-id=1)
+    fi
     mysql_common=("$MYSQL_ROOT/usr/lib64/ld-linux-x86-64.so.2" --library-path
         "$MYSQL_ROOT/usr/lib/x86_64-linux-gnu:$MYSQL_ROOT/usr/lib" "$MYSQL_ROOT/usr/sbin/mysqld")
     local base=(--basedir="$MYSQL_ROOT/usr" --lc-messages-dir="$MYSQL_ROOT/usr/share/mysql" --user="$user")
-    "${mysql_common[@]}" --no-defaults "${base[@]}" --datadir="$folder/db" --initialize-insecure \
-        >"$folder/install.log" 2>&1 || { cat "$folder/install.log" >&2; die "mysqld --initialize failed"; }
+    if [[ ! -d $folder/db/mysql ]]; then
+        certificates "$folder"
+        family_users "WITH caching_sha2_password" "BY '$FAMILY_PASSWORD'" >"$folder/users.sql"
+        "${mysql_common[@]}" --no-defaults "${base[@]}" --datadir="$folder/db" --initialize-insecure \
+            >"$folder/install.log" 2>&1 || { cat "$folder/install.log" >&2; die "mysqld --initialize failed"; }
+        settings+=(--init-file="$folder/users.sql")
+    fi
     FAMILY_PROGRAM=("${mysql_common[@]}")
-    family_start MYSQL "$folder" "$user" "" "${base[@]}" --mysqlx=OFF --innodb-buffer-pool-size=64M \
-        --log-bin=binlog --server-id=1 --init-file="$folder/users.sql"
+    family_start MYSQL "$folder" "$user" "" "${base[@]}" --mysqlx=OFF "${settings[@]}"
 }

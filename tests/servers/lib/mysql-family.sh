@@ -4,6 +4,9 @@
 # The password of every user of a server that listens on loopback for the length of a test run.
 FAMILY_PASSWORD=secret
 
+# A bench's server: the whole table in memory.
+FAMILY_BENCH=(--innodb-buffer-pool-size=2G --innodb-flush-method=fsync)
+
 # family_users PLUGIN SECRET: `reader` may read what a test grants and nothing else; `tlsonly` is the
 # same over TLS alone; `root` may do everything. One statement a line: an init file wants it so.
 family_users() {
