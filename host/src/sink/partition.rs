@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    ArrowPrimitiveType, Date32Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
+    ArrowPrimitiveType, Date32Type, Decimal128Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
     TimestampNanosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, ArrayRef, UInt32Array};
@@ -44,18 +44,28 @@ pub fn check(column: &PlannedColumn) -> Result<()> {
 /// The rows of `column` by the folder they belong to, each in its order; folders as they come.
 pub(super) fn by_folder(column: &ArrayRef, spec: &PartitionSpec) -> Result<Vec<(String, UInt32Array)>> {
     let mut folders: Vec<(String, Vec<u32>)> = Vec::new();
-    let mut known: HashMap<Option<String>, usize> = HashMap::new();
-    let mut last: Option<(Option<String>, usize)> = None;
-    let value = values(column, spec.granularity)?;
+    // A folder's name is made once for each value, not for each row. Several values may share one:
+    // the days of a month, NULL and the empty text.
+    let mut slots: HashMap<Option<Raw<'_>>, usize> = HashMap::new();
+    let mut names: HashMap<String, usize> = HashMap::new();
+    let mut last: Option<(Option<Raw<'_>>, usize)> = None;
+    let raw = raw(column)?;
     for row in 0..column.len() {
         let index = u32::try_from(row).map_err(|_| Error::internal("a batch of too many rows"))?;
-        let value = if column.is_null(row) { None } else { Some(value(row)?) };
-        let slot = match &last {
-            Some((same, slot)) if *same == value => *slot,
-            _ => *known.entry(value.clone()).or_insert_with(|| {
-                folders.push((folder(&spec.label, value.as_deref()), Vec::new()));
-                folders.len() - 1
-            }),
+        let value = if column.is_null(row) { None } else { Some(raw(row)) };
+        let slot = match (last, slots.get(&value)) {
+            (Some((same, slot)), _) if same == value => slot,
+            (_, Some(slot)) => *slot,
+            _ => {
+                let text = value.map(|value| text(value, column, row, spec.granularity)).transpose()?;
+                let name = folder(&spec.label, text.as_deref());
+                let slot = *names.entry(name).or_insert_with_key(|name| {
+                    folders.push((name.clone(), Vec::new()));
+                    folders.len() - 1
+                });
+                slots.insert(value, slot);
+                slot
+            }
         };
         last = Some((value, slot));
         if let Some((_, rows)) = folders.get_mut(slot) {
@@ -94,44 +104,39 @@ fn escaped(text: &str) -> String {
     }
 }
 
-type ValueOf<'a> = Box<dyn Fn(usize) -> Result<String> + 'a>;
+/// What tells two values apart, without a text for each row: a number as it is stored, of times the day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Raw<'a> {
+    Number(i128),
+    Day(i64),
+    Text(&'a str),
+}
 
-fn values(column: &ArrayRef, granularity: Granularity) -> Result<ValueOf<'_>> {
+type RawOf<'a> = Box<dyn Fn(usize) -> Raw<'a> + 'a>;
+
+fn raw(column: &ArrayRef) -> Result<RawOf<'_>> {
     Ok(match column.data_type() {
         DataType::Boolean => {
             let array = column.as_boolean();
-            Box::new(move |row| Ok(array.value(row).to_string()))
+            Box::new(move |row| Raw::Number(array.value(row).into()))
         }
         DataType::Utf8 => {
             let array = column.as_string::<i32>();
-            Box::new(move |row| {
-                let value = array.value(row);
-                if value.len() > 200 {
-                    return Err(Error::data(format!(
-                        "a value of {} bytes is too long for a folder's name",
-                        value.len()
-                    ))
-                    .with_hint("partition by a shorter column, or export a query with one"));
-                }
-                Ok(value.to_owned())
-            })
-        }
-        DataType::Decimal128(..) => {
-            let array = column.as_primitive::<arrow_array::types::Decimal128Type>();
-            Box::new(move |row| Ok(array.value_as_string(row)))
+            Box::new(move |row| Raw::Text(array.value(row)))
         }
         DataType::Date32 => {
             let array = column.as_primitive::<Date32Type>();
-            Box::new(move |row| day_text(i64::from(array.value(row)), granularity))
+            Box::new(move |row| Raw::Day(array.value(row).into()))
         }
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
             let array = column.as_primitive::<TimestampMicrosecondType>();
-            Box::new(move |row| day_text(array.value(row).div_euclid(DAY_US), granularity))
+            Box::new(move |row| Raw::Day(array.value(row).div_euclid(DAY_US)))
         }
         DataType::Timestamp(TimeUnit::Nanosecond, _) => {
             let array = column.as_primitive::<TimestampNanosecondType>();
-            Box::new(move |row| day_text(array.value(row).div_euclid(DAY_NS), granularity))
+            Box::new(move |row| Raw::Day(array.value(row).div_euclid(DAY_NS)))
         }
+        DataType::Decimal128(..) => number::<Decimal128Type>(column),
         DataType::Int8 => number::<Int8Type>(column),
         DataType::Int16 => number::<Int16Type>(column),
         DataType::Int32 => number::<Int32Type>(column),
@@ -144,9 +149,24 @@ fn values(column: &ArrayRef, granularity: Granularity) -> Result<ValueOf<'_>> {
     })
 }
 
-fn number<T: ArrowPrimitiveType<Native: std::fmt::Display>>(column: &ArrayRef) -> ValueOf<'_> {
+fn number<T: ArrowPrimitiveType<Native: Into<i128>>>(column: &ArrayRef) -> RawOf<'_> {
     let array = column.as_primitive::<T>();
-    Box::new(move |row| Ok(array.value(row).to_string()))
+    Box::new(move |row| Raw::Number(array.value(row).into()))
+}
+
+/// A value as a folder's name shows it.
+fn text(value: Raw<'_>, column: &ArrayRef, row: usize, granularity: Granularity) -> Result<String> {
+    match (value, column.data_type()) {
+        (Raw::Day(days), _) => day_text(days, granularity),
+        (Raw::Text(value), _) if value.len() > 200 => {
+            Err(Error::data(format!("a value of {} bytes is too long for a folder's name", value.len()))
+                .with_hint("partition by a shorter column, or export a query with one"))
+        }
+        (Raw::Text(value), _) => Ok(value.to_owned()),
+        (Raw::Number(number), DataType::Boolean) => Ok((number != 0).to_string()),
+        (Raw::Number(_), DataType::Decimal128(..)) => Ok(column.as_primitive::<Decimal128Type>().value_as_string(row)),
+        (Raw::Number(number), _) => Ok(number.to_string()),
+    }
 }
 
 fn day_text(days: i64, granularity: Granularity) -> Result<String> {
@@ -166,7 +186,7 @@ fn day_text(days: i64, granularity: Granularity) -> Result<String> {
 mod tests {
     use std::sync::Arc;
 
-    use arrow_array::{StringArray, TimestampMicrosecondArray};
+    use arrow_array::{BooleanArray, Decimal128Array, StringArray, TimestampMicrosecondArray, UInt64Array};
 
     use super::*;
 
@@ -214,5 +234,27 @@ mod tests {
         let column: ArrayRef = Arc::new(StringArray::from(vec!["..", "a/b", "", "50 %", "é=ü"]));
         let names: Vec<String> = folders(column, Granularity::Day).into_iter().map(|(folder, _)| folder).collect();
         assert_eq!(names, ["c=%2E%2E/", "c=a%2Fb/", &format!("c={NULL_FOLDER}/"), "c=50 %25/", "c=é%3Dü/"]);
+    }
+
+    #[test]
+    fn values_that_share_a_name_share_a_folder() {
+        let days: ArrayRef =
+            Arc::new(TimestampMicrosecondArray::from(vec![Some(0), Some(40 * DAY_US), Some(3 * DAY_US), Some(0)]));
+        let months = [("c=1970-01/".to_owned(), vec![0, 2, 3]), ("c=1970-02/".to_owned(), vec![1])];
+        assert_eq!(folders(days, Granularity::Month), months);
+        let texts: ArrayRef = Arc::new(StringArray::from(vec![Some(""), None, Some("a")]));
+        let named = [(format!("c={NULL_FOLDER}/"), vec![0, 1]), ("c=a/".to_owned(), vec![2])];
+        assert_eq!(folders(texts, Granularity::Day), named);
+    }
+
+    #[test]
+    fn numbers_are_named_as_they_are() {
+        let names = |column: ArrayRef| -> Vec<String> {
+            folders(column, Granularity::Day).into_iter().map(|(folder, _)| folder).collect()
+        };
+        assert_eq!(names(Arc::new(UInt64Array::from(vec![u64::MAX, 0]))), ["c=18446744073709551615/", "c=0/"]);
+        assert_eq!(names(Arc::new(BooleanArray::from(vec![true, false]))), ["c=true/", "c=false/"]);
+        let decimals = Decimal128Array::from(vec![-150, 7]).with_precision_and_scale(5, 2).unwrap();
+        assert_eq!(names(Arc::new(decimals)), ["c=-1.50/", "c=0.07/"]);
     }
 }
