@@ -14,7 +14,8 @@ use crate::state::{State, Watermark};
 /// Where the export stands. Moves the store's watermark if the newest manifest is ahead of it.
 pub(super) fn stands_at(state: &State, export: &str, destination: &mut dyn Destination) -> Result<Option<StandsAt>> {
     let stored = state.watermark(export)?;
-    if let Some(ahead) = ahead(Some(state), stored.as_ref(), export, destination)? {
+    let newest = commit::newest_incremental(destination, export)?;
+    if let Some(ahead) = ahead(Some(state), stored.as_ref(), newest.as_ref())? {
         log::warn!(
             "{export}: the newest manifest's watermark, of run {}, is taken: the state store's is behind",
             ahead.run_id
@@ -22,36 +23,41 @@ pub(super) fn stands_at(state: &State, export: &str, destination: &mut dyn Desti
         crash_point("watermark.advance");
         state.advance(stored.as_ref(), &ahead)?;
     }
-    Ok(state.watermark(export)?.map(standing))
+    Ok(state.watermark(export)?.map(|watermark| standing(watermark, newest.as_ref())))
 }
 
 /// As [`stands_at`], for plans that nobody runs yet: nothing is moved, the store may be missing.
 pub(super) fn peek(state: Option<&State>, export: &str, destination: &mut dyn Destination) -> Result<Option<StandsAt>> {
     let stored = state.map(|state| state.watermark(export)).transpose()?.flatten();
-    let ahead = ahead(state, stored.as_ref(), export, destination)?;
-    Ok(ahead.or(stored).map(standing))
+    let newest = commit::newest_incremental(destination, export)?;
+    let ahead = ahead(state, stored.as_ref(), newest.as_ref())?;
+    Ok(ahead.or(stored).map(|watermark| standing(watermark, newest.as_ref())))
 }
 
-fn standing(watermark: Watermark) -> StandsAt {
-    StandsAt { fingerprint: watermark.fingerprint, values: Some(watermark.values) }
+/// The watermark, and what the run that ended there counted before it.
+fn standing(watermark: Watermark, newest: Option<&Manifest>) -> StandsAt {
+    let ended_there = newest
+        .and_then(|manifest| manifest.incremental.as_ref())
+        .filter(|end| end.fingerprint == watermark.fingerprint && end.to.as_ref() == Some(&watermark.values));
+    StandsAt {
+        recount: ended_there.and_then(|end| end.recount.clone()),
+        fingerprint: watermark.fingerprint,
+        values: Some(watermark.values),
+    }
 }
 
 /// The end of the newest committed run, where the store does not know of it: that run was killed
 /// before its move, ran with another store, or the store was lost. Not after a reset.
-fn ahead(
-    state: Option<&State>,
-    stored: Option<&Watermark>,
-    export: &str,
-    destination: &mut dyn Destination,
-) -> Result<Option<Watermark>> {
-    let Some(manifest) = commit::newest_incremental(destination, export)? else { return Ok(None) };
-    let Some(end) = end_of(&manifest) else { return Ok(None) };
+fn ahead(state: Option<&State>, stored: Option<&Watermark>, newest: Option<&Manifest>) -> Result<Option<Watermark>> {
+    let Some((manifest, end)) = newest.and_then(|manifest| Some((manifest, end_of(manifest)?))) else {
+        return Ok(None);
+    };
     let news = match (stored, state) {
         // Later runs have greater ids. Another fingerprint is the planner's to refuse.
         (Some(stored), _) => {
             stored.fingerprint == end.fingerprint && stored.run_id < end.run_id && stored.values != end.values
         }
-        (None, Some(state)) => !was_reset_after(state, export, &manifest)?,
+        (None, Some(state)) => !was_reset_after(state, manifest)?,
         (None, None) => true,
     };
     Ok(Some(end).filter(|_| news))
@@ -84,7 +90,8 @@ fn moved(manifest: &Manifest) -> Error {
         .with_context("export", manifest.export.clone())
 }
 
-fn was_reset_after(state: &State, export: &str, manifest: &Manifest) -> Result<bool> {
+fn was_reset_after(state: &State, manifest: &Manifest) -> Result<bool> {
+    let export = manifest.export.as_str();
     let Some(last) = state.advances(Some(export), 1)?.into_iter().next() else { return Ok(false) };
     let instant = |text: &str| {
         text.parse::<jiff::Timestamp>()
