@@ -1,4 +1,4 @@
-//! A network that misbehaves: a proxy before a store that delays, cuts, stalls, damages, or answers
+//! A network that misbehaves: a proxy before a store or a server that counts, delays, cuts, stalls, damages, or answers
 //! that it has no time.
 
 use std::io::{Read, Write};
@@ -57,7 +57,8 @@ impl State {
 
 /// Starts one before `endpoint`, a URL.
 pub fn proxy(endpoint: &str) -> Proxy {
-    let target = endpoint.split_once("://").unwrap().1.split('/').next().unwrap().to_owned();
+    let place = endpoint.split_once("://").unwrap().1.split('/').next().unwrap();
+    let target = place.rsplit('@').next().unwrap().to_owned();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let state = Arc::new(State {
@@ -92,6 +93,11 @@ impl Proxy {
     /// How often something was done to a connection.
     pub fn done(&self) -> u64 {
         self.state.done.load(Ordering::SeqCst)
+    }
+
+    /// Connections made so far.
+    pub fn connections(&self) -> u64 {
+        self.state.connections.load(Ordering::SeqCst)
     }
 
     /// Bytes passed on towards the store.

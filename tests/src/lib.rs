@@ -7,6 +7,7 @@
 //! * [`stores`]: a prefix of its own in each object store, and [`faults`] on the way to it;
 //! * [`mysql`]: a database of its own on the MariaDB and on the MySQL that it starts;
 //! * [`sqlite`]: a database file in a temporary folder;
+//! * [`drivers`]: one of each of these databases behind one trait;
 //! * [`rivet`]: the binary, its configuration, its exit code and output, and its death;
 //! * [`readers`]: what landed, as DuckDB and pyarrow read it, and how to compare it.
 
@@ -18,6 +19,7 @@
     reason = "test code: a panic is a verdict"
 )]
 
+pub mod drivers;
 pub mod faults;
 pub mod mssql;
 pub mod mysql;

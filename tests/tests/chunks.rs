@@ -55,32 +55,6 @@ fn any_keys_in_any_chunks_are_the_table() {
 }
 
 #[test]
-fn four_workers_read_every_row_once_over_five_connections() {
-    let mut database = postgres::database();
-    database.run("CREATE TABLE t (id int PRIMARY KEY, s text); INSERT INTO t SELECT i, md5(i::text) FROM generate_series(1, 200000) i; ANALYZE t; GRANT SELECT ON t TO PUBLIC");
-    let before: i64 = database
-        .value("SELECT sessions FROM pg_stat_database WHERE datname = current_database()")
-        .unwrap()
-        .parse()
-        .unwrap();
-    let (project, summary) = run(&database, "table: t, mode: chunked, chunk_size: 10000, parallel: 4");
-    assert_eq!(summary["rows"], 200_000);
-    assert_eq!(summary["consistency"], "snapshot");
-    assert!(summary["chunks"].as_u64().unwrap() >= 15, "{summary}");
-    assert_eq!(
-        readers::sql(project.out(), "SELECT count(*), count(DISTINCT id), min(id), max(id) FROM t")[0],
-        ["200000", "200000", "1", "200000"].map(|text| Some(text.to_owned()))
-    );
-    std::thread::sleep(std::time::Duration::from_millis(1500)); // the statistics collector's own pace
-    let after: i64 = database
-        .value("SELECT sessions FROM pg_stat_database WHERE datname = current_database()")
-        .unwrap()
-        .parse()
-        .unwrap();
-    assert!((1..=5).contains(&(after - before)), "{} connections", after - before);
-}
-
-#[test]
 fn money_that_moves_between_chunks_is_neither_lost_nor_made() {
     let mut database = postgres::database();
     database.run("CREATE TABLE account (id int PRIMARY KEY, balance bigint NOT NULL); INSERT INTO account SELECT i, 1000 FROM generate_series(1, 20000) i; ANALYZE account; GRANT SELECT ON account TO PUBLIC");

@@ -1,9 +1,11 @@
-//! Connections that the server ends in the middle of a run: nothing lost, nothing twice, and the
-//! manifest says which read points the rows come from.
+//! Connections: a run opens one for each worker and one more. Where the server ends them in the middle of a
+//! run, nothing is lost, nothing comes twice, and the manifest says which read points the rows come from.
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use rivet_tests::{
+    drivers::Driver,
+    faults, mysql,
     postgres::{self, User},
     readers, rivet,
 };
@@ -59,5 +61,42 @@ fn a_lost_snapshot_that_is_needed_starts_the_run_again() {
         let (project, summary) = cut_off(consistency, by).expect("the run was over too soon");
         is_the_table(&project);
         assert_eq!(summary["consistency"], "snapshot", "{summary}");
+    }
+}
+
+/// `url` is of somebody who may hold a snapshot.
+fn opens_one_connection_a_worker_and_one_more(mut database: impl Driver, url: &str) {
+    let name = database.name();
+    database.run("CREATE TABLE t (id int NOT NULL PRIMARY KEY, s varchar(40)); INSERT INTO t VALUES (1, 'a')");
+    let mut rows = 1;
+    while rows < 40_000 {
+        database.run(&format!("INSERT INTO t SELECT id + {rows}, CONCAT('größe ', id) FROM t"));
+        rows *= 2;
+    }
+    let wire = faults::proxy(url);
+    let project = rivet::project();
+    project.config(
+        "source: {url_env: DATABASE_URL}\nexports:\n  - {name: e, table: t, format: parquet, mode: chunked, \
+         chunk_size: 2000, parallel: 4, destination: {type: local, path: '{out}'}}\n",
+    );
+    let output = project.rivet("run").arg("--json").env("DATABASE_URL", wire.endpoint(url)).ok();
+    let summary = output.json()["exports"][0].clone();
+    assert_eq!(summary["consistency"], "snapshot", "{name}: {summary}");
+    assert!(summary["chunks"].as_u64().unwrap() >= 8, "{name}: {summary}");
+    let found = readers::sql(project.out(), "SELECT count(*), count(DISTINCT id), min(id), max(id) FROM t");
+    let rows = rows.to_string();
+    assert_eq!(found[0], [&rows, &rows, "1", &rows].map(|text| Some(text.to_owned())), "{name}");
+    assert_eq!(wire.connections(), 5, "{name}: {output}");
+}
+
+#[test]
+fn four_workers_read_every_row_once_over_five_connections() {
+    let database = postgres::database();
+    let url = database.url();
+    opens_one_connection_a_worker_and_one_more(database, &url);
+    for server in mysql::servers() {
+        let database = server.database();
+        let url = database.url_as(mysql::User::Root);
+        opens_one_connection_a_worker_and_one_more(database, &url);
     }
 }

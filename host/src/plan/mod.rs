@@ -3,6 +3,7 @@
 mod build;
 mod chunks;
 mod days;
+mod recount;
 mod report;
 mod scope;
 mod types;

@@ -11,7 +11,8 @@ use rivet_sdk::{
 use sha2::{Digest, Sha256};
 
 use super::build::{Inputs, whole_request};
-use super::types::IncrementalSpec;
+use super::recount::Rows;
+use super::types::{IncrementalSpec, Recount};
 use crate::config::{Incremental, Mode, OnNullCursor, TimeWindow, without_secrets};
 
 /// Where an incremental export stands, as the state store or the last manifest knows it.
@@ -21,6 +22,8 @@ pub struct StandsAt {
     pub fingerprint: String,
     /// The cursor's values; None before the first row.
     pub values: Option<Vec<Scalar>>,
+    /// What the last run counted before them.
+    pub recount: Option<Recount>,
 }
 
 /// The rows of a run.
@@ -120,7 +123,9 @@ impl IncrementalScope<'_> {
             check_value(value, mapping)?;
         }
         let beside = self.without_cursor(source, &mappings, from.is_none(), *on_null, warnings)?;
-        let at_risk = at_risk(first, cursor.len(), *settle_ms);
+        let end = to.clone().or_else(|| from.clone());
+        let (late, recount) = self.late_commits(source, first, from.as_deref(), end.as_deref())?;
+        let at_risk = at_risk(first, cursor.len(), *settle_ms).or(late);
         warnings.extend(at_risk.iter().map(|risk| format!("at risk: {risk}")));
         let is_empty = to.is_none();
         let selected = self.range(from.clone().map(Bound::exclusive), to.clone().map(Bound::inclusive));
@@ -133,12 +138,42 @@ impl IncrementalScope<'_> {
                 cursor: cursor.clone(),
                 coalesced: *coalesced,
                 fingerprint,
-                to: to.or_else(|| from.clone()),
+                to: end,
                 after: self.inputs.follows.clone(),
                 from,
                 at_risk,
+                recount,
             }),
         })
+    }
+
+    /// Rows before the watermark `from` that came after the last run, and what the next one is to count again.
+    fn late_commits(
+        &self,
+        source: &mut dyn Source,
+        first: &TypeMapping,
+        from: Option<&[Scalar]>,
+        end: Option<&[Scalar]>,
+    ) -> Result<(Option<String>, Option<Recount>)> {
+        if !self.inputs.capabilities.iter().any(|known| known == capability::COUNT) {
+            return Ok((None, None));
+        }
+        let rows = Rows {
+            whole: whole_request(self.inputs.export, self.relation),
+            first,
+            range: &|from, to| self.range(from, to),
+            coalesced: self.incremental.coalesced,
+        };
+        let before = self.inputs.stands_at.as_ref().and_then(|known| known.recount.as_ref());
+        let late = match (before, from) {
+            (Some(before), Some(from)) => rows.late(source, before, from)?,
+            _ => None,
+        };
+        let recount = match (end, self.incremental.settle_ms) {
+            (Some(end), Some(settle_ms)) => rows.count(source, end, settle_ms)?,
+            _ => None,
+        };
+        Ok((late, recount))
     }
 
     /// Where the last run ended, if what it stands for is still the same.

@@ -172,6 +172,18 @@ pub struct IncrementalSpec {
     /// Why rows may be missed, if they may.
     #[serde(default)]
     pub at_risk: Option<String>,
+    /// What the next run counts again, to see rows that were committed too late.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recount: Option<Recount>,
+}
+
+/// How many rows were there, shortly before the end of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recount {
+    /// Those whose cursor begins with a later value than this, up to the run's end.
+    pub after: Scalar,
+    /// So many.
+    pub rows: u64,
 }
 
 /// Where rows come from.

@@ -57,16 +57,28 @@ pub(super) fn check_start(state: &State, plan: &Plan, destination: &mut dyn Dest
 }
 
 fn start(watermark: Option<Watermark>, newest: Option<&Manifest>) -> Start {
-    let standing =
-        |watermark: Watermark| StandsAt { fingerprint: watermark.fingerprint, values: Some(watermark.values) };
+    let standing = |watermark| standing(watermark, newest);
     Start { stands_at: watermark.map(standing), follows: newest.map(|manifest| manifest.first().to_owned()) }
+}
+
+/// The watermark, and what the run that ended there counted before it.
+fn standing(watermark: Watermark, newest: Option<&Manifest>) -> StandsAt {
+    let ended_there = newest
+        .and_then(|manifest| manifest.incremental.as_ref())
+        .filter(|end| end.fingerprint == watermark.fingerprint && end.to.as_ref() == Some(&watermark.values));
+    StandsAt {
+        recount: ended_there.and_then(|end| end.recount.clone()),
+        fingerprint: watermark.fingerprint,
+        values: Some(watermark.values),
+    }
 }
 
 /// The end of the newest committed run, where the store does not know of it: that run was killed
 /// before its move, ran with another store, or the store was lost. Not after a reset.
 fn ahead(state: Option<&State>, stored: Option<&Watermark>, newest: Option<&Manifest>) -> Result<Option<Watermark>> {
-    let Some(manifest) = newest else { return Ok(None) };
-    let Some(end) = end_of(manifest) else { return Ok(None) };
+    let Some((manifest, end)) = newest.and_then(|manifest| Some((manifest, end_of(manifest)?))) else {
+        return Ok(None);
+    };
     let news = match (stored, state) {
         // Later runs have greater ids. Another fingerprint is the planner's to refuse.
         (Some(stored), _) => {
