@@ -40,6 +40,7 @@ use crate::session::{Refused, Session};
 
 /// Runs the process's command line.
 pub fn main() -> ExitCode {
+    rivet_loader::settle_allocator();
     let arguments = Arguments::parse();
     let global = arguments.global;
     logger::install(&global);
@@ -81,8 +82,10 @@ fn load(selection: &arguments::Selection) -> Result<Config, Failed> {
 fn open_session(selection: &arguments::Selection, global: &Global, stop: Stop) -> Result<Session, Failed> {
     let params = selection.param.iter().cloned().collect();
     let session = Session::open(&selection.config, params, &global.plugin_dir, global.untrusted_plugins, stop);
-    session.map_err(|refused| match refused {
+    let mut session = session.map_err(|refused| match refused {
         Refused::Faults(faults) => Failed::Faults(faults),
         Refused::Error(error) => Failed::from(error),
-    })
+    })?;
+    session.add_tables(&selection.export)?;
+    Ok(session)
 }
