@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
-use rivet_sdk::{Destination, Error, Result, Source};
+use rivet_sdk::{Destination, Error, ErrorKind, Result, Source, TableFilter};
 
 use crate::budget::Budget;
 use crate::config::{self, Config, Diagnostics, ExportConfig, SourcePlugin, Variables};
@@ -79,7 +78,7 @@ impl Session {
             Some(schema) => self.config.source.block.validate(schema),
             None => Vec::new(),
         };
-        for export in &self.config.exports {
+        for export in self.config.entries() {
             let name = export.destination.plugin.as_str();
             let schema = match crate::destination::built_in_schema(name) {
                 Some(schema) => Some(schema),
@@ -88,6 +87,34 @@ impl Session {
             faults.extend(schema.iter().flat_map(|schema| export.destination.block.validate(schema)));
         }
         if faults.is_empty() { Ok(()) } else { Err(Refused::Faults(Diagnostics::new(file, faults))) }
+    }
+
+    /// Asks the source for its tables, where one of the exports `names` (none: all) may come of
+    /// globs. Once for a command, before anything is begun.
+    pub fn add_tables(&mut self, names: &[String]) -> Result<()> {
+        let is_there = |name: &String| self.config.exports.iter().any(|export| export.name == *name);
+        if self.config.families.is_empty() || (!names.is_empty() && names.iter().all(is_there)) {
+            return Ok(());
+        }
+        let (_, mut source) = self.open_source()?;
+        let listed = source.tables(&TableFilter::default()).map_err(|error| match error.kind() {
+            ErrorKind::Unsupported => {
+                error.with_hint("this source lists no tables: write an entry with `table` for each")
+            }
+            _ => error,
+        })?;
+        self.config.add_tables(&listed)
+    }
+
+    /// The entries of `exports` that make these exports: all, or the ones named. For what needs no
+    /// table: where files go.
+    pub fn entries(&self, names: &[String]) -> Result<Vec<&ExportConfig>> {
+        if names.is_empty() {
+            return Ok(self.config.entries().collect());
+        }
+        let unknown = |name: &&String| self.config.export(name).is_none();
+        self.exports(names.iter().find(unknown).map(std::slice::from_ref).unwrap_or_default())?;
+        Ok(names.iter().filter_map(|name| self.config.export(name)).collect())
     }
 
     /// The exports to work on: all, or the ones named.
@@ -117,7 +144,7 @@ impl Session {
 
     /// What an instance on the main thread gets.
     pub fn lent(&self) -> Lent {
-        Lent { budget: Arc::clone(&self.budget), cancelled: Arc::new(AtomicBool::new(false)) }
+        Lent::new(&self.budget)
     }
 
     /// Opens a source on the calling thread.

@@ -74,17 +74,6 @@ fn an_unset_variable_is_told_before_anything_is_connected() {
 }
 
 #[test]
-fn what_is_not_supported_yet_answers_by_name() {
-    let project = rivet::project();
-    project.config(&config(&format!("table: t, source_group: replica, {OUT}")));
-    project
-        .rivet("run")
-        .env("DATABASE_URL", "postgres://localhost/x")
-        .fails(2)
-        .says(&["source_group", "not supported yet"]);
-}
-
-#[test]
 fn folders_that_cannot_be_written() {
     let database = database();
     let project = rivet::project();

@@ -198,15 +198,12 @@ impl<'a> Sealed<'a> {
 
     fn destination_end(&self) -> Result<DestinationEnd> {
         let destination = &self.plan.destination;
-        let configured = self
-            .config
-            .as_ref()
-            .and_then(|config| config.exports.iter().find(|export| export.name == self.plan.export));
+        let configured = self.config.as_ref().and_then(|config| config.export(&self.plan.export));
         let options = configured.map_or(&destination.options, |export| &export.destination.block.options);
         DestinationEnd::new(&self.plugins, &destination.plugin, options, &self.variables)
     }
 
     fn destination(&self) -> Result<Box<dyn Destination>> {
-        self.destination_end()?.open(&Lent { budget: Arc::clone(&self.budget), cancelled: Arc::default() })
+        self.destination_end()?.open(&Lent::new(&self.budget))
     }
 }

@@ -32,10 +32,9 @@ pub fn doctor(arguments: &DoctorArguments, global: &Global, stop: Stop) -> Outco
     let unknown = source_plugin.as_ref().err().cloned();
     let budget = Budget::new(config.memory_limit_mb << 20);
     let source_plugin = source_plugin.unwrap_or_default();
-    let session = Session { config, variables, plugins, budget, stop, source_plugin };
-    let exports = session.exports(&selection.export)?;
+    let mut session = Session { config, variables, plugins, budget, stop, source_plugin };
 
-    let missing = check_plugins(&session, &exports, unknown, &mut report)?;
+    let missing = check_plugins(&session, &session.entries(&selection.export)?, unknown, &mut report)?;
     if let Err(Failed::Faults(faults)) = options(&session, selection) {
         for fault in faults.iter() {
             let error = Error::config(faults.line(fault));
@@ -48,9 +47,12 @@ pub fn doctor(arguments: &DoctorArguments, global: &Global, stop: Stop) -> Outco
     }
     if !missing.contains(&session.source_plugin) {
         report.add(check_source(&session))?;
+        if !session.config.families.is_empty() {
+            report.add(check_tables(&mut session))?;
+        }
     }
     let mut probed: Vec<(&str, &Value)> = Vec::new();
-    for export in exports {
+    for export in session.entries(&selection.export)? {
         let name = export.destination.plugin.as_str();
         let key = (name, &export.destination.block.options);
         if missing.contains(name) || probed.contains(&key) {
@@ -203,6 +205,13 @@ fn check_source(session: &Session) -> Finding {
         Ok(identity) => Finding { notes: notes(&identity), ..Finding::good(what, login(&identity)) },
         Err(error) => Finding::failed(what, error),
     }
+}
+
+/// What the globs of `tables` match.
+fn check_tables(session: &mut Session) -> Finding {
+    let before = session.config.exports.len();
+    let matched = session.add_tables(&[]);
+    Finding::of("tables", matched.map(|()| format!("{} match", session.config.exports.len() - before)))
 }
 
 fn login(identity: &Identity) -> String {

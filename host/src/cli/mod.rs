@@ -41,6 +41,7 @@ use crate::session::{Refused, Session};
 
 /// Runs the process's command line.
 pub fn main() -> ExitCode {
+    rivet_loader::settle_allocator();
     let arguments = Arguments::parse();
     let global = arguments.global;
     logger::install(&global);
@@ -84,8 +85,10 @@ fn open_session(selection: &arguments::Selection, global: &Global, stop: Stop) -
     let params = selection.param.iter().cloned().collect();
     let Global { plugin_dir, untrusted_plugins, locked, .. } = global;
     let session = Session::open(&selection.config, params, plugin_dir, *untrusted_plugins, *locked, stop);
-    session.map_err(|refused| match refused {
+    let mut session = session.map_err(|refused| match refused {
         Refused::Faults(faults) => Failed::Faults(faults),
         Refused::Error(error) => Failed::from(error),
-    })
+    })?;
+    session.add_tables(&selection.export)?;
+    Ok(session)
 }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use super::diagnostic::{Diagnostic, Position, join, nearest};
 use super::fields::{Field, Fields, Item, Named};
-use super::keys::{Block, Key, Kind, Support};
+use super::keys::{Block, Key, Kind};
 use super::tree::{Entry, Node, Value};
 use super::units;
 use super::variables::{Variables, names};
@@ -77,9 +77,14 @@ impl<'a> Check<'a> {
                 }
                 return;
             }
-            (key, self.supported(key, entry, &path))
+            let place = Place { path: &path, key };
+            let item = self.value(&entry.node, &place).unwrap_or_else(|fault| {
+                self.faults.push(fault);
+                Item::Wrong
+            });
+            (key, item)
         } else if let Some((key, from)) = reference(block, &entry.key) {
-            (key, self.referred(key, from, entry, &path))
+            (key, self.referred(from, entry, &path))
         } else if block.open {
             fields.rest.push(entry.clone());
             return;
@@ -97,24 +102,7 @@ impl<'a> Check<'a> {
         fields.fields.push(Field { name: key.name, at: entry.at, item });
     }
 
-    fn supported(&mut self, key: &'static Key, entry: &Entry, path: &str) -> Item {
-        let place = Place { path, key };
-        let before = self.faults.len();
-        let item = self.value(&entry.node, &place).unwrap_or_else(|fault| {
-            self.faults.push(fault);
-            Item::Wrong
-        });
-        if self.faults.len() == before {
-            self.faults.extend(not_yet(key, entry.at, path));
-        }
-        item
-    }
-
-    fn referred(&mut self, key: &'static Key, from: From, entry: &Entry, path: &str) -> Item {
-        if let Some(fault) = not_yet(key, entry.at, path) {
-            self.faults.push(fault);
-            return Item::Wrong;
-        }
+    fn referred(&mut self, from: From, entry: &Entry, path: &str) -> Item {
         let name = self.text(&entry.node, path);
         let found = name.and_then(|name| match from {
             From::Environment => self.variables.environment(&name).ok_or_else(|| {
@@ -311,13 +299,6 @@ fn elsewhere(block: &Block, name: &str) -> Option<String> {
         _ => None,
     })?;
     Some(format!("it belongs into `{inner}`"))
-}
-
-fn not_yet(key: &Key, at: Position, path: &str) -> Option<Diagnostic> {
-    match key.support {
-        Support::Full | Support::Accepted => None,
-        Support::NotYet => Some(Diagnostic::not_yet(at, path, key.name).with_hint("leave it out for now")),
-    }
 }
 
 fn choice(word: &str, shown: &str, words: &[&str], at: Position, path: &str) -> Result<(), Diagnostic> {

@@ -14,15 +14,6 @@ pub struct Position {
     pub column: usize,
 }
 
-/// Why a configuration is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// It is wrong.
-    Invalid,
-    /// It is right, and this version does not run it yet.
-    NotYet,
-}
-
 /// One fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -34,8 +25,6 @@ pub struct Diagnostic {
     pub message: String,
     /// What to do.
     pub hint: Option<String>,
-    /// Why it is refused.
-    pub fault: Fault,
     /// The file, where it is not the configuration itself (a `query_file`).
     pub file: Option<PathBuf>,
 }
@@ -43,13 +32,7 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// Something wrong with `key`, which stands at `at`.
     pub fn invalid(at: Position, key: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { at, key: key.into(), message: message.into(), hint: None, fault: Fault::Invalid, file: None }
-    }
-
-    /// Something this version does not run yet.
-    pub fn not_yet(at: Position, key: impl Into<String>, what: &str) -> Self {
-        let message = format!("`{what}` is not supported yet");
-        Self { fault: Fault::NotYet, ..Self::invalid(at, key, message) }
+        Self { at, key: key.into(), message: message.into(), hint: None, file: None }
     }
 
     /// Adds what to do about it.
@@ -92,11 +75,6 @@ impl Diagnostics {
     /// The faults.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.all.iter()
-    }
-
-    /// Whether the configuration is right and merely ahead of this version.
-    pub fn only_not_yet(&self) -> bool {
-        self.all.iter().all(|one| one.fault == Fault::NotYet)
     }
 }
 
@@ -170,14 +148,14 @@ mod tests {
     fn faults_print_in_the_order_of_the_file_with_their_hints() {
         let at = |line, column| Position { line, column };
         let all = vec![
-            Diagnostic::not_yet(at(9, 3), "exports[0].mode", "mode: incremental"),
+            Diagnostic::invalid(at(9, 3), "exports[0].mode", "no such mode"),
             Diagnostic::invalid(at(2, 5), "source.typ", "unknown key").with_hint("did you mean type?"),
         ];
         let all = Diagnostics::new(Path::new("rivet.yaml"), all);
         assert_eq!(
             all.to_string(),
             "rivet.yaml:2:5: source.typ: unknown key\n  hint: did you mean type?\n\
-             rivet.yaml:9:3: exports[0].mode: `mode: incremental` is not supported yet"
+             rivet.yaml:9:3: exports[0].mode: no such mode"
         );
         let error = Error::from(all);
         assert_eq!((error.kind(), error.chain().len()), (ErrorKind::Config, 1));

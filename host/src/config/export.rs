@@ -10,7 +10,7 @@ use super::mode::{self, Mode};
 use super::output::{self, OutputConfig};
 use super::quality;
 use super::relation;
-use super::template::is_file_name;
+use super::tables;
 use super::tuning::{self, Environment, Tuning};
 use super::variables::Variables;
 use crate::plan::{ConsistencyPolicy, QualitySpec, Verify, WriteMode};
@@ -58,6 +58,8 @@ pub struct ExportConfig {
     pub consistency: ConsistencyPolicy,
     /// What becomes of values that the Arrow type cannot hold.
     pub on_unrepresentable: OnUnrepresentable,
+    /// Exports of one group run one after the other.
+    pub source_group: Option<String>,
     /// Whether every run's counts are compared with the source's.
     pub reconcile_required: bool,
     /// How hard the source may be worked.
@@ -150,7 +152,7 @@ pub(super) struct Around<'a> {
 /// Reads one export. None if something without a default is missing.
 pub(super) fn read(export: &Fields, around: &Around<'_>, faults: &mut Vec<Diagnostic>) -> Option<ExportConfig> {
     if let Some(name) = export.text("name")
-        && !(is_file_name(name) && !name.starts_with('.') && !name.contains(['{', '}']))
+        && !tables::is_name(&if export.has("tables") { name.replace(tables::TABLE, "t") } else { name.to_owned() })
     {
         let message = "cannot stand in a path: it is empty, too long, begins with a dot or holds a slash, a brace or a \
                        control character";
@@ -201,6 +203,7 @@ pub(super) fn read(export: &Fields, around: &Around<'_>, faults: &mut Vec<Diagno
             Some("null") => OnUnrepresentable::Null,
             _ => OnUnrepresentable::Fail,
         },
+        source_group: export.text("source_group").map(str::to_owned),
         reconcile_required: export.is("reconcile_required"),
         tuning,
         target: export.text("target").map(str::to_owned),

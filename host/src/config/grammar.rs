@@ -178,7 +178,13 @@ pub static EXPORT: Block = Block {
     doc: "One table or query, its format and its destination.",
     open: false,
     keys: &[
-        key("name", Kind::Text, "", "Unique; names the export's files and its state.").required(),
+        key(
+            "name",
+            Kind::Text,
+            "",
+            "Unique; names the export's files and its state. With `tables` it holds `{table}`.",
+        )
+        .required(),
         key(
             "table",
             Kind::Text,
@@ -187,7 +193,14 @@ pub static EXPORT: Block = Block {
         ),
         key("query", Kind::Text, "", "One SELECT statement."),
         key("query_file", Kind::Text, "", "A file with one SELECT statement, relative to this file."),
-        key("tables", Kind::Texts, "", "Globs: an export for each match.").not_yet(),
+        key(
+            "tables",
+            Kind::Texts,
+            "",
+            "Globs over `table` and `schema.table`: an export for each match. A glob that begins with `!` leaves \
+             matches out; a view is taken only where it is named in full. `name` and the destination's path hold \
+             `{table}`.",
+        ),
         key("mode", Kind::Choice(&["full", "incremental", "chunked", "time_window"]), "full", "Which rows."),
         key("format", Kind::Choice(&["parquet", "csv"]), "", "The file format.").required(),
         key("destination", Kind::Block(&DESTINATION), "", "Where the files go.").required(),
@@ -271,7 +284,13 @@ pub static EXPORT: Block = Block {
             .accepted(),
         key("verify", Kind::Choice(&["size", "content"]), "size", "content: every file is read back and compared."),
         key("tuning", Kind::Block(&TUNING), "", "Merged over the source's, key by key."),
-        key("source_group", Kind::Text, "", "Exports that share a server.").not_yet(),
+        key(
+            "source_group",
+            Kind::Text,
+            "",
+            "Exports of one group share a server that shall not serve two at once: with `parallel_exports` they run \
+             one after the other, in the file's order, beside the others.",
+        ),
         key("reconcile_required", Kind::Bool, "false", "Every run as with `--reconcile`: counts are compared."),
         key("target", Kind::Choice(&["bigquery", "snowflake", "duckdb", "clickhouse"]), "", "Advice on types."),
         key("write_mode", Kind::Choice(&["append", "replace"]), "append", "replace: earlier runs' files are removed."),

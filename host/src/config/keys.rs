@@ -26,7 +26,7 @@ pub struct Key {
     pub doc: &'static str,
     /// Whether it must be given.
     pub required: bool,
-    /// Whether this version runs it.
+    /// Whether it changes anything.
     pub support: Support,
 }
 
@@ -67,15 +67,13 @@ pub enum Kind {
     Blocks(&'static Block),
 }
 
-/// Whether this version runs a key.
+/// Whether a key changes anything.
 #[derive(Debug, Clone, Copy)]
 pub enum Support {
     /// It does.
     Full,
-    /// It accepts the key, which asks for nothing beyond what always happens.
+    /// It asks for nothing beyond what always happens.
     Accepted,
-    /// Not yet.
-    NotYet,
 }
 
 pub(super) const fn key(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
@@ -89,10 +87,6 @@ impl Key {
 
     pub(super) const fn accepted(self) -> Self {
         Self { support: Support::Accepted, ..self }
-    }
-
-    pub(super) const fn not_yet(self) -> Self {
-        Self { support: Support::NotYet, ..self }
     }
 }
 

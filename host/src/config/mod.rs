@@ -27,6 +27,7 @@ pub mod schema;
 mod secrets;
 mod source;
 mod state;
+mod tables;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -39,7 +40,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 pub use destination::DestinationConfig;
-pub use diagnostic::{Diagnostic, Diagnostics, Fault, Position, nearest};
+pub use diagnostic::{Diagnostic, Diagnostics, Position, nearest};
 pub use export::{ChunkBy, ChunkSize, Chunking, ExportConfig, Granularity, OnSchemaDrift, PartitionBy};
 pub use fields::Named;
 pub use mode::{Incremental, Mode, OnNullCursor, TimeWindow};
@@ -48,6 +49,7 @@ pub use plugin_block::PluginBlock;
 pub use secrets::{Resolved, inline_secret, percent_decoded, resolve_secrets, without_secrets};
 pub use source::{SourceConfig, SourcePlugin};
 pub use state::{StateConfig, in_environment as state_in_environment};
+pub use tables::{Family, glob_set, is_match, is_stored};
 pub use template::{Tokens, expand};
 pub use tuning::{Environment, Profile, Tuning};
 pub use units::duration_ms;
@@ -56,6 +58,7 @@ pub use variables::Variables;
 use crate::notify::Hooks;
 use check::Check;
 use fields::Fields;
+use rivet_sdk::{Error, TableSummary};
 
 /// A configuration without faults.
 #[derive(Debug)]
@@ -64,8 +67,10 @@ pub struct Config {
     pub file: PathBuf,
     /// Where rows come from.
     pub source: SourceConfig,
-    /// What is exported; at least one.
+    /// What is exported, as far as the file alone tells.
     pub exports: Vec<ExportConfig>,
+    /// What is exported besides, once the source has told its tables.
+    pub families: Vec<Family>,
     /// Folders of plugins, absolute or relative to the working directory.
     pub plugin_dirs: Vec<PathBuf>,
     /// The plugins' lock file.
@@ -80,6 +85,35 @@ pub struct Config {
     pub parallel_exports: bool,
     /// Run exports as processes.
     pub parallel_export_processes: bool,
+}
+
+impl Config {
+    /// The export of this name; or what is known of it before the source has told its tables.
+    pub fn export(&self, name: &str) -> Option<&ExportConfig> {
+        let family = || self.families.iter().find(|family| family.may_name(name)).map(|family| &family.template);
+        self.exports.iter().find(|export| export.name == name).or_else(family)
+    }
+
+    /// Every entry of `exports`, whatever it will make.
+    pub fn entries(&self) -> impl Iterator<Item = &ExportConfig> {
+        self.exports.iter().chain(self.families.iter().map(|family| &family.template))
+    }
+
+    /// Adds the exports of the tables that `listed` holds.
+    pub fn add_tables(&mut self, listed: &[TableSummary]) -> Result<(), Error> {
+        for family in &self.families {
+            for export in family.exports(listed)? {
+                if let Some(earlier) = self.exports.iter().find(|earlier| earlier.name == export.name) {
+                    let message =
+                        format!("{} and {} are both the export `{}`", earlier.relation, export.relation, export.name);
+                    let hint = "give one entry another name, or leave the table out of the other with a glob that begins with `!`";
+                    return Err(Error::config(message).with_hint(hint));
+                }
+                self.exports.push(export);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Reads `file` with the `--param` values `params` over the process's environment.
@@ -128,7 +162,15 @@ fn read(root: &Fields, file: &Path, variables: &Variables, faults: &mut Vec<Diag
         memory_limit_mb,
     };
     let entries = root.many("exports");
-    let exports: Vec<ExportConfig> = entries.iter().filter_map(|entry| export::read(entry, &around, faults)).collect();
+    let (mut exports, mut families) = (Vec::new(), Vec::new());
+    for entry in entries {
+        let Some(export) = export::read(entry, &around, faults) else { continue };
+        if entry.has("tables") {
+            families.push(Family::new(entry, export, faults));
+        } else {
+            exports.push(export);
+        }
+    }
     check_names(entries, faults);
     check_folders(&exports, faults);
     let state = state::read(root, variables, faults);
@@ -141,6 +183,7 @@ fn read(root: &Fields, file: &Path, variables: &Variables, faults: &mut Vec<Diag
         file: file.to_owned(),
         source: source_config?,
         exports,
+        families,
         plugin_dirs: plugins
             .map_or(&[][..], |plugins| plugins.texts("dirs"))
             .iter()

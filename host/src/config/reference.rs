@@ -29,7 +29,6 @@ are given. A key that exists under that very name, such as `query_file`, keeps i
 - Relative paths start at the file's own folder, except the `path` of a source or a destination, which starts at \
 the working directory.
 - `MB` is a million bytes and `MiB` 1 048 576; keys that end in `_mb` count MiB.
-- *not yet*: the key is checked and then refused by name, because this version does not run it.
 ";
 
 fn section(block: &Block) -> String {
@@ -42,7 +41,6 @@ fn row(key: &Key) -> String {
     let support = match key.support {
         Support::Full => String::new(),
         Support::Accepted => " *Accepted for rivet-cli's sake.*".to_owned(),
-        Support::NotYet => " *Not yet.*".to_owned(),
     };
     let default = match key.default {
         "" if key.required => "required".to_owned(),

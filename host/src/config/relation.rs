@@ -1,9 +1,10 @@
 //! What an export reads: a table, a query, or a file with a query.
 
-use rivet_sdk::Relation;
+use rivet_sdk::{Relation, TableName};
 
 use super::diagnostic::{Diagnostic, Position};
 use super::fields::Fields;
+use super::tables::TABLE;
 use super::variables::{Unexpanded, Variables};
 
 /// Reads `table`, `query` or `query_file`, exactly one of which must be there.
@@ -13,7 +14,7 @@ pub fn read(export: &Fields, variables: &Variables, faults: &mut Vec<Diagnostic>
     match given.as_slice() {
         [] => {
             let fault = Diagnostic::invalid(export.at, &export.path, "nothing to read");
-            faults.push(fault.with_hint("add one of table, query and query_file"));
+            faults.push(fault.with_hint("add one of table, query, query_file and tables"));
             None
         }
         ["table"] => match export.text("table")?.parse() {
@@ -45,10 +46,11 @@ pub fn read(export: &Fields, variables: &Variables, faults: &mut Vec<Diagnostic>
                 }
             }
         }
-        ["tables"] => None,
+        // Stands for the matches: see [`super::tables`].
+        ["tables"] => Some(Relation::Table(TableName { schema: None, name: TABLE.to_owned() })),
         [first, second, ..] => {
             let message = format!("`{first}` and `{second}` are both given");
-            faults.push(export.fault(second, message).with_hint("keep one of table, query and query_file"));
+            faults.push(export.fault(second, message).with_hint("keep one of table, query, query_file and tables"));
             None
         }
         [_] => None,

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{self, Block, Key, Kind, Support};
+use super::keys::{self, Block, Key, Kind};
 
 /// The role in which a plugin's options stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,10 +88,6 @@ fn property(key: &Key) -> Value {
     let mut doc = key.doc.to_owned();
     if !key.default.is_empty() {
         doc.push_str(&format!(" Default: {}.", key.default));
-    }
-    match key.support {
-        Support::NotYet => doc.push_str(" Not supported yet."),
-        Support::Full | Support::Accepted => {}
     }
     schema["description"] = doc.into();
     schema

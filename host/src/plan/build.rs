@@ -10,6 +10,11 @@ use super::scope::{self, StandsAt};
 use super::types::*;
 use crate::config::{ExportConfig, Tokens, expand, without_secrets};
 
+/// Batches larger than this share of the memory budget, split among the workers, are made smaller.
+const BATCHES_OF_BUDGET: u64 = 32;
+/// Smaller batches are slow to pass on.
+const MIN_BATCH_BYTES: usize = 256 << 10;
+
 /// What a plan is made from, beside the source itself.
 pub struct Inputs<'a> {
     /// The export.
@@ -135,7 +140,7 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
             parallel: export.parallel,
             min_parallel: export.tuning.min_parallel.map(|least| least.min(export.parallel)),
             batch_rows: export.tuning.batch_rows,
-            batch_bytes: export.tuning.batch_bytes,
+            batch_bytes: batch_bytes(export.tuning.batch_bytes, inputs.memory_limit_bytes, export.parallel),
             session: export.tuning.session,
             max_attempts: export.max_attempts,
             retry_backoff_ms: export.tuning.retry_backoff_ms,
@@ -148,6 +153,13 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
     check_names(&plan)?;
     check_rules(&plan).map_err(named)?;
     Ok(Planned { plan, description, warnings })
+}
+
+/// The batch limit, or less where the workers' batches (one being filled, one or more in a queue,
+/// one being encoded) would take too much of the memory.
+fn batch_bytes(configured: usize, memory_limit_bytes: u64, workers: u32) -> usize {
+    let share = memory_limit_bytes / BATCHES_OF_BUDGET / u64::from(workers.max(1));
+    configured.min(usize::try_from(share).unwrap_or(usize::MAX).max(MIN_BATCH_BYTES))
 }
 
 /// The template before the folder `{partition}`, and after it. Without that token the folders

@@ -178,7 +178,7 @@ pub struct IncrementalSpec {
 }
 
 /// How many rows were there, shortly before the end of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Recount {
     /// Those whose cursor begins with a later value than this, up to the run's end.
     pub after: Scalar,

@@ -10,6 +10,7 @@ use rivet_sdk::{Destination, Error, ErrorKind, ExportStats, Result, Source};
 
 use super::pool::Job;
 use crate::batch::{Receiver, Sender};
+use crate::budget::Lane;
 use crate::commit::{self, RunKey};
 use crate::plan::{Chunk, ColumnCounts, Part, Plan, Report};
 use crate::redact;
@@ -25,6 +26,8 @@ pub(super) type Exported = Result<(ExportStats, u64)>;
 pub(super) struct Reading {
     pub chunk: Chunk,
     pub batches: Receiver,
+    /// The worker's part of the memory budget.
+    pub lane: Lane,
     /// Answers once, after the last batch.
     pub exported: mpsc::Receiver<Exported>,
     /// The read point its rows come from, if it is one that chunks share.
@@ -59,7 +62,7 @@ pub(super) struct Ends {
 /// attempt was first, this one's parts are gone again and None is returned.
 pub(super) fn write(job: &Job, reading: Reading, ends: &mut Ends) -> Result<Option<Box<Report>>> {
     let plan = &*job.plan;
-    let Reading { chunk, batches, exported, read_point, started_at } = reading;
+    let Reading { chunk, batches, lane, exported, read_point, started_at } = reading;
     let Ends { parts, control } = ends;
     let attempt = if job.unrecorded { plan.run_id.clone() } else { commit::begin_attempt(&mut **control, plan)? };
     let key = RunKey::of(plan)?;
@@ -67,7 +70,7 @@ pub(super) fn write(job: &Job, reading: Reading, ends: &mut Ends) -> Result<Opti
         columns: &plan.columns,
         output: &plan.output,
         part_when_empty: plan.chunks.len() == 1 && !plan.output.skip_empty,
-        share: job.lent_budget.share(),
+        share: lane.share(),
         part_key: Box::new(|folder, index| {
             key.part(
                 &format!("{}{folder}", plan.destination.data_prefix),

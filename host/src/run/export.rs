@@ -218,7 +218,7 @@ pub struct Ends {
 
 impl Ends {
     pub(super) fn lent(&self) -> Lent {
-        Lent { budget: Arc::clone(&self.budget), cancelled: Arc::default() }
+        Lent::new(&self.budget)
     }
 }
 

@@ -13,6 +13,7 @@ use super::attempt::{self, Ends, Reading};
 use super::pool::{Job, Message};
 use super::read_point;
 use crate::batch::{self, ChannelSpec};
+use crate::budget::Lane;
 use crate::plan::Chunk;
 use crate::source::Lent;
 
@@ -33,6 +34,8 @@ pub(super) struct Worker {
 struct Shared {
     /// Set to stop what is running; the worker ends after it.
     fence: Arc<AtomicBool>,
+    /// Its part of the memory budget.
+    lane: Lane,
     interrupt: Mutex<Option<Box<dyn Interrupt>>>,
 }
 
@@ -40,7 +43,9 @@ impl Worker {
     /// Starts worker number `id`, which answers through `messages`. With `join_now` it joins the
     /// job's snapshot at once and says so, instead of with its first chunk.
     pub fn start(id: u64, job: &Arc<Job>, messages: &Sender<Message>, join_now: bool) -> Result<Self> {
-        let shared = Arc::new(Shared { fence: Arc::default(), interrupt: Mutex::default() });
+        let fence = Arc::<AtomicBool>::default();
+        let lane = job.lent_budget.lane(Arc::clone(&fence));
+        let shared = Arc::new(Shared { fence, lane, interrupt: Mutex::default() });
         let (chunks, received) = channel();
         // One chunk may wait for the writing half, so that its rows are fetched meanwhile.
         let (to_writer, readings) = sync_channel(1);
@@ -96,6 +101,12 @@ impl Worker {
     }
 }
 
+impl Shared {
+    fn lent(&self) -> Lent {
+        Lent { lane: self.lane.clone(), cancelled: Arc::clone(&self.fence) }
+    }
+}
+
 /// The reading half.
 struct Reader {
     id: u64,
@@ -138,15 +149,11 @@ impl Reader {
         }
     }
 
-    fn lent(&self) -> Lent {
-        Lent { budget: Arc::clone(&self.job.lent_budget), cancelled: Arc::clone(&self.shared.fence) }
-    }
-
     fn open(&mut self) -> Result<()> {
         if self.source.is_some() {
             return Ok(());
         }
-        let mut source = self.job.source.open(&self.lent())?;
+        let mut source = self.job.source.open(&self.shared.lent())?;
         *self.shared.interrupt.lock().unwrap_or_else(PoisonError::into_inner) = source.interrupt();
         let read_point = match &self.job.snapshot {
             None => None,
@@ -165,8 +172,9 @@ impl Reader {
         let open = self.source.as_mut()?;
         let (sender, batches) = batch::channel(ChannelSpec {
             schema: Arc::clone(&self.job.schema),
-            share: self.job.lent_budget.share(),
-            capacity_bytes: QUEUE_BYTES.min(self.job.lent_budget.limit() / 8),
+            share: self.shared.lane.share(),
+            capacity_bytes: QUEUE_BYTES
+                .min(self.job.lent_budget.limit() / 8 / u64::from(self.job.plan.execution.parallel.max(1))),
             fence: Arc::clone(&self.shared.fence),
             counters: Arc::clone(&self.job.counters),
         });
@@ -174,6 +182,7 @@ impl Reader {
         let reading = Reading {
             chunk: chunk.clone(),
             batches,
+            lane: self.shared.lane.clone(),
             exported,
             read_point: open.read_point.clone(),
             started_at: jiff::Timestamp::now(),
@@ -195,7 +204,7 @@ impl Reader {
 
 /// The writing half.
 fn write(id: u64, job: &Job, shared: &Shared, readings: &Receiver<Reading>, messages: &Sender<Message>) {
-    let lent = Lent { budget: Arc::clone(&job.lent_budget), cancelled: Arc::clone(&shared.fence) };
+    let lent = shared.lent();
     let open = || Ok(Ends { parts: job.destination.open(&lent)?, control: job.destination.open(&lent)? });
     let mut ends: Option<Ends> = None;
     while let Ok(reading) = readings.recv() {

@@ -12,6 +12,9 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType;
 
+/// A row that is larger may pass alone, and does wherever memory is short.
+pub(super) const LARGE_ROW_BYTES: usize = 4 << 20;
+
 /// When cells and blocks end.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BlockLimits {
@@ -21,6 +24,9 @@ pub(super) struct BlockLimits {
     pub(super) block_bytes: usize,
     /// Where row groups end after a fixed number of rows: no cell crosses that border.
     pub(super) group_rows: Option<usize>,
+    /// A row that is larger is a block of its own, and a row group where the user sets no rows for
+    /// them: it is encoded and gone before the next is looked at.
+    pub(super) large_row_bytes: usize,
 }
 
 /// Rows of one cell: slices of one or more batches.
@@ -34,6 +40,8 @@ pub(super) struct Block {
     pub(super) bytes: usize,
     /// Whether the row group ends with this block.
     pub(super) ends_group: bool,
+    /// Whether it is one large row, which begins a row group unless its rows are counted.
+    pub(super) is_large: bool,
 }
 
 /// Collects batches, gives blocks.
@@ -64,15 +72,26 @@ impl Blocks {
     pub(super) fn push(&mut self, batch: &RecordBatch) {
         let mut start = 0;
         while start < batch.num_rows() {
-            let (rows, bytes, full) = self.fit(batch, start);
+            let (rows, bytes, full) = match self.fit(batch, start) {
+                Fit::Rows { rows, bytes, full } => (rows, bytes, full),
+                Fit::Large => {
+                    self.end();
+                    (1, byte_sizes(batch, start, 1), true)
+                }
+            };
             self.cell.push(batch.slice(start, rows));
             self.cell_rows += rows;
             self.cell_bytes += bytes;
             self.group_rows += rows;
             start += rows;
+            let is_large = rows == 1 && bytes >= self.limits.large_row_bytes;
+            self.block.is_large = is_large;
             if self.limits.group_rows == Some(self.group_rows) {
                 self.group_rows = 0;
                 self.block.ends_group = true;
+                self.end();
+            } else if is_large {
+                self.block.ends_group = self.limits.group_rows.is_none();
                 self.end();
             } else if full {
                 self.end_cell();
@@ -81,15 +100,15 @@ impl Blocks {
     }
 
     /// How many rows from `start` the current cell takes, and whether it is full then.
-    fn fit(&self, batch: &RecordBatch, start: usize) -> (usize, usize, bool) {
+    fn fit(&self, batch: &RecordBatch, start: usize) -> Fit {
         let group_room = self.limits.group_rows.map_or(usize::MAX, |rows| rows - self.group_rows);
         let room = group_room.min(self.limits.cell_rows - self.cell_rows);
         let most = room.min(batch.num_rows() - start);
-        let size = |rows: usize| batch.columns().iter().map(|column| byte_size(column, start, rows)).sum::<usize>();
+        let size = |rows: usize| byte_sizes(batch, start, rows);
         let limit = self.limits.cell_bytes.saturating_sub(self.cell_bytes);
         let bytes = size(most);
         if bytes < limit {
-            return (most, bytes, most == room);
+            return Fit::Rows { rows: most, bytes, full: most == room };
         }
         // The smallest number of rows that reaches the limit.
         let (mut low, mut high) = (1, most);
@@ -101,7 +120,11 @@ impl Blocks {
                 low = middle + 1;
             }
         }
-        (low, size(low), true)
+        let (before, bytes) = (size(low - 1), size(low));
+        if bytes - before < self.limits.large_row_bytes {
+            return Fit::Rows { rows: low, bytes, full: true };
+        }
+        if low > 1 { Fit::Rows { rows: low - 1, bytes: before, full: true } } else { Fit::Large }
     }
 
     fn end_cell(&mut self) {
@@ -133,6 +156,22 @@ impl Blocks {
     pub(super) fn pending_bytes(&self) -> usize {
         self.cell_bytes + self.block.bytes
     }
+}
+
+/// What a cell takes of a batch.
+enum Fit {
+    Rows {
+        rows: usize,
+        bytes: usize,
+        full: bool,
+    },
+    /// The next row is large.
+    Large,
+}
+
+/// Bytes of `rows` rows from `start`.
+fn byte_sizes(batch: &RecordBatch, start: usize, rows: usize) -> usize {
+    batch.columns().iter().map(|column| byte_size(column, start, rows)).sum()
 }
 
 /// Bytes of `rows` values from `start`: additive over rows, and cheap wherever offsets tell.

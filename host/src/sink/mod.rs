@@ -132,7 +132,7 @@ pub struct ChunkSink<'a> {
 }
 
 enum Encoder {
-    Parquet { format: ParquetFormat, blocks: Blocks, part: Option<Box<ParquetPart>> },
+    Parquet { format: Box<ParquetFormat>, blocks: Blocks, part: Option<Box<ParquetPart>> },
     Csv { format: CsvFormat, part: Option<Box<CsvPart>> },
 }
 
@@ -162,7 +162,7 @@ impl<'a> ChunkSink<'a> {
         let encoder = match &output.format {
             Format::Parquet(parquet) => {
                 let format = ParquetFormat::new(schema, parquet, compression, most)?;
-                Encoder::Parquet { blocks: Blocks::new(format.limits()), format, part: None }
+                Encoder::Parquet { blocks: Blocks::new(format.limits()), format: Box::new(format), part: None }
             }
             Format::Csv(csv) => Encoder::Csv { format: CsvFormat::new(schema, csv, compression, most)?, part: None },
         };
@@ -267,6 +267,12 @@ impl<'a> ChunkSink<'a> {
                 Some(part) => part.settle(format, most)?,
                 None => false,
             };
+            if block.is_large
+                && !full
+                && let Some(part) = part
+            {
+                part.begin_group(format)?;
+            }
             let waiting = u64::try_from(blocks.pending_bytes() + block.bytes).unwrap_or(u64::MAX);
             self.encoder_bytes = part.as_ref().map_or(0, |part| part.memory_bytes());
             self.memory.set(waiting + self.encoder_bytes);
@@ -276,8 +282,12 @@ impl<'a> ChunkSink<'a> {
             if !self.has_open_part() {
                 self.open_part()?;
             }
-            if let Encoder::Parquet { format, part: Some(part), .. } = &mut self.encoder {
-                part.start(format, block)?;
+            let Encoder::Parquet { format, part: Some(part), .. } = &mut self.encoder else { return Ok(()) };
+            let is_large = block.is_large;
+            part.start(format, block)?;
+            // Large rows pass one after the other: nothing of it stays in memory.
+            if is_large && part.settle(format, most)? {
+                self.end_part()?;
             }
         }
     }

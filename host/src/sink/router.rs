@@ -14,7 +14,7 @@ use arrow_array::RecordBatch;
 use arrow_select::take::take_record_batch;
 use rivet_sdk::{Destination, Error, Result};
 
-use super::blocks::{BlockLimits, Blocks, byte_size};
+use super::blocks::{BlockLimits, Blocks, LARGE_ROW_BYTES, byte_size};
 use super::partition::by_folder;
 use super::{ChunkSink, Parts, SinkSpec, Written};
 use crate::batch::Receiver;
@@ -69,6 +69,7 @@ impl<'a> Router<'a> {
             block_cells: 1,
             block_bytes: CELL_BYTES,
             group_rows: None,
+            large_row_bytes: LARGE_ROW_BYTES,
         };
         Ok(Self {
             partition,

@@ -8,7 +8,7 @@ use rivet_sdk::{Context, Destination, Error, Result, Source};
 use serde_json::Value;
 
 use super::Plugins;
-use crate::budget::{Budget, InstanceServices};
+use crate::budget::{Budget, InstanceServices, Lane, Share};
 use crate::config::{self, Variables};
 use crate::destination::{self, BUILT_IN};
 use crate::redact;
@@ -16,15 +16,21 @@ use crate::redact;
 /// What an instance gets from the host.
 #[derive(Debug, Clone)]
 pub struct Lent {
-    /// The process's memory.
-    pub budget: Arc<Budget>,
+    /// Its worker's part of the process's memory.
+    pub lane: Lane,
     /// Set once the instance's work is no longer wanted.
     pub cancelled: Arc<AtomicBool>,
 }
 
 impl Lent {
-    fn context(&self) -> Context {
-        Context::new(Arc::new(InstanceServices::new(self.budget.share(), Arc::clone(&self.cancelled))))
+    /// For an instance that is nobody else's.
+    pub fn new(budget: &Arc<Budget>) -> Self {
+        let cancelled = Arc::<AtomicBool>::default();
+        Self { lane: budget.lane(Arc::clone(&cancelled)), cancelled }
+    }
+
+    fn context(&self, services: fn(Share, Arc<AtomicBool>) -> InstanceServices) -> Context {
+        Context::new(Arc::new(services(self.lane.share(), Arc::clone(&self.cancelled))))
     }
 }
 
@@ -56,7 +62,7 @@ impl SourceEnd {
 
     /// Opens an instance. Call it on the thread that will use it.
     pub fn open(&self, lent: &Lent) -> Result<Box<dyn Source>> {
-        let opened = self.plugin.open_source(&self.options.options, &lent.context());
+        let opened = self.plugin.open_source(&self.options.options, &lent.context(InstanceServices::of_source));
         opened.map_err(redact::clean_error)
     }
 }
@@ -98,7 +104,8 @@ impl DestinationEnd {
             Self::BuiltIn(name, options) => destination::open_built_in(name, options)
                 .unwrap_or_else(|| Err(Error::internal(format!("no built-in destination `{name}`")))),
             Self::Plugin(plugin, options) => {
-                plugin.open_destination(&options.options, &lent.context()).map_err(redact::clean_error)
+                let context = lent.context(InstanceServices::of_destination);
+                plugin.open_destination(&options.options, &context).map_err(redact::clean_error)
             }
         }
     }

@@ -5,8 +5,8 @@ use std::time::Instant;
 use rivet_sdk::arrow_array::{RecordBatch, RecordBatchOptions};
 use rivet_sdk::arrow_schema::SchemaRef;
 use rivet_sdk::{
-    BatchSink, ColumnStats, Condition, Context, Error, ErrorKind, ExportRequest, ExportStats, Relation, Result,
-    schema_of,
+    BatchSink, ColumnStats, Condition, Context, Error, ErrorKind, ExportRequest, ExportStats, Relation, Reservation,
+    Result, schema_of,
 };
 
 use crate::decode::{Column, Fault, Tally};
@@ -14,6 +14,7 @@ use crate::error::confused;
 use crate::kind::{Kind, TextForm};
 use crate::plan::Plan;
 use crate::session::Session;
+use crate::wire::CopySink;
 
 /// What a binary COPY begins with, before flags and the header's extension.
 const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
@@ -43,18 +44,7 @@ pub(crate) fn run(
         }
         let mut batches = Batches::new(&plan, request, schema, context, sink);
         let started = Instant::now();
-        let limit = request.max_value_bytes;
-        // A row larger than the buffer takes its bytes from the host's budget.
-        let mut large = None;
-        let mut guard = |have: &[u8], size: usize| {
-            refuse_large(have, &plan, limit)?;
-            if large.as_ref().is_none_or(|(reserved, _)| *reserved != size) {
-                large = None;
-                large = Some((size, context.reserve(u64::try_from(size).unwrap_or(u64::MAX))?));
-            }
-            Ok(())
-        };
-        wire.copy_out(&sql, |data| batches.take(data), &mut guard)?;
+        wire.copy_out(&sql, &mut batches)?;
         let longest_statement = started.elapsed();
         let mut stats = batches.end()?;
         stats.longest_statement = longest_statement;
@@ -84,6 +74,10 @@ struct Batches<'a> {
     /// Bytes received for it, and at how many to measure it again.
     received: usize,
     measure_at: usize,
+    /// For the row that is larger than the connection's buffer.
+    large: Option<Reservation>,
+    /// Whether that row is still arriving.
+    arriving: bool,
     total: u64,
     started: bool,
     ended: bool,
@@ -124,6 +118,8 @@ impl<'a> Batches<'a> {
             rows: 0,
             received: 0,
             measure_at: limit_bytes / 8,
+            large: None,
+            arriving: false,
             total: 0,
             started: false,
             ended: false,
@@ -137,9 +133,13 @@ impl<'a> Batches<'a> {
             data = after_header(data).ok_or_else(|| confused("the header of the COPY"))?;
             self.started = true;
         }
+        if self.large.is_some() && !self.arriving {
+            self.flush()?;
+        }
         while !data.is_empty() {
             data = self.row(data)?;
         }
+        self.arriving = false;
         Ok(())
     }
 
@@ -176,9 +176,9 @@ impl<'a> Batches<'a> {
         }
         self.rows += 1;
         self.received += data.len() - rest.len();
-        if self.rows >= self.limit_rows {
+        if self.rows >= self.limit_rows && self.large.is_none() {
             self.flush()?;
-        } else if self.received >= self.measure_at {
+        } else if self.received >= self.measure_at && self.large.is_none() {
             self.measure()?;
         }
         Ok(rest)
@@ -200,6 +200,9 @@ impl<'a> Batches<'a> {
     #[cold]
     fn flush(&mut self) -> Result<()> {
         self.context.check()?;
+        if self.rows == 0 {
+            return Ok(());
+        }
         let mut arrays = Vec::with_capacity(self.slots.len());
         for (slot, column) in self.slots.iter_mut().zip(&self.plan.columns) {
             arrays.push(slot.builder.finish().map_err(|error| error.with_context("column", column.name()))?);
@@ -210,7 +213,9 @@ impl<'a> Batches<'a> {
         self.rows = 0;
         self.received = 0;
         self.measure_at = self.limit_bytes / 8;
-        self.sink.on_batch(batch)
+        self.sink.on_batch(batch)?;
+        self.large = None;
+        Ok(())
     }
 
     fn end(mut self) -> Result<ExportStats> {
@@ -274,6 +279,26 @@ impl<'a> Batches<'a> {
         });
         let parts = parts.collect::<Option<Vec<_>>>()?;
         (!parts.is_empty()).then(|| parts.join(", "))
+    }
+}
+
+impl CopySink for Batches<'_> {
+    #[inline]
+    fn data(&mut self, data: &[u8]) -> Result<()> {
+        self.take(data)
+    }
+
+    /// A row that is larger than the buffer takes its bytes from the host's budget, once those
+    /// before it are on their way. Its batch leaves when the buffer is small again: at the next row.
+    fn arriving(&mut self, have: &[u8], size: usize) -> Result<()> {
+        refuse_large(have, self.plan, self.request.max_value_bytes)?;
+        if !self.arriving {
+            self.flush()?;
+            self.large = None;
+            self.large = Some(self.context.reserve(u64::try_from(size).unwrap_or(u64::MAX))?);
+            self.arriving = true;
+        }
+        Ok(())
     }
 }
 

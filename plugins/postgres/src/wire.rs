@@ -43,9 +43,17 @@ struct Frame {
     body: Range<usize>,
 }
 
-/// Told of a message larger than the buffer, with what has arrived of it and how large it will
-/// be: go on, or refuse it.
-pub(crate) type Guard<'a> = dyn FnMut(&[u8], usize) -> Result<()> + 'a;
+/// Takes what a `COPY … TO STDOUT` sends.
+pub(crate) trait CopySink {
+    /// One CopyData body.
+    fn data(&mut self, data: &[u8]) -> Result<()>;
+    /// Told of a body larger than the buffer, again and again while it arrives, with what there is
+    /// of it and how large it will be: go on, or refuse it.
+    fn arriving(&mut self, have: &[u8], size: usize) -> Result<()>;
+}
+
+/// As [`CopySink::arriving`].
+type Guard<'a> = dyn FnMut(&[u8], usize) -> Result<()> + 'a;
 
 impl Wire {
     /// Connects and logs in.
@@ -143,26 +151,21 @@ impl Wire {
         Ok(self.collect()?.columns)
     }
 
-    /// Runs a `COPY … TO STDOUT` and gives every CopyData body to `on_data`, in the buffer it
-    /// was received in. `guard` sees what has arrived of a message larger than the buffer.
+    /// Runs a `COPY … TO STDOUT` and gives every CopyData body to `rows`, in the buffer it was
+    /// received in.
     ///
-    /// When `on_data` or `guard` fails the COPY is still running: see [`Wire::abandon`].
-    pub fn copy_out(
-        &mut self,
-        sql: &str,
-        mut on_data: impl FnMut(&[u8]) -> Result<()>,
-        guard: &mut Guard<'_>,
-    ) -> Result<()> {
+    /// When `rows` fails the COPY is still running: see [`Wire::abandon`].
+    pub fn copy_out(&mut self, sql: &str, rows: &mut impl CopySink) -> Result<()> {
         log::debug!("{sql}");
         self.parse(sql)?;
         self.execute(0)?;
         self.flush()?;
         let mut failure: Option<Error> = None;
         loop {
-            let frame = self.next_after(&failure, guard)?;
+            let frame = self.next_after(&failure, &mut |have, size| rows.arriving(have, size))?;
             let body = self.input.get(frame.body.clone()).unwrap_or_default();
             match frame.tag {
-                b'd' if failure.is_none() => on_data(body)?,
+                b'd' if failure.is_none() => rows.data(body)?,
                 b'd' | b'H' | b'c' | b'C' | b'1' | b'2' => {}
                 b'E' => failure = Some(ServerMessage::parse(body).into_error()),
                 b'Z' => {

@@ -8,6 +8,7 @@
 
 #![deny(missing_docs)]
 
+mod allocator;
 mod inspect;
 mod library;
 mod manifest;
@@ -16,6 +17,7 @@ mod search;
 mod step;
 mod trust;
 
+pub use allocator::settle_allocator;
 pub use inspect::{Inspected, inspect, inspect_steps};
 pub use library::{HostLog, Plugin, Settings};
 pub use manifest::PluginManifest;

@@ -44,6 +44,9 @@ impl<T: Copy + Default> Fixed<T> {
     }
 }
 
+/// No more room than that is made in advance: a large value comes alone.
+const MOST_BYTES: usize = 8 << 20;
+
 /// Values of any length.
 pub struct Variable {
     offsets: Vec<i32>,
@@ -103,7 +106,7 @@ impl Variable {
     pub fn take(&mut self) -> (OffsetBuffer<i32>, Buffer, Option<NullBuffer>) {
         let mut offsets = Vec::with_capacity(self.offsets.len());
         offsets.push(0);
-        let data = Vec::with_capacity(self.data.len().saturating_add(self.data.len() / 16).min(64 << 20));
+        let data = Vec::with_capacity(self.data.len().saturating_add(self.data.len() / 16).min(MOST_BYTES));
         let offsets = std::mem::replace(&mut self.offsets, offsets);
         let data = std::mem::replace(&mut self.data, data);
         (OffsetBuffer::new(ScalarBuffer::from(offsets)), Buffer::from_vec(data), self.nulls.finish())

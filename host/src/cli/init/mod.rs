@@ -36,7 +36,7 @@ pub fn init(arguments: &InitArguments, global: &Global) -> Outcome {
     // The references are this command line's, so they start at the working directory.
     let variables = config::variables(Path::new("rivet.yaml"), std::collections::BTreeMap::new());
     let end = SourceEnd::new(&plugins, &plugin, &options, &variables)?;
-    let lent = Lent { budget: Budget::new(MEMORY_BYTES), cancelled: std::sync::Arc::default() };
+    let lent = Lent::new(&Budget::new(MEMORY_BYTES));
     let mut source = end.open(&lent).map_err(|error| match error.hint() {
         Some(_) => error,
         None => error.with_hint(format!("`rivet plugin info {plugin}` shows its options")),

@@ -1,6 +1,6 @@
 //! What tables there are, how large, and with which keys and columns.
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::GlobSet;
 use rivet_sdk::{
     Error, ErrorKind, ExportRequest, Key, Relation, Result, Source, TableFilter, TableName, TableSummary, TypeMapping,
 };
@@ -74,8 +74,8 @@ impl Wanted {
             wanted.name == table.name && (wanted.schema.is_none() || wanted.schema == table.schema)
         };
         (self.tables.is_empty() || self.tables.iter().any(is))
-            && self.include.as_ref().is_none_or(|include| matches(include, table))
-            && !matches(&self.exclude, table)
+            && self.include.as_ref().is_none_or(|include| config::is_match(include, table))
+            && !config::is_match(&self.exclude, table)
     }
 
     /// Whether views count: only what was asked for by name.
@@ -86,15 +86,7 @@ impl Wanted {
 
 fn globs(patterns: &[String]) -> Result<GlobSet> {
     let wrong = |error: globset::Error| Error::config(error.to_string()).with_hint("write 'sales.*' or 'order_*'");
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        set.add(GlobBuilder::new(pattern).build().map_err(wrong)?);
-    }
-    set.build().map_err(wrong)
-}
-
-fn matches(globs: &GlobSet, table: &TableName) -> bool {
-    globs.is_match(&table.name) || globs.is_match(table.to_string())
+    config::glob_set(patterns).map_err(wrong)
 }
 
 /// Looks at every wanted table.
@@ -124,8 +116,7 @@ pub fn survey(source: &mut dyn Source, wanted: &Wanted) -> Result<Survey> {
     }
     let mut survey = Survey { tables: Vec::new(), left_out: Vec::new() };
     for summary in listed.into_iter().filter(|summary| wanted.takes(&summary.table)) {
-        let is_stored = !matches!(summary.kind.as_str(), "view" | "foreign table");
-        if is_stored || wanted.is_explicit() {
+        if config::is_stored(&summary) || wanted.is_explicit() {
             survey.tables.push(look(source, summary));
         } else {
             survey.left_out.push(summary.table.to_string());
@@ -177,8 +168,8 @@ mod tests {
     #[test]
     fn globs_see_names_with_and_without_their_schema() {
         let globs = globs(&["sales.*".to_owned(), "tmp_*".to_owned()]).unwrap();
-        assert!(matches(&globs, &TableName::qualified("sales", "orders")));
-        assert!(matches(&globs, &TableName::qualified("public", "tmp_1")));
-        assert!(!matches(&globs, &TableName::qualified("public", "orders")));
+        assert!(config::is_match(&globs, &TableName::qualified("sales", "orders")));
+        assert!(config::is_match(&globs, &TableName::qualified("public", "tmp_1")));
+        assert!(!config::is_match(&globs, &TableName::qualified("public", "orders")));
     }
 }

@@ -21,10 +21,10 @@ pub fn watermarks(arguments: &StateResetArguments) -> Outcome {
     let reset = |name: &String| {
         let state = match &state {
             Some(state) => state,
-            None if known.contains(&name.as_str()) => &State::of(&config.state)?,
+            None if config.export(name).is_some() => &State::of(&config.state)?,
             None => return Ok(None),
         };
-        if !known.contains(&name.as_str()) && state.watermark(name)?.is_none() {
+        if config.export(name).is_none() && state.watermark(name)?.is_none() {
             return Ok(None);
         }
         let _lease = state.acquire(name, Duration::ZERO)?;
@@ -38,7 +38,7 @@ pub fn watermarks(arguments: &StateResetArguments) -> Outcome {
                 "{name}: forgot {}; its next incremental run begins anew",
                 values_text(&watermark.cursor, &watermark.values)
             )),
-            None if known.contains(&name.as_str()) => {
+            None if config.export(name).is_some() => {
                 print::note(&format!("{name}: has no watermark; its next incremental run begins anew"))
             }
             None => {

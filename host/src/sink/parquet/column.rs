@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{Field, Schema, SchemaRef};
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
@@ -15,7 +15,10 @@ use super::declared;
 use super::dictionary::{Choice, Sample, choose};
 use super::encoding;
 use super::properties::Settings;
-use crate::sink::blocks::{Block, Cell};
+use crate::sink::blocks::{Block, Cell, byte_size};
+
+/// A value of a large row that is larger gets no statistics.
+const LARGE_VALUE_BYTES: usize = 1 << 20;
 
 /// A column being encoded. Moves between threads, a block at a time.
 pub(super) struct Column {
@@ -76,12 +79,21 @@ impl Column {
     fn open(&self, block: &Block) -> Result<Vec<ArrowColumnWriter>> {
         let schema = Arc::new(Schema::new(vec![declared::field(&self.field)]));
         let parquet_schema = ArrowSchemaConverter::new().with_coerce_types(true).convert(&schema).map_err(encoding)?;
-        let choices = self.choices(block, parquet_schema.num_columns())?;
+        let leaves = parquet_schema.num_columns();
+        let is_large = self.is_large(block);
+        let choices = if is_large { vec![Choice::default(); leaves] } else { self.choices(block, leaves)? };
         let paths = parquet_schema.columns().iter().map(|leaf| leaf.path().clone());
-        let properties = self.settings.column_properties(self.field.name(), paths.zip(choices));
+        let properties = self.settings.column_properties(self.field.name(), paths.zip(choices), !is_large);
         let nowhere = SerializedFileWriter::new(io::sink(), parquet_schema.root_schema_ptr(), Arc::new(properties))
             .map_err(encoding)?;
         ArrowRowGroupWriterFactory::new(&nowhere, schema).create_column_writers(0).map_err(encoding)
+    }
+
+    /// Whether the one value of a block is worth no statistics: the writer would copy it twice for
+    /// them, and once more for a dictionary.
+    fn is_large(&self, block: &Block) -> bool {
+        let column = |batch: &RecordBatch| byte_size(batch.column(self.index), 0, batch.num_rows());
+        block.is_large && block.cells.iter().flatten().map(column).sum::<usize>() > LARGE_VALUE_BYTES
     }
 
     fn choices(&self, block: &Block, leaves: usize) -> Result<Vec<Choice>> {

@@ -24,7 +24,7 @@ use rivet_sdk::{Error, ErrorKind, Result};
 
 use self::column::Column;
 pub(super) use self::properties::Settings;
-use super::blocks::{Block, BlockLimits};
+use super::blocks::{Block, BlockLimits, LARGE_ROW_BYTES};
 use super::object::{Failure, Finished, PartFile};
 use super::pool::{Pool, Running};
 use crate::plan::{Compression, ParquetSpec, RowGroups};
@@ -73,6 +73,10 @@ impl ParquetFormat {
             block_cells: BLOCK_CELLS,
             block_bytes: BLOCK_BYTES.min(eighth),
             group_rows,
+            // Where groups are to be large, larger rows may share one.
+            large_row_bytes: usize::try_from(group_bytes / 4)
+                .unwrap_or(usize::MAX)
+                .clamp(LARGE_ROW_BYTES, 4 * LARGE_ROW_BYTES),
         };
         let settings = Arc::new(Settings::new(&declared, &parquet_schema, spec, compression, group_bytes)?);
         Ok(Self { schema: Arc::clone(schema), parquet_schema, settings, group_bytes, limits })
@@ -132,6 +136,7 @@ impl ParquetPart {
                 .map(|index| Column::new(index, &format.schema, Arc::clone(&format.settings)))
                 .collect();
         }
+        debug_assert!(self.running.is_none(), "the last block was not settled");
         self.group_rows += block.rows;
         self.group_ends = block.ends_group;
         self.rows += u64::try_from(block.rows).unwrap_or(u64::MAX);
@@ -207,6 +212,11 @@ impl ParquetPart {
         group.close().map_err(failed)?;
         self.encoded_before = self.encoded_before.min(self.file_bytes());
         Ok(())
+    }
+
+    /// Ends the row group that is being written, unless its rows are counted.
+    pub(super) fn begin_group(&mut self, format: &ParquetFormat) -> Result<()> {
+        if format.limits.group_rows.is_none() { self.end_group() } else { Ok(()) }
     }
 
     /// Ends the row group that is being written, full or not.

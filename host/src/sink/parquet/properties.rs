@@ -67,13 +67,18 @@ impl Settings {
         properties
     }
 
-    /// The properties of one top-level column's leaves.
+    /// The properties of one top-level column's leaves, with statistics where they are wanted at all
+    /// and `statistics` holds.
     pub(super) fn column_properties(
         &self,
         name: &str,
         leaves: impl Iterator<Item = (ColumnPath, super::dictionary::Choice)>,
+        statistics: bool,
     ) -> WriterProperties {
         let mut properties = self.builder();
+        if !statistics {
+            properties = properties.set_statistics_enabled(EnabledStatistics::None);
+        }
         if self.bloom_filters.contains(name) {
             properties = properties.set_bloom_filter_enabled(true);
         }

@@ -1,0 +1,156 @@
+//! `tables`: globs, and the exports that their matches make.
+
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use rivet_sdk::{Error, Relation, Result, TableName, TableSummary};
+
+use super::diagnostic::{Diagnostic, nearest};
+use super::export::ExportConfig;
+use super::fields::{Fields, Named};
+use super::template::is_file_name;
+
+/// What stands for the table's name in the export's.
+pub(super) const TABLE: &str = "{table}";
+
+/// An entry of `exports` with `tables`: an export for each match.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Family {
+    /// What its exports have in common; the name still holds `{table}`, and so does the relation.
+    pub template: ExportConfig,
+    takes: Vec<Named<()>>,
+    leaves_out: Vec<Named<()>>,
+}
+
+impl Family {
+    /// Checks what can be checked before the tables are known.
+    pub(super) fn new(fields: &Fields, template: ExportConfig, faults: &mut Vec<Diagnostic>) -> Self {
+        if !template.name.contains(TABLE) {
+            let message = format!("`{}` would be the name of every table's export", template.name);
+            faults.push(fields.fault("name", message).with_hint("put `{table}` into it, e.g. `name: shop_{table}`"));
+        }
+        let destination = &template.destination;
+        if destination.plugin == "stdout" {
+            faults.push(fields.fault("tables", "standard output takes one export").with_hint("write to a folder"));
+        } else if !["{table}", "{export}", "{run_id}"].iter().any(|token| destination.template.contains(token)) {
+            let message = "every table's export would have the same destination";
+            let fault = Diagnostic::invalid(fields.at("destination"), &destination.block.path, message);
+            faults.push(fault.with_hint("put `{table}` into its path"));
+        }
+        let (mut takes, mut leaves_out) = (Vec::new(), Vec::new());
+        for (index, glob) in fields.texts("tables").iter().enumerate() {
+            let (pattern, list) = match glob.name.strip_prefix('!') {
+                Some(pattern) => (pattern, &mut leaves_out),
+                None => (glob.name.as_str(), &mut takes),
+            };
+            if let Err(error) = Glob::new(pattern) {
+                let fault =
+                    Diagnostic::invalid(glob.at, format!("{}[{index}]", fields.key("tables")), error.to_string());
+                faults.push(fault.with_hint("write 'sales.*' or 'order_*'"));
+            }
+            list.push(Named { name: pattern.to_owned(), ..glob.clone() });
+        }
+        if takes.is_empty() {
+            faults.push(fields.fault("tables", "no glob takes a table").with_hint("write ['sales.*'], or ['*']"));
+        }
+        Self { template, takes, leaves_out }
+    }
+
+    /// Whether an export of this name may come from here.
+    pub fn may_name(&self, name: &str) -> bool {
+        let template = &self.template.name;
+        let Some((first, rest)) = template.split_once(TABLE) else { return template == name };
+        let last = rest.rsplit_once(TABLE).map_or(rest, |(_, last)| last);
+        name.len() > first.len() + last.len() && name.starts_with(first) && name.ends_with(last)
+    }
+
+    /// The exports, in the order of their tables' names.
+    pub fn exports(&self, listed: &[TableSummary]) -> Result<Vec<ExportConfig>> {
+        let wrong = |error: globset::Error| Error::config(error.to_string());
+        let patterns = |globs: &[Named<()>]| globs.iter().map(|glob| glob.name.clone()).collect::<Vec<_>>();
+        let but = glob_set(&patterns(&self.leaves_out)).map_err(wrong)?;
+        let mut found: Vec<&TableName> = Vec::new();
+        for glob in &self.takes {
+            let takes = glob_set(std::slice::from_ref(&glob.name)).map_err(wrong)?;
+            let matches = listed.iter().filter(|one| is_match(&takes, &one.table));
+            let tables = matches.clone().filter(|one| is_stored(one) || is_spelled_out(&glob.name));
+            let count = found.len();
+            found.extend(tables.map(|one| &one.table).filter(|table| !is_match(&but, table)));
+            if found.len() == count {
+                return Err(self.at(glob, nothing(&glob.name, listed, matches.count())));
+            }
+        }
+        found.sort_by_key(|table| (&table.name, &table.schema));
+        found.dedup();
+        if let Some([one, other]) = found.windows(2).find(|pair| pair[0].name == pair[1].name) {
+            let name = self.name(one);
+            let error = Error::config(format!("{one} and {other} would both be the export `{name}`"));
+            return Err(error.with_hint("let the globs name one schema, and write an entry for each schema"));
+        }
+        found.into_iter().map(|table| self.export(table)).collect()
+    }
+
+    fn name(&self, table: &TableName) -> String {
+        self.template.name.replace(TABLE, &table.name)
+    }
+
+    fn export(&self, table: &TableName) -> Result<ExportConfig> {
+        let name = self.name(table);
+        if !is_name(&name) || !is_file_name(&table.name) {
+            let error = Error::config(format!("the table {table} cannot name an export: a path could not hold it"));
+            return Err(error.with_hint(format!(
+                "leave it out with '!{}', and give it an entry with `table` and a `name` of its own",
+                table.name
+            )));
+        }
+        Ok(ExportConfig { name, relation: Relation::Table(table.clone()), ..self.template.clone() })
+    }
+
+    fn at(&self, glob: &Named<()>, error: Error) -> Error {
+        error.with_context("line", glob.at.line.to_string()).with_context("export", self.template.name.clone())
+    }
+}
+
+/// Whether a name can be an export's.
+pub(super) fn is_name(name: &str) -> bool {
+    is_file_name(name) && !name.starts_with('.') && !name.contains(['{', '}'])
+}
+
+/// Globs as one set.
+pub fn glob_set(patterns: &[String]) -> Result<GlobSet, globset::Error> {
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        set.add(Glob::new(pattern)?);
+    }
+    set.build()
+}
+
+/// Whether a table is meant, by its name with or without its schema.
+pub fn is_match(globs: &GlobSet, table: &TableName) -> bool {
+    let with_schema = table.schema.as_ref().map(|schema| format!("{schema}.{}", table.name));
+    globs.is_match(&table.name)
+        || with_schema.is_some_and(|name| globs.is_match(name))
+        || globs.is_match(table.to_string())
+}
+
+/// Whether its rows are its own: a view or a foreign table shows another's.
+pub fn is_stored(table: &TableSummary) -> bool {
+    !matches!(table.kind.as_str(), "view" | "foreign table")
+}
+
+fn is_spelled_out(glob: &str) -> bool {
+    !glob.contains(['*', '?', '[', '{', '\\'])
+}
+
+fn nothing(glob: &str, listed: &[TableSummary], matches: usize) -> Error {
+    let error = Error::not_found(format!("no table matches `{glob}`"));
+    if matches > 0 {
+        return error.with_hint("what it matches is left out by a glob with `!`, or is a view: name each view in full");
+    }
+    let names: Vec<String> = listed.iter().map(|one| one.table.to_string()).collect();
+    let names = names.iter().map(String::as_str).chain(listed.iter().map(|one| one.table.name.as_str()));
+    let plain = glob.replace(['*', '?'], "");
+    let hint = nearest(glob, names.clone()).or_else(|| nearest(&plain, names));
+    error.with_hint(hint.unwrap_or_else(|| match listed.len() {
+        0 => "the login sees no table at all: check its rights".to_owned(),
+        _ => "globs match `schema.table` or `table`; `rivet init --discover` shows what is there".to_owned(),
+    }))
+}
