@@ -108,6 +108,10 @@ fn run(
     let mut prepared = if ends.destination.is_stdout() {
         Prepared::fresh(session, export, &ends.source, ulid::Ulid::generate().to_string(), Start::default())?
     } else if options.resume {
+        if let (Mode::Incremental(_), Some(journal)) = (&export.mode, journal) {
+            // Another store may know nothing of the runs before the one that is resumed.
+            watermark::stands_at(&journal.state, &export.name, destination)?;
+        }
         match resumable(session, export, destination, journal)? {
             Resumed::Unfinished(prepared) => *prepared,
             Resumed::Uncommitted(plan) => {
