@@ -11,6 +11,7 @@
 mod checks;
 mod destination;
 mod destination_checks;
+mod keep;
 mod manifest;
 mod rows;
 
@@ -23,6 +24,7 @@ use rivet_sdk::{Context, Relation, Result, Source, SourceDriver};
 use serde_json::Value;
 
 pub use destination::{DestinationSubject, destination_conformance, linked_destination_conformance};
+pub use keep::{Keep, export, text};
 
 /// What a plugin brings to the suite.
 pub struct SourceSubject {
