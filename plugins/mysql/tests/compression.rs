@@ -49,6 +49,9 @@ fn every_value_arrives_through_every_compression_and_fewer_bytes_travel() {
         let expected = export(&mut plain, &request).unwrap().0.rows();
         assert_eq!(expected.len(), 10_000);
         assert_eq!(status(&mut plain, &server, "Compression"), "OFF");
+        let bytes = |source: &mut Mysql| status(source, &server, "Bytes_sent").parse::<u64>().unwrap();
+        let travelled = bytes(&mut plain);
+        assert!(travelled > 20_000_000);
         for compression in offered(&server) {
             for mode in [TlsMode::Disable, TlsMode::Require] {
                 let mut source = open(&server, compression, mode).unwrap();
@@ -58,6 +61,7 @@ fn every_value_arrives_through_every_compression_and_fewer_bytes_travel() {
                     assert_eq!(status(&mut source, &server, "Compression_algorithm"), word);
                 }
                 assert!(export(&mut source, &request).unwrap().0.rows() == expected, "{compression:?} {mode:?}");
+                assert!(bytes(&mut source) < travelled / 2, "{compression:?} {mode:?}");
                 // The session goes on, and says so.
                 assert_eq!(source.count(&request).unwrap(), 10_000);
                 assert!(source.identity().unwrap().notes.iter().any(|note| note.subject == "compression"));
