@@ -87,6 +87,16 @@ impl Database {
         self.session.run(sql);
     }
 
+    /// The number that a query gives.
+    pub fn number(&mut self, sql: &str) -> i64 {
+        self.session.number(sql)
+    }
+
+    /// The URL of another login; the fixture's have one password.
+    pub fn url_as(&self, login: &str) -> String {
+        self.url().replacen("sa:", &format!("{login}:"), 1)
+    }
+
     /// Inserts rows, as many at a time as one statement takes.
     pub fn insert(&mut self, table: &str, rows: impl IntoIterator<Item = String>) {
         let rows: Vec<String> = rows.into_iter().collect();
@@ -138,5 +148,11 @@ impl Session {
         let Self { runtime, client } = self;
         let done = runtime.block_on(async { client.simple_query(sql).await?.into_results().await });
         done.unwrap_or_else(|error| panic!("{error}\n{}", sql.chars().take(2000).collect::<String>()));
+    }
+
+    fn number(&mut self, sql: &str) -> i64 {
+        let Self { runtime, client } = self;
+        let rows = runtime.block_on(async { client.simple_query(sql).await.unwrap().into_first_result().await });
+        i64::from(rows.unwrap()[0].get::<i32, _>(0).unwrap())
     }
 }

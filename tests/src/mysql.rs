@@ -2,7 +2,7 @@
 
 use std::{
     path::PathBuf,
-    process::Command,
+    process::{Command, Output},
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -69,9 +69,22 @@ impl Server {
     /// Runs statements as root, and gives the rows they return; NULL is `NULL`.
     #[track_caller]
     pub fn query(&self, database: &str, sql: &str) -> Vec<Vec<String>> {
+        let output = self.client(database, sql);
+        assert!(output.status.success(), "{sql}\n{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect()
+    }
+
+    /// The same for statements that may well fail, which is None: somebody ends their session.
+    pub fn try_query(&self, database: &str, sql: &str) -> Option<String> {
+        let output = self.client(database, sql);
+        output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
+    }
+
+    fn client(&self, database: &str, sql: &str) -> Output {
         let (user, password) = self.login();
         let (host, port) = self.place().split_once(':').unwrap_or((self.place(), "3306"));
-        let output = Command::new("mariadb")
+        Command::new("mariadb")
             .args(["--no-defaults", "--batch", "--skip-column-names", "--default-character-set=utf8mb4"])
             .args(["--init-command", "SET time_zone = '+00:00', sql_mode = ''", "--max-allowed-packet=512M"])
             .args(["-h", host, "-P", port, "-u", user, "--skip-ssl-verify-server-cert"])
@@ -79,10 +92,7 @@ impl Server {
             .args((!database.is_empty()).then_some(database))
             .args(["-e", sql])
             .output()
-            .expect("the mariadb client must be installed");
-        assert!(output.status.success(), "{sql}\n{}", String::from_utf8_lossy(&output.stderr));
-        let text = String::from_utf8(output.stdout).unwrap();
-        text.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect()
+            .expect("the mariadb client must be installed")
     }
 
     /// Makes a database of the test's own, in which `reader` and `tlsonly` may read.

@@ -129,6 +129,96 @@ fn a_connection_killed_within_a_chunk_is_tried_again_and_nothing_comes_twice() {
 }
 
 #[test]
+fn a_table_dropped_while_it_is_exported_ends_the_run_without_a_manifest() {
+    for server in mysql::servers() {
+        let database = server.database();
+        database.run(
+            "CREATE TABLE t (id int PRIMARY KEY, s char(100)); INSERT INTO t WITH RECURSIVE r AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM r WHERE i < 900) \
+             SELECT i, REPEAT('x', 100) FROM r; ANALYZE TABLE t",
+        );
+        let project = rivet::project();
+        project.config("source: {url_env: DATABASE_URL}\nexports:\n  - {name: e, table: t, format: parquet, mode: chunked, chunk_size: 30, tuning: {throttle_ms: 200, max_retries: 1, retry_backoff_ms: 10}, destination: {type: local, path: '{out}'}}\n");
+        let mut running = project.rivet("run").env("DATABASE_URL", database.url()).spawn();
+        let out = project.out();
+        assert!(running.until(|| out.exists() && !readers::files(&out).is_empty()), "the run was over too soon");
+        // It waits for the chunk that is being read, and for nothing else.
+        database.run("DROP TABLE t");
+        let output = running.wait();
+        assert_eq!(output.code, Some(1), "{output}");
+        output.says(&["1146", "hint:"]);
+        assert!(!out.join("_SUCCESS").exists());
+    }
+}
+
+#[test]
+fn locked_accounts_used_up_connections_and_held_locks_end_with_their_code() {
+    for server in mysql::servers() {
+        let database = server.database();
+        table(&database);
+        let user = format!("lim{}", std::process::id());
+        database.run(&format!(
+            "CREATE USER {user} IDENTIFIED BY 'secret' WITH MAX_USER_CONNECTIONS 1; GRANT SELECT ON {}.* TO {user}",
+            database.name
+        ));
+        let project = rivet::project();
+        project.config(&format!("source: {{url_env: DATABASE_URL, tuning: {{max_retries: 1, retry_backoff_ms: 10, lock_timeout_s: 1}}}}\n{EXPORT}"));
+        let url = database.url().replace("reader", &user);
+        // The planner has the only connection.
+        let few = project.rivet("run").env("DATABASE_URL", &url).fails(75);
+        few.says(&["1226", "hint:", "lower `parallel`"]).never_says("secret");
+        database.run(&format!("ALTER USER {user} ACCOUNT LOCK"));
+        let locked = if server.is_mariadb() { "4151" } else { "3118" };
+        project.rivet("run").env("DATABASE_URL", &url).fails(1).says(&[locked, "hint:", "UNLOCK"]);
+        database.run(&format!("DROP USER {user}"));
+        std::thread::scope(|scope| {
+            let holder =
+                scope.spawn(|| database.server.try_query(&database.name, "LOCK TABLES t WRITE; SELECT SLEEP(60)"));
+            let find = format!(
+                "SELECT ID FROM information_schema.PROCESSLIST WHERE DB = '{}' AND INFO LIKE 'SELECT SLEEP%'",
+                database.name
+            );
+            let id = loop {
+                if let Some(row) = database.server.query("", &find).first() {
+                    break row[0].clone();
+                }
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            };
+            let output = project.rivet("run").env("DATABASE_URL", database.url()).run();
+            database.server.query("", &format!("KILL {id}"));
+            assert!(holder.join().unwrap().is_none(), "it ended by itself");
+            assert_eq!(output.code, Some(1), "{output}");
+            output.says(&["1205", "hint:", "lock_timeout_s"]);
+        });
+        assert!(!project.out().exists() || readers::files(project.out()).is_empty());
+    }
+}
+
+#[test]
+fn a_compressed_source_exports_the_same_rows() {
+    for server in mysql::servers() {
+        let database = server.database();
+        database.run(
+            "CREATE TABLE t (id int PRIMARY KEY, s varchar(200), b longblob); INSERT INTO t WITH RECURSIVE r AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM r WHERE i < 900) \
+             SELECT i, REPEAT(SHA2(i, 256), 3), IF(i = 7, REPEAT('0123456789', 2000000), UNHEX(SHA2(i, 512))) FROM r; ANALYZE TABLE t",
+        );
+        let read = |compression: &str| {
+            let project = rivet::project();
+            project.config(&format!("source: {{type: mysql, url_env: DATABASE_URL, compression: {compression}}}\nexports:\n  - {{name: e, table: t, format: parquet, mode: chunked, chunk_size: 200, parallel: 3, destination: {{type: local, path: '{{out}}'}}}}\n"));
+            project.rivet("run").env("DATABASE_URL", database.url()).ok();
+            readers::sql(
+                project.out(),
+                "SELECT count(*), count(DISTINCT id), md5(string_agg(concat(id, '|', s, '|', md5(b::VARCHAR)), ',' ORDER BY id)) FROM t",
+            )
+        };
+        let plain = read("none");
+        assert_eq!(plain[0][..2], [Some("900".to_owned()), Some("900".to_owned())]);
+        for compression in if server.is_mariadb() { &["zlib"][..] } else { &["zlib", "zstd"] } {
+            assert_eq!(read(compression), plain, "{compression} on {}", server.name);
+        }
+    }
+}
+
+#[test]
 fn a_statement_that_takes_too_long_is_not_tried_again() {
     for server in mysql::servers() {
         let database = server.database();

@@ -25,6 +25,7 @@ fn link(number: u8) -> Plan {
         from: None,
         to: None,
         at_risk: None,
+        recount: None,
     };
     Plan { incremental: Some(incremental), ..plan(number, WriteMode::Replace) }
 }

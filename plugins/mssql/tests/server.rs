@@ -1,4 +1,4 @@
-//! The server's side: logins, encryption, errors, cancelling, the catalogue.
+//! The server's side: errors, cancelling, rights, the catalogue.
 
 #![allow(clippy::unwrap_used)]
 
@@ -6,40 +6,14 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use rivet_plugin_mssql::{Mssql, MssqlDriver, MssqlOptions};
+use rivet_plugin_mssql::Mssql;
 use rivet_sdk::arrow_array::RecordBatch;
 use rivet_sdk::arrow_schema::SchemaRef;
-use rivet_sdk::options::{TlsMode, TlsOptions};
-use rivet_sdk::{
-    BatchSink, Context, Error, ErrorKind, ExportRequest, Relation, Result, Scalar, Source, SourceDriver, TableFilter,
-};
-use support::{Database, Keep, export, open_url, options, server, url_of};
+use rivet_sdk::{BatchSink, Error, ErrorKind, ExportRequest, Relation, Result, Scalar, Source, TableFilter};
+use support::{Database, Keep, export, open_url, server, url_of};
 
 fn refused(url: &str) -> Error {
     open_url(url).map(|_| ()).unwrap_err()
-}
-
-fn tls_of(url: &str, tls: TlsOptions) -> Result<String> {
-    let options = MssqlOptions { tls: Some(tls), ..options(url) };
-    let identity = MssqlDriver::open(options, &Context::detached())?.identity()?;
-    Ok(identity.notes.iter().find(|note| note.subject == "TLS").unwrap().text.clone())
-}
-
-#[test]
-fn a_wrong_password_is_an_auth_error_that_does_not_repeat_it() {
-    let error = refused(&url_of(&server().url, Some("sa:not-the-password"), "master"));
-    assert_eq!((error.kind(), error.code(), error.is_transient()), (ErrorKind::Auth, Some("18456"), false));
-    assert!(error.hint().is_some() && !format!("{error:?}").contains("not-the-password"));
-}
-
-#[test]
-fn a_locked_login_says_how_to_unlock_it() {
-    if server().fixture.is_none() {
-        return; // A real server has no such login.
-    }
-    let error = refused(&url_of(&server().url, Some("locked:Secret_1"), "master"));
-    assert_eq!((error.kind(), error.code()), (ErrorKind::Auth, Some("18486")));
-    assert!(error.hint().unwrap().contains("UNLOCK"));
 }
 
 #[test]
@@ -64,38 +38,6 @@ fn unknown_hosts_databases_tables_and_columns_are_told_apart() {
     let error = source.type_mappings(&query("SELECT id FROM nothing")).unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::NotFound, Some("208")));
     assert_eq!(source.query_scalar("SELEC 1 AS x").unwrap_err().kind(), ErrorKind::InvalidQuery);
-}
-
-#[test]
-fn every_tls_mode_does_what_it_says() {
-    let Some(fixture) = &server().fixture else { return };
-    let mode = |mode| TlsOptions { mode, ..TlsOptions::prefer() };
-    let (optional, required, none) = (&server().url, &fixture.required, &fixture.none);
-    assert!(tls_of(optional, mode(TlsMode::Disable)).unwrap().contains("plain"));
-    for url in [optional, required] {
-        for mode_of in [TlsMode::Prefer, TlsMode::Require] {
-            assert_eq!(tls_of(url, mode(mode_of)).unwrap(), "TLSv1.2");
-        }
-    }
-    assert!(tls_of(none, mode(TlsMode::Prefer)).unwrap().contains("plain"));
-    for (url, mode_of) in [(none, TlsMode::Require), (required, TlsMode::Disable), (optional, TlsMode::VerifyFull)] {
-        let error = tls_of(url, mode(mode_of)).unwrap_err();
-        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Connection, false), "{error:?}");
-        assert!(error.hint().is_some());
-    }
-    let authority = fixture.authority.to_str().unwrap().to_owned();
-    for mode_of in [TlsMode::VerifyCa, TlsMode::VerifyFull] {
-        let tls = TlsOptions { ca_file: Some(authority.clone()), ..mode(mode_of) };
-        assert!(tls_of(optional, tls).unwrap().contains("TLSv1"));
-    }
-    let known = |mode_of| TlsOptions { ca_file: Some(authority.clone()), ..mode(mode_of) };
-    let error = tls_of(&fixture.other_name, known(TlsMode::VerifyFull)).unwrap_err();
-    assert!(error.kind() == ErrorKind::Connection && error.hint().unwrap().contains("names this host"), "{error:?}");
-    assert!(tls_of(&fixture.other_name, known(TlsMode::VerifyCa)).is_ok());
-    let trusting = MssqlOptions { trust_server_certificate: Some(true), ..options(optional) };
-    assert!(MssqlDriver::open(trusting, &Context::detached()).is_ok());
-    let missing = TlsOptions { ca_file: Some("/no/such/file".into()), ..mode(TlsMode::VerifyFull) };
-    assert_eq!(tls_of(optional, missing).unwrap_err().kind(), ErrorKind::Config);
 }
 
 fn large(database: &Database) -> ExportRequest {
@@ -291,23 +233,6 @@ fn select_alone_is_enough_and_without_it_the_table_is_refused() {
     assert!(error.hint().unwrap().contains("GRANT SELECT"));
 }
 
-#[test]
-fn session_settings_hold_whatever_the_login_has() {
-    let database = Database::new();
-    let mut source = database.open();
-    for (sql, expected) in [
-        ("SELECT CONVERT(nvarchar(30), CAST('2003-02-01' AS datetime), 126)", "2003-02-01T00:00:00"),
-        ("SELECT CAST(@@LANGUAGE AS nvarchar(50))", "us_english"),
-    ] {
-        assert_eq!(source.query_scalar(sql).unwrap(), Some(Scalar::Text(expected.into())), "{sql}");
-    }
-    if server().fixture.is_some() {
-        let error = refused(&url_of(&server().url, Some("swallow:Secret_1"), "master"));
-        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Connection, false), "{error:?}");
-        assert!(error.hint().unwrap().contains("proxy"), "{error:?}");
-    }
-}
-
 fn faulty(fault: &str) -> Option<(Database, Mssql, ExportRequest)> {
     server().fixture.as_ref()?;
     let database = Database::new();
@@ -364,21 +289,6 @@ fn an_interrupt_reaches_a_statement_that_waits() {
     let error = source.export(&request, &mut Keep::default()).unwrap_err();
     other.join().unwrap();
     assert!(error.kind() == ErrorKind::Cancelled && started.elapsed() < Duration::from_secs(30), "{error:?}");
-}
-
-#[test]
-fn strict_encryption_is_encrypted_from_the_first_byte() {
-    let Some(fixture) = &server().fixture else { return };
-    let tls = TlsOptions {
-        mode: TlsMode::VerifyFull,
-        ca_file: Some(fixture.authority.to_str().unwrap().to_owned()),
-        ..TlsOptions::prefer()
-    };
-    let options = MssqlOptions { tls: Some(tls), strict_encryption: Some(true), ..options(&server().url) };
-    let mut source = MssqlDriver::open(options, &Context::detached()).unwrap();
-    assert_eq!(source.query_scalar("SELECT 7").unwrap(), Some(Scalar::Integer(7)));
-    let notes = source.identity().unwrap().notes;
-    assert!(notes.iter().any(|note| note.subject == "TLS" && note.text == "TLSv1.3"), "{notes:?}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use rivet_sdk::{
     Bound, ColumnRequest, Condition, ErrorKind, ExportRequest, NativeSplit, Relation, Scalar, Source, SplitBy,
     SplitInto, SplitRequest,
 };
-use support::{Database, export};
+use support::{Database, export, open_url, server, url_of};
 
 fn range(column: &str) -> SplitBy {
     SplitBy::Range { column: column.into() }
@@ -202,4 +202,29 @@ fn physical_ranges_are_refused_with_a_reason() {
     let refused =
         source.split(&SplitRequest { of: database.request("t"), by: SplitBy::Native, into: SplitInto::Count(8) });
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::Unsupported);
+}
+
+#[test]
+fn literals_survive_a_login_of_any_language() {
+    if server().fixture.is_none() {
+        return; // It has no such logins.
+    }
+    let database = Database::new();
+    many_keys(&database, 900);
+    let moment = |text: &str| Some(rivet_sdk::Bound::inclusive(vec![rivet_sdk::Scalar::Timestamp(text.into())]));
+    let mut between = database.request("t");
+    // The second of January in one order, the first of February in the other.
+    between.conditions =
+        vec![Condition::Range { key: vec!["dt".into()], from: moment("2020-01-02 03:04:05"), to: None }];
+    let expected = rows(&mut database.open(), &between);
+    for login in ["deutsch", "svenska"] {
+        database.run(&format!("CREATE USER {login} FOR LOGIN {login}; GRANT SELECT ON dbo.t TO {login}"));
+        let mut source = open_url(&url_of(&server().url, Some(&format!("{login}:Secret_1")), &database.name)).unwrap();
+        assert_eq!(rows(&mut source, &between), expected, "{login}");
+        for column in ["d", "dt", "sd", "ts", "tz", "n", "m"] {
+            let by = SplitBy::Range { column: column.into() };
+            let (slices, _) = check(&mut source, &database.request("t"), by, SplitInto::Count(7));
+            assert!(slices >= 4, "{login}, {column}: {slices}");
+        }
+    }
 }

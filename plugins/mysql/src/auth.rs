@@ -1,14 +1,16 @@
-//! Logs in: caching_sha2_password, mysql_native_password, sha256_password and clear text over
-//! TLS, as the server asks.
+//! Logs in: caching_sha2_password, mysql_native_password, ed25519, sha256_password and clear text
+//! over TLS, as the server asks.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use mysql_common::auth::plugins::caching_sha2_password::scramble_sha256;
+use mysql_common::auth::plugins::client_ed25519::ClientEd25519;
 use mysql_common::auth::plugins::mysql_native_password::scramble_native;
+use mysql_common::auth::plugins::{ChallengeResponsePlugin, Context};
 use rivet_sdk::{Error, ErrorKind, Result};
 
 use crate::error::{ServerMessage, confused};
-use crate::options::Endpoint;
+use crate::options::{Compression, Endpoint};
 use crate::packet::{Greeting, Parts, capability, put_length};
 use crate::wire::Wire;
 
@@ -16,10 +18,14 @@ use crate::wire::Wire;
 const CHARSET: u8 = 45;
 const MAX_PACKET: u32 = 1 << 30;
 
+/// What the server shall spend on zstd: its own default.
+const ZSTD_LEVEL: u8 = 3;
+
 const SHA2: &str = "caching_sha2_password";
 const NATIVE: &str = "mysql_native_password";
 const SHA256: &str = "sha256_password";
 const CLEAR: &str = "mysql_clear_password";
+const ED25519: &str = "client_ed25519";
 
 /// What we ask for, of what the server offers.
 fn capabilities(endpoint: &Endpoint, greeting: &Greeting) -> u32 {
@@ -39,7 +45,17 @@ fn capabilities(endpoint: &Endpoint, greeting: &Greeting) -> u32 {
     if endpoint.database.is_some() {
         wanted |= c::CONNECT_WITH_DB;
     }
+    wanted |= compression(endpoint.compression);
     wanted & (greeting.capabilities | c::CONNECT_WITH_DB | c::MYSQL)
+}
+
+/// The capability that stands for a compression.
+pub(crate) fn compression(wanted: Compression) -> u32 {
+    match wanted {
+        Compression::None => 0,
+        Compression::Zlib => capability::COMPRESS,
+        Compression::Zstd => capability::ZSTD,
+    }
 }
 
 /// Capabilities, packet size, character set, MariaDB's own capabilities.
@@ -98,6 +114,9 @@ impl Wire {
             put_length(&mut login, attributes.len());
             login.extend(attributes);
         }
+        if endpoint.compression == Compression::Zstd {
+            login.push(ZSTD_LEVEL);
+        }
         self.send_login(&login)?;
         loop {
             let body = self.login_message()?;
@@ -111,7 +130,9 @@ impl Wire {
                 Some((0xFE, rest)) => {
                     let mut parts = Parts(rest);
                     plugin = String::from_utf8_lossy(parts.until_zero()).into_owned();
-                    nonce = parts.0.strip_suffix(&[0]).unwrap_or(parts.0).to_vec();
+                    // Where a zero ends the nonce; this plugin's has 32 bytes of any value.
+                    let ended = parts.0.strip_suffix(&[0]).filter(|_| plugin != ED25519);
+                    nonce = ended.unwrap_or(parts.0).to_vec();
                     let response = first_response(&plugin, &nonce, endpoint, private)?;
                     self.send_login(&response)?;
                 }
@@ -143,6 +164,7 @@ fn first_response(plugin: &str, nonce: &[u8], endpoint: &Endpoint, private: bool
             let nonce = nonce.first_chunk::<20>().ok_or_else(bad_nonce)?;
             scramble_sha256(nonce, password).map(Vec::from).unwrap_or_default()
         }
+        ED25519 => ed25519(nonce, password)?,
         SHA256 if private => clear(endpoint)?,
         SHA256 => vec![1],
         CLEAR if private => clear(endpoint)?,
@@ -152,6 +174,32 @@ fn first_response(plugin: &str, nonce: &[u8], endpoint: &Endpoint, private: bool
         }
         other => return Err(unsupported(other)),
     })
+}
+
+/// MariaDB's: the nonce, signed by a key that is made of the password.
+fn ed25519(nonce: &[u8], password: &[u8]) -> Result<Vec<u8>> {
+    struct Login<'a>(&'a [u8]);
+    impl Context for Login<'_> {
+        fn pass(&self) -> &[u8] {
+            self.0
+        }
+        fn is_ipc_transport(&self) -> bool {
+            false
+        }
+        fn is_tls_transport(&self) -> bool {
+            false
+        }
+        fn scramble(&self) -> &[u8] {
+            &[]
+        }
+        fn server_key_pem(&self) -> Option<&[u8]> {
+            None
+        }
+    }
+    match ClientEd25519::default().run(Login(password), nonce) {
+        Ok(response) => Ok(response.data().unwrap_or_default().to_vec()),
+        Err(_) => Err(confused("the nonce of the login")),
+    }
 }
 
 /// The password and a zero byte: over TLS or a Unix socket only.
@@ -185,5 +233,5 @@ fn too_long() -> Error {
 
 fn unsupported(plugin: &str) -> Error {
     Error::new(ErrorKind::Auth, format!("the login needs the plugin {plugin}, which rivet does not offer"))
-        .with_hint("use caching_sha2_password or mysql_native_password for this user")
+        .with_hint("use caching_sha2_password, mysql_native_password or ed25519 for this user")
 }

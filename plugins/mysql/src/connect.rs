@@ -7,9 +7,9 @@ use rivet_sdk::network::{self, Stream, lost};
 use rivet_sdk::options::TlsMode;
 use rivet_sdk::{Error, Result, Retry, rustls, tls};
 
-use crate::auth::ssl_request;
+use crate::auth::{self, ssl_request};
 use crate::error::{ServerMessage, confused};
-use crate::options::{Endpoint, Host};
+use crate::options::{Compression, Endpoint, Host};
 use crate::packet::{Greeting, capability};
 
 /// No greeting is longer.
@@ -35,6 +35,11 @@ pub(crate) fn connect(endpoint: &Endpoint) -> Result<Connected> {
         return Err(Error::connection(format!("{} speaks a protocol older than MySQL 4.1", endpoint.display()))
             .with_retry(Retry::Permanent)
             .with_hint("rivet reads MySQL 5.7 and later, and MariaDB 10.5 and later"));
+    }
+    let compression = endpoint.compression;
+    if compression != Compression::None && !greeting.can(auth::compression(compression)) {
+        return Err(Error::config(format!("{} does not offer {} compression", endpoint.display(), compression.name()))
+            .with_hint("zstd needs MySQL 8.0.18; the server's protocol_compression_algorithms names what it allows; or set `compression: none`"));
     }
     // TLS guards a network; a socket file has none.
     let (mut socket, config, name) = match (stream, tls, &endpoint.host) {

@@ -3,6 +3,7 @@
 use rivet_sdk::{Identity, Note, Result, SessionPolicy};
 
 use crate::error::confused;
+use crate::options::Compression;
 use crate::session::Session;
 use crate::wire::Wire;
 
@@ -33,6 +34,9 @@ pub(crate) fn identity(session: &mut Session) -> Result<Identity> {
         None if session.wire().is_private() => note("TLS", "none: a Unix socket", false),
         None => note("TLS", "none: everything crosses as plain text", true),
     }];
+    if session.endpoint().compression != Compression::None {
+        notes.push(note("compression", session.endpoint().compression.name(), false));
+    }
     notes.extend(rights(&grants));
     if uuid.is_none() {
         notes.push(note(

@@ -13,6 +13,7 @@
 mod auth;
 mod bounds;
 mod catalog;
+mod compress;
 mod connect;
 mod decode;
 mod dialect;
@@ -42,7 +43,7 @@ use rivet_sdk::{
 };
 
 use crate::options::Endpoint;
-pub use crate::options::MysqlOptions;
+pub use crate::options::{Compression, MysqlOptions};
 use crate::plan::{Plan, Setting};
 use crate::session::{Session, Stopper};
 

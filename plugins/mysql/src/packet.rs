@@ -10,6 +10,8 @@ pub(crate) mod capability {
     pub const MYSQL: u32 = 1;
     pub const LONG_FLAG: u32 = 1 << 2;
     pub const CONNECT_WITH_DB: u32 = 1 << 3;
+    /// Packets inside frames packed by zlib.
+    pub const COMPRESS: u32 = 1 << 5;
     pub const PROTOCOL_41: u32 = 1 << 9;
     pub const SSL: u32 = 1 << 11;
     pub const TRANSACTIONS: u32 = 1 << 13;
@@ -18,6 +20,8 @@ pub(crate) mod capability {
     pub const CONNECT_ATTRIBUTES: u32 = 1 << 20;
     pub const PLUGIN_AUTH_LENENC: u32 = 1 << 21;
     pub const DEPRECATE_EOF: u32 = 1 << 24;
+    /// The same, packed by zstd.
+    pub const ZSTD: u32 = 1 << 26;
     /// Among MariaDB's own: a column's definition names types that MySQL's numbers cannot.
     pub const MARIADB_EXTENDED_METADATA: u32 = 1 << 3;
 }

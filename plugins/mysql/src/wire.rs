@@ -2,13 +2,13 @@
 
 mod frames;
 
-use std::io::Write;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use rivet_sdk::network::{Stream, lost};
+use rivet_sdk::network::lost;
 use rivet_sdk::{Error, ErrorKind, Result};
 
+use crate::compress::Channel;
 use crate::connect::{Connected, connect};
 use crate::error::{ServerMessage, confused};
 use crate::options::Endpoint;
@@ -29,7 +29,7 @@ const COM_STMT_CLOSE: u8 = 0x19;
 
 /// One connection with a session on it.
 pub(crate) struct Wire {
-    stream: Stream,
+    stream: Channel,
     endpoint: Endpoint,
     greeting: Greeting,
     capabilities: u32,
@@ -61,7 +61,7 @@ impl Wire {
     pub fn open(endpoint: &Endpoint) -> Result<Self> {
         let Connected { stream, greeting, sequence } = connect(endpoint)?;
         let mut wire = Self {
-            stream,
+            stream: Channel::new(stream),
             endpoint: endpoint.clone(),
             greeting,
             capabilities: 0,
@@ -76,7 +76,8 @@ impl Wire {
         let opened = wire.authenticate(endpoint, &greeting);
         wire.busy = false;
         wire.capabilities = opened.inspect_err(|_| wire.broken = true)?;
-        wire.stream.read_timeout(None).map_err(|error| lost(&error))?;
+        wire.stream.compress(endpoint.compression).map_err(|error| lost(&error))?;
+        wire.stream.stream().read_timeout(None).map_err(|error| lost(&error))?;
         Ok(wire)
     }
 
@@ -92,12 +93,12 @@ impl Wire {
 
     /// `TLSv1.3` and the like; None for plain text.
     pub fn tls_version(&self) -> Option<String> {
-        self.stream.tls_version()
+        self.stream.stream().tls_version()
     }
 
     /// Whether nobody between us and the server can listen.
     pub fn is_private(&self) -> bool {
-        self.stream.is_private()
+        self.stream.stream().is_private()
     }
 
     /// True once nothing can be sent any more.
@@ -226,7 +227,7 @@ impl Wire {
     pub fn abandon(&mut self, limit: Duration) {
         if self.broken || self.drain(limit).is_err() {
             self.broken = true;
-            self.stream.shutdown();
+            self.stream.stream().shutdown();
         }
     }
 
@@ -238,7 +239,7 @@ impl Wire {
             if left.is_zero() {
                 return Err(Error::connection("the server did not stop in time"));
             }
-            self.stream.read_timeout(Some(left)).map_err(|error| lost(&error))?;
+            self.stream.stream().read_timeout(Some(left)).map_err(|error| lost(&error))?;
             match self.answer(&mut |_, _| Ok(())) {
                 Ok(packet) if self.is_end(&packet) => self.busy = false,
                 Ok(_) => {}
@@ -246,7 +247,7 @@ impl Wire {
                 Err(_) => {}
             }
         }
-        self.stream.read_timeout(None).map_err(|error| lost(&error))?;
+        self.stream.stream().read_timeout(None).map_err(|error| lost(&error))?;
         // The KILL may have come too late and hit the next statement: let it hit this one.
         let _ = self.query("DO 0");
         if self.broken { Err(Error::connection("the connection is broken")) } else { Ok(()) }
@@ -305,6 +306,7 @@ impl Wire {
         if self.broken {
             return Err(Error::connection("the connection is broken"));
         }
+        let first = self.sequence == 0;
         let mut output = Vec::with_capacity(HEADER_BYTES + head.len() + body.len());
         let whole = [head, body].concat();
         let mut chunks: Vec<&[u8]> = whole.chunks(FULL).collect();
@@ -318,8 +320,7 @@ impl Wire {
             self.sequence = self.sequence.wrapping_add(1);
         }
         self.busy = true;
-        let sent = self.stream.write_all(&output).and_then(|()| self.stream.flush());
-        sent.map_err(|error| self.fail(&error))
+        self.stream.send(&output, first).map_err(|error| self.fail(&error))
     }
 
     fn fail(&mut self, error: &std::io::Error) -> Error {

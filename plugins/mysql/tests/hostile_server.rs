@@ -66,6 +66,21 @@ fn an_honest_greeting_and_nothing_more_is_a_lost_connection() {
 }
 
 #[test]
+fn a_server_without_tls_is_refused_where_tls_is_demanded() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let error = std::thread::scope(|scope| {
+        scope.spawn(|| serve(&listener, GREETING, OK, &[]));
+        let url = Some(Secret::new(format!("mysql://u:pass-word@127.0.0.1:{port}/d?ssl-mode=required")));
+        MysqlDriver::open(MysqlOptions { url, ..MysqlOptions::default() }, &Context::detached())
+            .map(|_| ())
+            .unwrap_err()
+    });
+    assert_eq!((error.kind(), error.is_transient()), (rivet_sdk::ErrorKind::Connection, false), "{error:?}");
+    assert!(error.message().contains("does not offer TLS") && error.hint().is_some(), "{error:?}");
+}
+
+#[test]
 fn a_request_for_the_password_in_clear_text_is_refused_without_tls() {
     let error = open(GREETING, b"\xfemysql_clear_password\0", &[]);
     assert_eq!(error.kind(), rivet_sdk::ErrorKind::Auth, "{error:?}");

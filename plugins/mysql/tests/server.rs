@@ -1,4 +1,4 @@
-//! The server's side: logins, TLS, errors, cancelling, snapshots, the catalogue.
+//! The server's side: errors, cancelling, rights, the catalogue.
 
 #![allow(clippy::unwrap_used)]
 
@@ -6,45 +6,15 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use rivet_plugin_mysql::{Mysql, MysqlOptions};
 use rivet_sdk::arrow_array::RecordBatch;
 use rivet_sdk::arrow_schema::SchemaRef;
-use rivet_sdk::options::{TlsMode, TlsOptions};
 use rivet_sdk::{
-    BatchSink, Error, ErrorKind, ExportRequest, NativeSplit, Relation, Result, Scalar, Secret, Source, SplitBy,
-    SplitInto, SplitRequest, TableFilter,
+    BatchSink, Error, ErrorKind, ExportRequest, NativeSplit, Relation, Result, Scalar, Source, SplitBy, SplitInto,
+    SplitRequest, TableFilter,
 };
-use support::{Keep, Server, export, open_url, open_with, servers};
+use support::{Keep, export, open_url, servers};
 
 const NUMBERS: &str = "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 900)";
-
-fn options(server: &Server) -> MysqlOptions {
-    MysqlOptions { url: Some(Secret::new(&server.url)), ..MysqlOptions::default() }
-}
-
-fn with_tls(server: &Server, tls: TlsOptions) -> Result<String> {
-    let identity = open_with(MysqlOptions { tls: Some(tls), ..options(server) })?.identity()?;
-    Ok(identity.notes.iter().find(|note| note.subject == "TLS").unwrap().text.clone())
-}
-
-fn mode(mode: TlsMode) -> TlsOptions {
-    TlsOptions { mode, ..TlsOptions::prefer() }
-}
-
-#[test]
-fn a_wrong_password_is_an_auth_error_that_does_not_repeat_it() {
-    for server in servers() {
-        let user = server.parts().0.split(':').next().unwrap().to_owned();
-        for tls in ["disabled", "required"] {
-            let url = format!("{}?ssl-mode={tls}", server.url_of(&format!("{user}:not-the-password"), "mysql"));
-            let error = open_url(&url).map(|_| ()).unwrap_err();
-            assert_eq!((error.kind(), error.code(), error.is_transient()), (ErrorKind::Auth, Some("1045"), false));
-            assert!(error.hint().is_some() && !format!("{error:?}").contains("not-the-password"));
-        }
-        let error = open_url(&server.url_of(&user, "mysql")).map(|_| ()).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Auth, "no password at all: {error:?}");
-    }
-}
 
 #[test]
 fn unknown_hosts_databases_tables_and_columns_are_told_apart() {
@@ -77,72 +47,6 @@ fn unknown_hosts_databases_tables_and_columns_are_told_apart() {
             .unwrap()
             .type_mappings(&ExportRequest::whole(Relation::Table(rivet_sdk::TableName::unqualified("orders"))));
         assert_eq!(none.unwrap_err().kind(), ErrorKind::NotFound);
-    }
-}
-
-#[test]
-fn every_tls_mode_does_what_it_says() {
-    for server in servers() {
-        assert!(with_tls(&server, mode(TlsMode::Disable)).unwrap().contains("plain"));
-        assert!(with_tls(&server, mode(TlsMode::Prefer)).unwrap().contains("TLS"));
-        assert!(with_tls(&server, mode(TlsMode::Require)).unwrap().contains("TLSv1"));
-        let error = with_tls(&server, mode(TlsMode::VerifyFull)).unwrap_err();
-        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Connection, false), "{error:?}");
-        let missing = TlsOptions { ca_file: Some("/no/such/file".into()), ..mode(TlsMode::VerifyFull) };
-        assert_eq!(with_tls(&server, missing).unwrap_err().kind(), ErrorKind::Config);
-        let Some(ca) = server.fact("CA") else { continue };
-        for mode in [TlsMode::VerifyCa, TlsMode::VerifyFull] {
-            let tls = TlsOptions { mode, ca_file: Some(ca.clone()), ..TlsOptions::prefer() };
-            assert!(with_tls(&server, tls).unwrap().contains("TLSv1"));
-        }
-        let other = TlsOptions { ca_file: Some(ca.replace("ca.crt", "other-ca.crt")), ..mode(TlsMode::VerifyCa) };
-        assert!(!with_tls(&server, other).unwrap_err().is_transient());
-        // The certificate is for localhost and 127.0.0.1; the server also answers at 127.0.0.2.
-        let elsewhere = Server { url: server.url.replace("127.0.0.1", "127.0.0.2"), ..server.clone() };
-        let tls = |mode| TlsOptions { mode, ca_file: Some(ca.clone()), ..TlsOptions::prefer() };
-        assert!(with_tls(&elsewhere, tls(TlsMode::VerifyCa)).is_ok());
-        let error = with_tls(&elsewhere, tls(TlsMode::VerifyFull)).unwrap_err();
-        assert!(error.kind() == ErrorKind::Connection && error.hint().is_some(), "{error:?}");
-    }
-}
-
-#[test]
-fn accounts_that_demand_tls_and_locked_accounts_say_so() {
-    for server in servers() {
-        let user = format!("u{}", std::process::id());
-        server.run(&format!("CREATE USER {user} IDENTIFIED BY 'secret word' REQUIRE SSL"));
-        let login = format!("{user}:secret%20word");
-        let url = |tls: &str| format!("{}?ssl-mode={tls}", server.url_of(&login, ""));
-        assert!(open_url(&url("required")).is_ok());
-        // A second login takes the cached way.
-        assert!(open_url(&url("required")).is_ok());
-        let error = open_url(&url("disabled")).map(|_| ()).unwrap_err();
-        assert!(error.kind() == ErrorKind::Auth && !error.is_transient(), "{error:?}");
-        server.run(&format!("ALTER USER {user} REQUIRE NONE ACCOUNT LOCK"));
-        let error = open_url(&url("required")).map(|_| ()).unwrap_err();
-        assert!(error.kind() == ErrorKind::Auth && error.hint().is_some(), "{error:?}");
-        // Over plain text, with nothing cached: the password goes under the server's RSA key.
-        server.run(&format!("ALTER USER {user} IDENTIFIED BY 'secret word' ACCOUNT UNLOCK; FLUSH PRIVILEGES"));
-        assert!(open_url(&url("disabled")).is_ok());
-        server.run(&format!("DROP USER {user}"));
-    }
-}
-
-#[test]
-fn a_unix_socket_is_a_way_in() {
-    for server in servers() {
-        let Some(socket) = server.fact("SOCKET") else { continue };
-        let (login, _) = server.parts();
-        let (user, password) = login.split_once(':').unwrap();
-        let options = MysqlOptions {
-            socket: Some(socket),
-            user: Some(user.into()),
-            password: Some(Secret::new(password)),
-            ..MysqlOptions::default()
-        };
-        let identity = open_with(options).unwrap().identity().unwrap();
-        assert!(identity.user.unwrap().starts_with(user));
-        assert!(identity.notes.iter().any(|note| note.text.contains("Unix socket") && !note.warning));
     }
 }
 
@@ -276,71 +180,6 @@ fn a_lost_connection_is_transient_and_opened_anew() {
         let error = source.query_scalar("SELECT 1").unwrap_err();
         assert!(error.is_transient() && error.kind() == ErrorKind::Connection, "{error:?}");
         assert_eq!(source.query_scalar("SELECT 1").unwrap(), Some(Scalar::Integer(1)));
-    }
-}
-
-#[test]
-fn too_many_connections_are_transient() {
-    for server in servers() {
-        let user = format!("few{}", std::process::id());
-        server.run(&format!("CREATE USER {user} IDENTIFIED BY 'p' WITH MAX_USER_CONNECTIONS 2"));
-        let url = server.url_of(&format!("{user}:p"), "");
-        let held: Vec<Mysql> = (0..2).map(|_| open_url(&url).unwrap()).collect();
-        let error = open_url(&url).map(|_| ()).unwrap_err();
-        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::ResourceExhausted, true), "{error:?}");
-        assert!(error.hint().is_some());
-        drop(held);
-        server.run(&format!("DROP USER {user}"));
-    }
-}
-
-#[test]
-fn a_snapshot_is_one_read_point_for_holder_and_others() {
-    for server in servers() {
-        let database = server.database();
-        database.run("CREATE TABLE t (id int PRIMARY KEY) ENGINE = InnoDB; INSERT INTO t VALUES (1)");
-        let (mut holder, mut one, mut two) = (server.open(), server.open(), server.open());
-        let request = database.request("t");
-        let snapshot = holder.snapshot(2).unwrap().unwrap();
-        assert!(!snapshot.rejoinable && snapshot.read_point.contains(" UTC"), "{snapshot:?}");
-        one.join(&snapshot).unwrap();
-        two.join(&snapshot).unwrap();
-        holder.release().unwrap();
-        database.run("INSERT INTO t VALUES (2)");
-        for source in [&mut one, &mut two] {
-            assert_eq!(export(source, &request).unwrap().1.rows, 1);
-            assert!(source.query_scalar("SELECT nothing").is_err());
-            assert_eq!(source.count(&request).unwrap(), 1, "an error in between does not end the read point");
-            // Nor does a sink that stops.
-            assert!(source.export(&request, &mut Stop(1)).is_err());
-            assert_eq!(source.count(&request).unwrap(), 1);
-        }
-        assert_eq!(holder.count(&request).unwrap(), 2);
-        let error = server.open().join(&snapshot).unwrap_err();
-        assert!(error.kind() == ErrorKind::Connection && error.hint().is_some(), "{error:?}");
-        one.release().unwrap();
-        assert_eq!(one.count(&request).unwrap(), 2);
-        // The snapshot lives in its connection.
-        let thread = two.query_scalar("SELECT CONNECTION_ID()").unwrap().unwrap();
-        server.run(&format!("KILL {thread}"));
-        assert!(two.count(&request).is_err());
-        assert_eq!(two.count(&request).unwrap_err().kind(), ErrorKind::Connection);
-    }
-}
-
-#[test]
-fn a_snapshot_whose_lock_was_lost_is_no_snapshot() {
-    for server in servers() {
-        let mut holder = server.open();
-        let thread = holder.query_scalar("SELECT CONNECTION_ID()").unwrap().unwrap();
-        let snapshot = holder.snapshot(1).unwrap().unwrap();
-        server.run(&format!("KILL {thread}"));
-        let mut member = server.open();
-        // The member cannot know; the holder does, and says so before anything is read.
-        member.join(&snapshot).unwrap();
-        let error = holder.release().unwrap_err();
-        assert!(error.kind() == ErrorKind::Connection && error.is_transient(), "{error:?}");
-        assert!(server.open().join(&snapshot).is_err());
     }
 }
 

@@ -166,40 +166,6 @@ fn unhex(line: &str) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-#[test]
-fn arrow_types_and_fidelities_are_those_of_the_table_in_the_readme() {
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    let rows: Vec<Vec<&str>> = readme
-        .lines()
-        .skip_while(|line| !line.starts_with("| type "))
-        .skip(2)
-        .take_while(|line| line.starts_with('|'))
-        .map(|line| line.trim_matches('|').split(" | ").map(|cell| cell.trim().trim_matches('`')).collect())
-        .collect();
-    assert!(rows.len() > 30, "the README's table of types is not there");
-    let mut met = std::collections::BTreeSet::new();
-    for server in servers() {
-        let database = server.database();
-        let here = if server.is_mariadb() { "MariaDB" } else { "MySQL" };
-        for (index, row) in rows.iter().enumerate() {
-            let [of, arrow, fidelity, on] = row[..] else { panic!("a row of {} cells: {row:?}", row.len()) };
-            if on != "both" && on != here {
-                continue;
-            }
-            met.insert(index);
-            database.run(&format!("CREATE TABLE t{index} (v {of})"));
-            let mapping = server.open().type_mappings(&database.request(&format!("t{index}"))).unwrap().remove(0);
-            let field = mapping.to_field().unwrap();
-            let extension = field.metadata().get("ARROW:extension:name").map(|name| format!(" ({name})"));
-            let found = format!("{}{}", field.data_type(), extension.unwrap_or_default());
-            assert_eq!((found.as_str(), mapping.fidelity.as_str()), (arrow, fidelity), "{of} on {here}");
-        }
-    }
-    if servers().len() == 2 {
-        assert_eq!(met.len(), rows.len(), "every row is of a server");
-    }
-}
-
 fn with(request: &ExportRequest, column: &str, wanted: &str) -> ExportRequest {
     let mut request = request.clone();
     request.columns = vec![ColumnRequest { name: column.into(), wanted: Some(wanted.parse::<WantedType>().unwrap()) }];

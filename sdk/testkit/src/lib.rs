@@ -11,8 +11,10 @@
 mod checks;
 mod destination;
 mod destination_checks;
+mod keep;
 mod manifest;
 mod rows;
+mod types_page;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,6 +25,8 @@ use rivet_sdk::{Context, Relation, Result, Source, SourceDriver};
 use serde_json::Value;
 
 pub use destination::{DestinationSubject, destination_conformance, linked_destination_conformance};
+pub use keep::{Keep, export, text};
+pub use types_page::{TypeRow, check_types_page, type_row};
 
 /// What a plugin brings to the suite.
 pub struct SourceSubject {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -55,6 +56,7 @@ pub struct Shared {
     pub databases: Databases,
     pub faults: Faults,
     sessions: Mutex<BTreeMap<u16, SessionEntry>>,
+    connections: AtomicI64,
 }
 
 impl Shared {
@@ -64,10 +66,16 @@ impl Shared {
 
     /// Gives a session the first free number; user sessions begin at 51.
     pub fn enter(&self, entry: SessionEntry) -> u16 {
+        self.connections.fetch_add(1, Ordering::SeqCst);
         let mut sessions = self.sessions();
         let spid = (51..u16::MAX).find(|spid| !sessions.contains_key(spid)).unwrap_or(u16::MAX);
         sessions.insert(spid, entry);
         spid
+    }
+
+    /// @@CONNECTIONS: logins since the server began.
+    pub fn connections(&self) -> i64 {
+        self.connections.load(Ordering::SeqCst)
     }
 
     /// Ends a session from outside; false if there is none of that number.
@@ -90,7 +98,14 @@ impl Server {
         };
         let databases = Databases::open(config.folder.clone()).map_err(|error| io::Error::other(error.message))?;
         let listen = config.listen.clone();
-        let shared = Arc::new(Shared { config, tls, databases, faults: Faults::default(), sessions: Mutex::default() });
+        let shared = Arc::new(Shared {
+            config,
+            tls,
+            databases,
+            faults: Faults::default(),
+            sessions: Mutex::default(),
+            connections: AtomicI64::new(0),
+        });
         let mut addresses = Vec::new();
         for (address, encryption) in listen {
             addresses.push(Self::listen(address, encryption, &shared)?);

@@ -177,6 +177,28 @@ fn a_login_behind_a_proxy_sets_nothing() {
 }
 
 #[test]
+fn a_login_of_a_language_reads_dates_in_its_order() {
+    let server = Server::start();
+    let german = |config: &mut tiberius::Config| {
+        config.authentication(tiberius::AuthMethod::sql_server("deutsch", support::PASSWORD));
+    };
+    let mut client = server.client_with(german).unwrap();
+    // As SQL Server has it: even ISO dates turn round in the old types, and only there.
+    let read = "SELECT CONVERT(nvarchar(23), CAST('2003-02-01' AS datetime), 126), CAST(@@LANGUAGE AS nvarchar(50)), \
+                CONVERT(nvarchar(10), CAST('2003-02-01' AS date), 126), CONVERT(nvarchar(23), CAST('20030201' AS datetime), 126), \
+                CONVERT(nvarchar(23), CAST('2003-02-01T00:00:00' AS datetime), 126)";
+    let texts = |sql: &str, client: &mut support::Session| -> Vec<String> {
+        let rows = client.rows(sql);
+        (0..5).map(|at| rows[0].get::<&str, _>(at).unwrap().to_owned()).collect()
+    };
+    let (turned, straight) = ("2003-01-02T00:00:00", "2003-02-01T00:00:00");
+    assert_eq!(texts(read, &mut client), [turned, "Deutsch", "2003-02-01", straight, straight]);
+    assert_eq!(client.error("SELECT CAST('2003-02-13' AS datetime)"), 241);
+    client.run("SET LANGUAGE us_english; SET DATEFORMAT ymd");
+    assert_eq!(texts(read, &mut client), [straight, "us_english", "2003-02-01", straight, straight]);
+}
+
+#[test]
 fn faults_strike_once_and_others_only() {
     let server = Server::start();
     let mut tester = server.client();

@@ -1,18 +1,13 @@
 //! What every test here needs: servers, a database of its own on each, and rows as text.
 
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rivet_plugin_mysql::{Mysql, MysqlDriver, MysqlOptions};
-use rivet_sdk::arrow_array::cast::AsArray;
-use rivet_sdk::arrow_array::types::*;
-use rivet_sdk::arrow_array::{Array, ArrayRef, RecordBatch};
-use rivet_sdk::arrow_schema::{DataType, SchemaRef, TimeUnit};
-use rivet_sdk::{
-    BatchSink, Context, ExportRequest, ExportStats, Relation, Result, Secret, Source, SourceDriver, TableName,
-};
+use rivet_sdk::{Context, ExportRequest, Relation, Result, Secret, SourceDriver, TableName};
+pub use rivet_testkit::{Keep, export};
 
 /// A server under test. `make test` starts MariaDB and MySQL; a variable may also name any other.
 #[derive(Debug, Clone)]
@@ -135,91 +130,4 @@ impl Drop for Database {
             self.server.run(&format!("DROP DATABASE {}", self.name));
         }
     }
-}
-
-/// Keeps everything.
-#[derive(Default)]
-pub struct Keep {
-    pub schema: Option<SchemaRef>,
-    pub batches: Vec<RecordBatch>,
-}
-
-impl BatchSink for Keep {
-    fn on_schema(&mut self, schema: SchemaRef) -> Result<()> {
-        assert!(self.schema.replace(schema).is_none(), "the schema comes once");
-        Ok(())
-    }
-
-    fn on_batch(&mut self, batch: RecordBatch) -> Result<()> {
-        assert_eq!(Some(batch.schema()), self.schema, "a batch has the announced schema");
-        self.batches.push(batch);
-        Ok(())
-    }
-}
-
-impl Keep {
-    /// Every row's values as text, NULL as `∅`.
-    pub fn rows(&self) -> Vec<Vec<String>> {
-        let row = |batch: &RecordBatch, index| batch.columns().iter().map(|column| text(column, index)).collect();
-        self.batches.iter().flat_map(|batch| (0..batch.num_rows()).map(move |index| row(batch, index))).collect()
-    }
-
-    pub fn column(&self, name: &str) -> Vec<String> {
-        let index = self.schema.as_ref().unwrap().index_of(name).unwrap();
-        self.rows().into_iter().map(|row| row[index].clone()).collect()
-    }
-
-    pub fn data_type(&self, name: &str) -> DataType {
-        self.schema.as_ref().unwrap().field_with_name(name).unwrap().data_type().clone()
-    }
-}
-
-pub fn export(source: &mut Mysql, request: &ExportRequest) -> Result<(Keep, ExportStats)> {
-    let mut keep = Keep::default();
-    let stats = source.export(request, &mut keep)?;
-    assert_eq!(stats.rows, keep.batches.iter().map(|batch| batch.num_rows() as u64).sum::<u64>());
-    let announced = rivet_sdk::schema_of(&source.type_mappings(request)?)?;
-    assert_eq!(Some(announced), keep.schema, "mappings and schema agree");
-    Ok((keep, stats))
-}
-
-/// One value, written plainly: integers stand for dates and times.
-pub fn text(array: &ArrayRef, row: usize) -> String {
-    if array.is_null(row) {
-        return "∅".to_owned();
-    }
-    macro_rules! number {
-        ($t:ty) => {
-            array.as_primitive::<$t>().value(row).to_string()
-        };
-    }
-    match array.data_type() {
-        DataType::Boolean => array.as_boolean().value(row).to_string(),
-        DataType::Int16 => number!(Int16Type),
-        DataType::Int32 => number!(Int32Type),
-        DataType::Int64 => number!(Int64Type),
-        DataType::UInt64 => number!(UInt64Type),
-        DataType::Float32 => number!(Float32Type),
-        DataType::Float64 => number!(Float64Type),
-        DataType::Decimal128(..) => array.as_primitive::<Decimal128Type>().value_as_string(row),
-        DataType::Decimal256(..) => array.as_primitive::<Decimal256Type>().value_as_string(row),
-        DataType::Date32 => number!(Date32Type),
-        DataType::Time64(_) => number!(Time64MicrosecondType),
-        DataType::Timestamp(TimeUnit::Nanosecond, _) => number!(TimestampNanosecondType),
-        DataType::Timestamp(..) => number!(TimestampMicrosecondType),
-        DataType::Duration(_) => number!(DurationMicrosecondType),
-        DataType::Utf8 => array.as_string::<i32>().value(row).to_owned(),
-        DataType::Binary => hex(array.as_binary::<i32>().value(row)),
-        DataType::FixedSizeBinary(_) => hex(array.as_fixed_size_binary().value(row)),
-        DataType::List(_) => {
-            let values = array.as_list::<i32>().value(row);
-            let values: Vec<String> = (0..values.len()).map(|index| text(&values, index)).collect();
-            format!("[{}]", values.join(","))
-        }
-        other => panic!("no text for {other}"),
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -35,7 +35,7 @@ use state::Session;
 /// The login that may do everything.
 pub const ADMINISTRATOR: &str = "sa";
 /// Logins that are always there, with the server's password: they may what is granted to them.
-const READERS: [&str; 2] = ["reader", "swallow"];
+const READERS: [&str; 4] = ["reader", "swallow", "deutsch", "svenska"];
 /// A login that is locked out.
 const LOCKED: &str = "locked";
 

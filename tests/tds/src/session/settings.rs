@@ -26,6 +26,10 @@ pub struct Settings {
     pub on: Vec<String>,
 }
 
+/// Languages: DATEFORMAT, DATEFIRST. A login of a language's name speaks it by default.
+pub const LANGUAGES: [(&str, &str, i64); 4] =
+    [("us_english", "mdy", 7), ("Deutsch", "dmy", 1), ("British", "dmy", 1), ("Svenska", "ymd", 1)];
+
 /// Those with a bit in @@OPTIONS.
 pub const OPTIONS: [(&str, i64); 12] = [
     ("IMPLICIT_TRANSACTIONS", 2),
@@ -76,6 +80,15 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Takes a language with its own DATEFORMAT and DATEFIRST; one that is not known changes nothing.
+    pub fn speak(&mut self, language: &str) {
+        if let Some((name, format, first)) = LANGUAGES.iter().find(|(name, ..)| name.eq_ignore_ascii_case(language)) {
+            self.language = (*name).to_owned();
+            self.date_format = (*format).to_owned();
+            self.date_first = *first;
+        }
+    }
+
     pub fn is_on(&self, name: &str) -> bool {
         self.on.iter().any(|on| on.eq_ignore_ascii_case(name))
     }
@@ -188,12 +201,13 @@ fn change(settings: &mut Settings, name: &str, setting: &Setting, value: Option<
             };
         }
         "LANGUAGE" => match word.as_deref() {
-            Some("US_ENGLISH" | "ENGLISH") => settings.language = "us_english".to_owned(),
-            _ => return Err(SqlError::unsupported("any language but us_english")),
+            Some("ENGLISH") => settings.speak("us_english"),
+            Some(word) if LANGUAGES.iter().any(|(name, ..)| name.eq_ignore_ascii_case(word)) => settings.speak(word),
+            _ => return Err(SqlError::unsupported("a language that is not among those of the tests")),
         },
         "DATEFORMAT" => match word.as_deref() {
-            Some("MDY" | "YMD") => settings.date_format = word.unwrap_or_default().to_ascii_lowercase(),
-            _ => return Err(SqlError::unsupported("any date format but mdy and ymd")),
+            Some("MDY" | "YMD" | "DMY") => settings.date_format = word.unwrap_or_default().to_ascii_lowercase(),
+            _ => return Err(SqlError::unsupported("any date format but mdy, ymd and dmy")),
         },
         "CONTEXT_INFO" | "QUERY_GOVERNOR_COST_LIMIT" => {}
         _ => return Err(SqlError::new(195, format!("'{name}' is not a recognized SET option.")).class(15)),

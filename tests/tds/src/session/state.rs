@@ -68,6 +68,10 @@ impl Session {
         login: &Login,
     ) -> Self {
         let encrypted = out.get_mut().is_encrypted();
+        let mut settings =
+            Settings { text_size: if login.odbc { i64::from(i32::MAX) } else { 4096 }, ..Settings::default() };
+        settings.speak(&login.user);
+        crate::types::temporal::set_date_format(&settings.date_format);
         Self {
             shared,
             out,
@@ -79,10 +83,7 @@ impl Session {
             host: login.host.clone(),
             application: login.application.clone(),
             encrypted,
-            settings: Settings {
-                text_size: if login.odbc { i64::from(i32::MAX) } else { 4096 },
-                ..Settings::default()
-            },
+            settings,
             open_transactions: 0,
             descriptor: 0,
             prepared: HashMap::new(),
@@ -148,6 +149,7 @@ impl Session {
 
     /// Tells the other sessions.
     pub fn publish(&self) {
+        crate::types::temporal::set_date_format(&self.settings.date_format);
         if let Some(entry) = self.shared.sessions().get_mut(&self.spid) {
             entry.database.clone_from(&self.database.name);
             entry.isolation = self.settings.isolation;
@@ -166,7 +168,8 @@ pub const SELECT: u16 = 0xc1;
 
 impl SessionEntry {
     pub fn new(login: &Login, database: &str, signals: Arc<Signals>) -> Self {
-        let settings = Settings::default();
+        let mut settings = Settings::default();
+        settings.speak(&login.user);
         Self {
             login: login.user.clone(),
             host: login.host.clone(),

@@ -213,7 +213,9 @@ pub fn moment(value: ValueRef<'_>, from: &Type, to: &Type) -> SqlResult<Moment> 
         return Moment::canonical(encode::text(from, value)?).ok_or_else(failed);
     }
     if from.is_text() {
-        return temporal::parse(encode::text(from, value)?).ok_or_else(failed);
+        let text = encode::text(from, value)?;
+        let old = matches!(to.kind, Kind::DateTime | Kind::SmallDateTime);
+        return if old { temporal::parse_old(text) } else { temporal::parse(text) }.ok_or_else(failed);
     }
     if matches!(to.kind, Kind::DateTime | Kind::SmallDateTime) && from.is_integer() {
         let days = encode::integer(from, value)?.saturating_add(i64::from(DAYS_1900));

@@ -1,5 +1,7 @@
 //! Days, 100-nanosecond ticks and offsets, and the texts they come from.
 
+use std::cell::Cell;
+
 use super::{Kind, Type};
 use crate::error::{SqlError, SqlResult};
 
@@ -207,6 +209,43 @@ pub fn offset_text(offset: i32) -> String {
 
 const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
+/// In which order the numbers of a date stand: DATEFORMAT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Mdy,
+    Dmy,
+    Ymd,
+}
+
+thread_local! {
+    /// That of the session this thread serves: a session has its thread to itself.
+    static ORDER: Cell<Order> = const { Cell::new(Order::Mdy) };
+}
+
+/// From now on, texts of this thread's session are read in this DATEFORMAT.
+pub fn set_date_format(format: &str) {
+    ORDER.set(match format {
+        "dmy" => Order::Dmy,
+        "ymd" => Order::Ymd,
+        _ => Order::Mdy,
+    });
+}
+
+/// As [`parse`], into `datetime` or `smalldatetime`: these read even `yyyy-mm-dd` in the order of
+/// DATEFORMAT. Only `yyyymmdd` and `yyyy-mm-ddThh:mm:ss` are the same everywhere.
+pub fn parse_old(text: &str) -> Option<Moment> {
+    let text = text.trim_matches(' ');
+    let head = text.split(' ').next().unwrap_or_default();
+    if let [year, month, day] = head.split(['-', '/']).collect::<Vec<_>>()[..]
+        && year.len() == 4
+        && !head.contains(['T', 't'])
+        && ORDER.get() == Order::Dmy
+    {
+        return parse(&text.replacen(head, &format!("{year}-{day}-{month}"), 1));
+    }
+    parse(text)
+}
+
 /// Reads a literal: ISO in its several spellings, `yyyymmdd`, or `Mon dd yyyy hh:mmAM`. A moment with an
 /// offset comes back in UTC.
 pub fn parse(text: &str) -> Option<Moment> {
@@ -259,7 +298,9 @@ fn split_date(text: &str) -> Option<(Option<i32>, &str)> {
             days(all[..4].parse().ok()?, number(&all[4..6])?, number(&all[6..])?)?
         }
         [year, month, day] if year.len() == 4 => days(year.parse().ok()?, number(month)?, number(day)?)?,
-        // Language us_english: month, day, year.
+        [day, month, year] if year.len() == 4 && ORDER.get() == Order::Dmy => {
+            days(year.parse().ok()?, number(month)?, number(day)?)?
+        }
         [month, day, year] if year.len() == 4 => days(year.parse().ok()?, number(month)?, number(day)?)?,
         _ => return None,
     };

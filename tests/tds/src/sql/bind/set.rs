@@ -18,6 +18,7 @@ impl Binder<'_> {
         let text = |value: String| (Type::of_length(Kind::NVarChar, 128), Value::Text(value));
         let (ty, value) = match name.to_ascii_uppercase().as_str() {
             "SPID" => (Type::new(Kind::SmallInt), Value::Integer(i64::from(env.spid))),
+            "CONNECTIONS" => int(env.shared.connections()),
             "TRANCOUNT" => int(env.open_transactions),
             "ROWCOUNT" => int(env.last_rows),
             "ERROR" => int(i64::from(env.last_error)),
