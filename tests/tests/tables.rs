@@ -57,7 +57,13 @@ fn each_match_is_an_export_of_its_own() {
     rivet(&["check"]).ok();
     assert!(rivet(&["doctor"]).ok().stdout.contains("tables: 4 match"));
     rivet(&["run", "-e", "shop_order_itms"]).fails(2).says(&["did you mean shop_order_items?"]);
-    rivet(&["state", "reset", "-e", "shop_order_notes"]).ok().says(&["has no watermark"]);
+    let state = rivet::Command::new().args(["state", "reset", "-e", "shop_order_notes", "-c"]);
+    state
+        .arg(project.path("rivet.yaml"))
+        .folder(project.folder())
+        .env("DATABASE_URL", database.url())
+        .ok()
+        .says(&["has no watermark"]);
     rivet(&["plan", "-e", "shop_order_notes", "-o", "plan.json"]).ok();
     let plan = rivet::Command::new().folder(project.folder()).env("DATABASE_URL", database.url());
     plan.args(["apply", "plan.json", "-c", "rivet.yaml"]).ok();

@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use services::InstanceServices;
 
@@ -33,6 +33,8 @@ const UNCOUNTED_OF_LIMIT: u64 = 4;
 /// What a large value takes of the budget, in values: the batch it came in, the page it is put
 /// into, that page with its levels, and the page compressed.
 const LARGE_COPIES: u64 = 4;
+/// How long a large value waits for room that may never come: a worker that hangs keeps its batch.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// A value above the limit divided by this is large…
 const LARGE_OF_LIMIT: u64 = 16;
 /// …or above a worker's share of it divided by this: as many as there are workers may come at once.
@@ -229,6 +231,7 @@ impl ShareState {
         let budget = self.budget();
         let large = of != Use::Other && bytes > budget.large_above();
         let mut state = budget.lock();
+        let since = Instant::now();
         let ticket = state.next_ticket;
         state.next_ticket += 1;
         if !large {
@@ -250,7 +253,7 @@ impl ShareState {
                 state.large = None;
             }
             let served = if large {
-                self.permit(&mut state, bytes, of)
+                self.permit(&mut state, bytes, of, since.elapsed() > PATIENCE)
             } else {
                 match &state.large {
                     Some(permit) if self.lane.has_permit(permit) => true,
@@ -289,17 +292,18 @@ impl ShareState {
     }
 
     /// Whether a large value may come in now.
-    fn permit(&self, state: &mut State, bytes: u64, of: Use) -> bool {
+    fn permit(&self, state: &mut State, bytes: u64, of: Use, impatient: bool) -> bool {
+        let has_room = impatient || self.has_room(state, bytes);
         let waits = match &state.large {
             // The value comes out of this worker's source, or its source needs another buffer for it.
             Some(permit) if self.lane.has_permit(permit) && permit.in_source > 0 => permit.in_queue > 0,
-            Some(permit) if self.lane.has_permit(permit) => permit.in_queue > 0 || !self.has_room(state, bytes),
+            Some(permit) if self.lane.has_permit(permit) => permit.in_queue > 0 || !has_room,
             Some(_) => true,
             None => {
                 // From now on no other batch enters a queue: room will be there.
                 let fence = Arc::clone(&self.lane.0.fence);
                 state.large = Some(Large { lane: self.lane.0.id, fence, in_source: 0, in_queue: 0 });
-                !self.has_room(state, bytes)
+                !has_room
             }
         };
         if !waits && let Some(permit) = &mut state.large {
