@@ -17,7 +17,7 @@ const ALLOWED: [(&str, &[&str], &[&str]); 9] = [
     ("rivet-abi", &[], &[]),
     ("rivet-sdk", &["rivet-abi"], &[]),
     ("rivet-loader", &["rivet-abi", "rivet-sdk"], &[]),
-    ("rivet", &["rivet-loader", "rivet-sdk"], &["rivet-testkit"]),
+    ("rivet", &["rivet-loader", "rivet-sdk", "rivet-testkit"], &[]),
     ("rivet-testkit", &["rivet-loader", "rivet-sdk"], &[]),
     ("rivet-store-core", &["rivet-sdk"], &[]),
     (PLUGIN, &["rivet-sdk", "rivet-store-core"], &["rivet-testkit"]),

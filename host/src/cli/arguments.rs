@@ -511,6 +511,16 @@ pub struct PluginVerifyArguments {
     /// The plugin, or the path of its file
     #[arg(value_name = "NAME")]
     pub name: String,
+    /// Run the conformance kit with this configuration's options: a source's tables are read several
+    /// times, a destination gets a folder of its own that is removed afterwards
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Only this export's table and destination (repeatable)
+    #[arg(short, long, value_name = "NAME", requires = "config")]
+    pub export: Vec<String>,
+    /// A value for ${KEY} in the configuration (repeatable)
+    #[arg(short, long, value_name = "KEY=VALUE", value_parser = parse_param, requires = "config")]
+    pub param: Vec<(String, String)>,
     /// Write JSON to stdout
     #[arg(long)]
     pub json: bool,

@@ -69,7 +69,7 @@ fn dispatch(command: Command, global: &Global, stop: Stop) -> Outcome {
         Command::Journal(arguments) => journal::journal(&arguments),
         Command::Metrics(arguments) => metrics::metrics(&arguments),
         Command::State(command) => state::state(&command, global, stop),
-        Command::Plugin(command) => plugin::plugin(&command, global),
+        Command::Plugin(command) => plugin::plugin(&command, global, stop),
         Command::Schema(command) => schema::schema(&command, global),
         Command::Completions(arguments) => completions::completions(&arguments),
     }

@@ -60,6 +60,11 @@ impl SourceEnd {
         self.plugin.manifest()
     }
 
+    /// The plugin itself, and its options with everything filled in.
+    pub fn parts(&self) -> (&Plugin, &Value) {
+        (&self.plugin, &self.options.options)
+    }
+
     /// Opens an instance. Call it on the thread that will use it.
     pub fn open(&self, lent: &Lent) -> Result<Box<dyn Source>> {
         let opened = self.plugin.open_source(&self.options.options, &lent.context(InstanceServices::of_source));

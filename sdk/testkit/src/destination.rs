@@ -23,7 +23,7 @@ pub struct DestinationSubject {
 }
 
 /// Opens an instance: linked in, or through the boundary.
-type Open = dyn Fn(&Value, &Context) -> Result<Box<dyn Destination>> + Send + Sync;
+pub(crate) type Open = dyn Fn(&Value, &Context) -> Result<Box<dyn Destination>> + Send + Sync;
 
 /// How a check gets instances, each check in a place of its own.
 pub(crate) struct Place {
@@ -33,6 +33,10 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    pub fn new(subject: Arc<DestinationSubject>, name: impl Into<String>, open: Arc<Open>) -> Self {
+        Self { subject, name: name.into(), open }
+    }
+
     pub fn options(&self) -> Value {
         (self.subject.options)(&self.name)
     }
@@ -87,7 +91,7 @@ fn checks<'a>(
     open: &'a Arc<Open>,
 ) -> impl Iterator<Item = Trial> + 'a {
     ALL.iter().map(move |(name, check)| {
-        let place = Place { subject: Arc::clone(subject), name: format!("{mode}-{name}"), open: Arc::clone(open) };
+        let place = Place::new(Arc::clone(subject), format!("{mode}-{name}"), Arc::clone(open));
         trial(&format!("{mode}::{name}"), move || check(&place))
     })
 }

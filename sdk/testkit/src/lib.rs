@@ -15,6 +15,7 @@ mod keep;
 mod manifest;
 mod rows;
 mod types_page;
+mod verify;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use serde_json::Value;
 pub use destination::{DestinationSubject, destination_conformance, linked_destination_conformance};
 pub use keep::{Keep, export, text};
 pub use types_page::{TypeRow, check_types_page, type_row};
+pub use verify::{DestinationUnderTest, Finding, SourceUnderTest};
 
 /// What a plugin brings to the suite.
 pub struct SourceSubject {
@@ -49,7 +51,7 @@ type Open = dyn Fn(&Value, &Context) -> Result<Box<dyn Source>> + Send + Sync;
 /// How a check gets instances.
 pub(crate) struct Opened {
     pub subject: Arc<SourceSubject>,
-    pub capabilities: &'static [&'static str],
+    pub capabilities: Vec<String>,
     open: Box<Open>,
 }
 
@@ -63,7 +65,7 @@ impl Opened {
     }
 
     pub fn can(&self, capability: &str) -> bool {
-        self.capabilities.contains(&capability)
+        self.capabilities.iter().any(|one| one == capability)
     }
 }
 
@@ -75,9 +77,10 @@ pub fn conformance<D: SourceDriver>(subject: SourceSubject) {
         let subject = Arc::clone(&subject);
         move || manifest::check_source::<D>(&subject)
     })];
+    let capabilities: Vec<String> = D::CAPABILITIES.iter().map(|&one| one.to_owned()).collect();
     let linked = Arc::new(Opened {
         subject: Arc::clone(&subject),
-        capabilities: D::CAPABILITIES,
+        capabilities: capabilities.clone(),
         open: Box::new(|options, context| {
             let options = serde_json::from_value(options.clone())
                 .map_err(|error| rivet_sdk::Error::config(format!("options: {error}")))?;
@@ -87,7 +90,7 @@ pub fn conformance<D: SourceDriver>(subject: SourceSubject) {
     let plugin = load(subject.plugin);
     let loaded = Arc::new(Opened {
         subject,
-        capabilities: D::CAPABILITIES,
+        capabilities,
         open: Box::new(move |options, context| plugin.open_source(options, context)),
     });
     for (mode, opened) in [("linked", linked), ("loaded", loaded)] {
@@ -100,12 +103,15 @@ pub fn conformance<D: SourceDriver>(subject: SourceSubject) {
 }
 
 fn trial(name: &str, check: impl FnOnce() + Send + 'static) -> Trial {
-    Trial::test(name, move || {
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).map_err(|payload| {
-            let text = payload.downcast_ref::<String>().cloned();
-            let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-            Failed::from(text.unwrap_or_else(|| "panicked".into()))
-        })
+    Trial::test(name, move || caught(check).map_err(Failed::from))
+}
+
+/// What a check that failed said.
+fn caught(check: impl FnOnce()) -> std::result::Result<(), String> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).map_err(|payload| {
+        let text = payload.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        text.unwrap_or_else(|| "panicked".into())
     })
 }
 

@@ -1,6 +1,7 @@
 //! `rivet plugin`: what was found where, what it offers, whether it works, and which may be loaded.
 
 mod info;
+mod kit;
 mod list;
 mod lock;
 mod options;
@@ -10,9 +11,10 @@ use std::path::Path;
 
 use super::arguments::{DEFAULT_LOCK, Global, PluginCommand};
 use super::exit::Outcome;
+use crate::run::Stop;
 use crate::source::Plugins;
 
-pub fn plugin(command: &PluginCommand, global: &Global) -> Outcome {
+pub fn plugin(command: &PluginCommand, global: &Global, stop: Stop) -> Outcome {
     let plugins = Plugins::new(&global.plugin_dir, &[], global.untrusted_plugins);
     let plugins = match command {
         PluginCommand::Lock(arguments) => return lock::lock(arguments, plugins, global),
@@ -22,6 +24,6 @@ pub fn plugin(command: &PluginCommand, global: &Global) -> Outcome {
         PluginCommand::Lock(_) => Ok(()),
         PluginCommand::List(arguments) => list::list(arguments, &plugins, global),
         PluginCommand::Info(arguments) => info::info(arguments, &plugins),
-        PluginCommand::Verify(arguments) => verify::verify(arguments, &plugins),
+        PluginCommand::Verify(arguments) => verify::verify(arguments, &plugins, global, stop),
     }
 }

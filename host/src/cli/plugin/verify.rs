@@ -6,15 +6,17 @@ use rivet_loader::{Inspected, Plugin, Settings, Step, inspect_steps};
 use rivet_sdk::{Context, Error, ErrorKind, Result};
 use serde_json::{Value, json};
 
-use super::super::arguments::PluginVerifyArguments;
+use super::super::arguments::{Global, PluginVerifyArguments};
 use super::super::exit::{Failed, Outcome};
 use super::super::print;
+use super::kit;
+use crate::run::Stop;
 use crate::source::{Plugins, forward};
 
 /// An option that no plugin has.
 const UNKNOWN: &str = "rivet_no_such_option";
 
-pub fn verify(arguments: &PluginVerifyArguments, plugins: &Plugins) -> Outcome {
+pub fn verify(arguments: &PluginVerifyArguments, plugins: &Plugins, global: &Global, stop: Stop) -> Outcome {
     let path = if arguments.name.contains('/') {
         PathBuf::from(&arguments.name)
     } else {
@@ -25,6 +27,9 @@ pub fn verify(arguments: &PluginVerifyArguments, plugins: &Plugins) -> Outcome {
         print::line(&path.display().to_string())?;
     }
     all(arguments, &path, plugins, &mut checks)?;
+    if let Some(config) = arguments.config.as_deref().filter(|_| checks.passed()) {
+        kit::run(arguments, config, &path, global, stop, &mut checks)?;
+    }
     checks.finish(&path)
 }
 
@@ -119,18 +124,22 @@ fn open(plugin: &Plugin, checks: &mut Checks) -> Result<()> {
 }
 
 /// What was checked, told at once or, as JSON, in the end.
-struct Checks {
+pub(super) struct Checks {
     json: bool,
     all: Vec<(String, Option<Error>)>,
 }
 
 impl Checks {
-    fn ok(&mut self, what: &str) -> Result<()> {
+    fn passed(&self) -> bool {
+        self.all.iter().all(|(_, error)| error.is_none())
+    }
+
+    pub(super) fn ok(&mut self, what: &str) -> Result<()> {
         self.all.push((what.to_owned(), None));
         if self.json { Ok(()) } else { print::line(&format!("[OK]   {what}")) }
     }
 
-    fn fail(&mut self, what: &str, error: Error) -> Result<()> {
+    pub(super) fn fail(&mut self, what: &str, error: Error) -> Result<()> {
         if !self.json {
             print::line(&format!("[FAIL] {what}: {error}"))?;
             if let Some(hint) = error.hint() {
