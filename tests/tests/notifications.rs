@@ -134,6 +134,39 @@ fn a_failed_check_after_the_commit_is_a_failure() {
 }
 
 #[test]
+fn columns_that_changed_are_told_of_whether_the_run_stops_or_goes_on() {
+    let mut database = sqlite::database();
+    database.run("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1), (2), (3)");
+    let project = rivet::project();
+    let server = server(&[200, 200]);
+    let url = database.url();
+    let run = |policy: &str| {
+        project.config(&format!(
+            "notifications: {{webhook: {{url_env: HOOK, on: [schema_change]}}}}\nsource: {{url: '{url}'}}\nexports:\n  \
+             - {{name: e, table: t, format: csv, on_schema_drift: {policy}, destination: {{type: local, path: '{{out}}'}}}}\n"
+        ));
+        project.rivet("run").env("HOOK", &server.url).env("NO_PROXY", "127.0.0.1")
+    };
+    run("warn").ok();
+    server.heard_nothing_more();
+    database.run("ALTER TABLE t ADD COLUMN v TEXT");
+    run("fail").fails(4);
+    let stopped = server.body();
+    assert_eq!(
+        (&stopped["events"], &stopped["status"]),
+        (&serde_json::json!(["failure", "schema_change"]), &"failed".into())
+    );
+    run("warn").ok();
+    let warned = server.body();
+    assert_eq!((&warned["status"], &warned["rows"]), (&"succeeded".into(), &3.into()), "{warned}");
+    assert_eq!(warned["events"], serde_json::json!(["schema_change", "degraded"]), "{warned}");
+    assert!(warned["notes"].to_string().contains("the columns changed since run"), "{warned}");
+    // The new columns are remembered: nothing changed.
+    run("warn").ok();
+    server.heard_nothing_more();
+}
+
+#[test]
 fn a_hook_that_cannot_be_told_is_a_warning_tried_twice_and_never_shows_its_address() {
     let hooks = "{webhook: {url_env: HOOK, on: [degraded]}}";
     // Two tries that the server refuses for now; one that it refuses for good; nobody there.

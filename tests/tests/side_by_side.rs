@@ -80,8 +80,19 @@ fn two_exports_at_one_destination_keep_their_files_apart() {
     let here = project(None, &format!("name: one, mode: chunked, {CHUNKS}"), SLOW);
     let there = project(Some(&here), "name: other", "");
     let (slow, fast) = meet(run(&here, &one), &here, run(&there, &other));
-    assert_eq!((slow.code, fast.code), (Some(0), Some(0)), "{slow}\n{fast}");
+    assert_eq!((slow.code, fast.code), (Some(1), Some(0)), "{slow}\n{fast}");
+    slow.says(&["the `_SUCCESS` there belongs to the export \"other\"", "is committed and its manifest stands"]);
     assert_eq!(ids(&here), (2 * ROWS, 2 * ROWS));
+    // From now on the one whose `_SUCCESS` it is goes on, and the other is refused before it reads.
+    let before = readers::files(here.out());
+    for _ in 0..2 {
+        run(&here, &one).fails(1).says(&["the `_SUCCESS` there belongs to the export", "a folder of its own"]);
+        run(&here, &one).arg("--resume").fails(1).says(&["is committed and its manifest stands"]);
+        assert_eq!(readers::files(here.out()), before);
+        assert_eq!(success(&here)["export"], "other");
+    }
+    run(&there, &other).ok();
+    assert_eq!(ids(&here), (3 * ROWS, 2 * ROWS));
     // One that comes later finds the `_SUCCESS` of another.
     let before = readers::files(here.out());
     let third = project(Some(&here), "name: third", "");

@@ -70,7 +70,8 @@ fn events(result: &Result<Finished>, notes: &[String]) -> Vec<Event> {
         Err(error) => Some(error),
     };
     let drift = |error: &Error| error.code() == Some("schema_drift");
-    let changed = error.is_some_and(drift);
+    let warned = result.as_ref().is_ok_and(|finished| finished.schema_changed);
+    let changed = warned || error.is_some_and(drift);
     let happened = |event: &Event| match event {
         Event::Failure => error.is_some(),
         Event::SchemaChange => changed,

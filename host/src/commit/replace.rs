@@ -14,6 +14,7 @@ use super::finish::sweep;
 use super::keys::{ControlObject, RunKey, parse_control, parse_part, success};
 use super::repair::withdraw_repairs;
 use super::runs::list_runs;
+use super::success::{is_foreign, own_success};
 use super::text::now;
 use crate::crash::crash_point;
 use crate::plan::{Manifest, WriteMode};
@@ -53,11 +54,17 @@ fn supersedes(one: &Manifest, other: &Manifest) -> bool {
     repairs || (one.write_mode == WriteMode::Replace && one.first() > other.first())
 }
 
-/// Takes a committed run away; `_SUCCESS` goes first, so that it never stands over a mixture.
+/// Takes a committed run away; its export's `_SUCCESS` goes first, so that it never stands over a
+/// mixture.
 /// Parts that a committed repair has taken over stay.
 pub(super) fn remove_replaced(dest: &mut dyn Destination, run: &RunKey, data_prefix: &str, by: &str) -> Result<()> {
     crash_point("replace.success");
-    dest.delete(&success(data_prefix))?;
+    match own_success(dest, run.export(), data_prefix) {
+        Ok(Some(_)) => dest.delete(&success(data_prefix))?,
+        Ok(None) => {}
+        Err(error) if is_foreign(&error) => {}
+        Err(error) => return Err(error),
+    }
     crash_point("replace.mark");
     let tombstone = match decision(dest, run)? {
         Decision::Replaced(tombstone) => tombstone,

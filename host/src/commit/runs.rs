@@ -8,7 +8,7 @@ use super::decision::{Decision, decide_abandoned, decision};
 use super::finish::settle;
 use super::keys::{ControlObject, RunKey, export_folder, parse_control, parse_part};
 use super::replace::{remove_abandoned, remove_replaced, tombstone};
-use super::success::{latest, read_success, write_success};
+use super::success::{is_foreign, latest, own_success, write_success};
 use super::text::parse;
 use crate::crash::crash_point;
 use crate::plan::{Manifest, Plan};
@@ -164,7 +164,10 @@ pub fn recover(dest: &mut dyn Destination, export: &str, by: &str) -> Result<Vec
             continue;
         }
         if let Decision::Committed { manifest, .. } = decision(dest, &run.key)? {
-            let said = read_success(dest, &manifest.data_prefix)?;
+            let said = match own_success(dest, export, &manifest.data_prefix) {
+                Err(error) if is_foreign(&error) => None,
+                said => said?,
+            };
             // What a repair took over from must be gone, too, whatever `_SUCCESS` names.
             let in_place = manifest.repairs.as_ref().is_none_or(|repairs| !stands.contains(&repairs.run_id));
             settled = in_place && said.is_some() && said == latest(dest, export, &manifest.data_prefix)?;
@@ -172,8 +175,13 @@ pub fn recover(dest: &mut dyn Destination, export: &str, by: &str) -> Result<Vec
                 continue;
             }
         }
-        let decision = abandon(dest, &run.key, by)?;
-        touched.push((run.key, decision));
+        match abandon(dest, &run.key, by) {
+            Ok(decision) => touched.push((run.key, decision)),
+            // All but `_SUCCESS` is as it should be: `check_destination` refuses a run that would
+            // go to that prefix.
+            Err(error) if is_foreign(&error) => log::warn!("{error}"),
+            Err(error) => return Err(error),
+        }
     }
     Ok(touched)
 }

@@ -4,9 +4,9 @@ use rivet_sdk::{Destination, Error, ErrorKind, Result};
 use ulid::Ulid;
 
 use super::decision::{Decision, decided, decision};
-use super::keys::{RunKey, export_folder, next_run_id, success};
+use super::keys::{RunKey, export_folder, next_run_id};
 use super::runs::list_runs;
-use super::success::read_success;
+use super::success::own_success;
 use super::text::to_json;
 use crate::crash::crash_point;
 use crate::plan::{Plan, WriteMode};
@@ -21,11 +21,7 @@ pub fn new_run_id(dest: &mut dyn Destination, export: &str) -> Result<String> {
 /// that ignores put-if-absent, a `replace` plan older than what it would replace.
 pub fn check_destination(dest: &mut dyn Destination, plan: &Plan) -> Result<()> {
     let run = RunKey::of(plan)?;
-    if let Some(found) = read_success(dest, &plan.destination.data_prefix)?
-        && found.export != run.export()
-    {
-        return Err(foreign_success(plan, &format!("belongs to the export {:?}", found.export)));
-    }
+    own_success(dest, run.export(), &plan.destination.data_prefix)?;
     check_put_if_absent(dest, run.export())?;
     let newer = list_runs(dest, run.export())?.into_iter().rev().find(|found| found.has_plan && found.key > run);
     match newer {
@@ -41,14 +37,6 @@ pub fn check_destination(dest: &mut dyn Destination, plan: &Plan) -> Result<()> 
         }
         _ => Ok(()),
     }
-}
-
-pub(super) fn foreign_success(plan: &Plan, why: &str) -> Error {
-    Error::new(ErrorKind::AlreadyExists, format!("the `_SUCCESS` there {why}"))
-        .with_code("foreign_success")
-        .with_hint("give this export a folder of its own, or remove that `_SUCCESS` if nothing needs it")
-        .with_context("object", success(&plan.destination.data_prefix))
-        .with_context("export", &plan.export)
 }
 
 /// Puts one object twice. A store that lets the second one through cannot keep our promises.

@@ -177,6 +177,37 @@ fn a_foreign_success_is_refused() {
 }
 
 #[test]
+fn of_two_exports_that_began_at_one_prefix_the_first_keeps_its_success() {
+    let (_folder, mut dest) = local();
+    let (one, mut other) = (plan(1, WriteMode::Replace), plan(1, WriteMode::Replace));
+    other.export = "customers".to_owned();
+    check_destination(&mut dest, &one).unwrap();
+    check_destination(&mut dest, &other).unwrap();
+    run_all(&mut dest, &other).unwrap();
+    let theirs = dest.get(&success("day=1/")).unwrap();
+
+    let error = run_all(&mut dest, &one).unwrap_err();
+    assert_eq!(error.code(), Some("foreign_success"));
+    assert!(error.message().contains("is committed and its manifest stands"), "{error}");
+    let key = RunKey::of(&one).unwrap();
+    assert_eq!(validate(&mut dest, &key, Depth::Full).unwrap().problems, []);
+    assert_eq!(recover(&mut dest, "orders", "a later run").unwrap(), []);
+    let next = plan(2, WriteMode::Replace);
+    let refused = check_destination(&mut dest, &next).unwrap_err();
+    assert_eq!((refused.code(), refused.kind()), (Some("foreign_success"), error.kind()));
+    // One that was planned before replaces its own rows all the same.
+    let error = run_all(&mut dest, &next).unwrap_err();
+    assert!(error.message().contains(&next.run_id), "{error}");
+    assert_eq!(decision(&mut dest, &key).unwrap().word(), "replaced");
+    assert_eq!(dest.get(&success("day=1/")).unwrap(), theirs);
+
+    dest.delete(&success("day=1/")).unwrap();
+    assert_eq!(recover(&mut dest, "orders", "a later run").unwrap().len(), 1);
+    assert_eq!(read_success(&mut dest, "day=1/").unwrap().unwrap().run_id, next.run_id);
+    check_destination(&mut dest, &plan(3, WriteMode::Replace)).unwrap();
+}
+
+#[test]
 fn a_replace_plan_older_than_what_is_there_is_refused() {
     let (_folder, mut dest) = local();
     run_all(&mut dest, &plan(2, WriteMode::Append)).unwrap();

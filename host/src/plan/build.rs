@@ -6,6 +6,7 @@ use rivet_sdk::{
 use sha2::{Digest, Sha256};
 
 use super::chunks::{self, Wanted};
+use super::output::*;
 use super::scope::{self, StandsAt};
 use super::types::*;
 use crate::config::{ExportConfig, Tokens, expand, without_secrets};

@@ -3,12 +3,14 @@
 mod build;
 mod chunks;
 mod days;
+mod output;
 mod recount;
 mod report;
 mod scope;
 mod types;
 
 pub use build::{Inputs, Planned, build, fingerprint, whole_request};
+pub use output::*;
 pub use report::*;
 pub use scope::StandsAt;
 pub use types::*;

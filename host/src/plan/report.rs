@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::types::IncrementalSpec;
-use super::types::{Consistency, WriteMode};
+use super::output::WriteMode;
+use super::types::{Consistency, IncrementalSpec};
 
 /// One file this run wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

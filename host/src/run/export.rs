@@ -60,6 +60,8 @@ pub struct Finished {
     pub elapsed: Duration,
     /// Things the user should know.
     pub warnings: Vec<String>,
+    /// The columns are not those of the last run, and `on_schema_drift: warn` let that pass.
+    pub schema_changed: bool,
     /// The run was complete before: nothing was done.
     pub already_committed: bool,
     /// The fewest workers that the source's pressure left; None without `adaptive`.
@@ -138,14 +140,16 @@ fn run(
         return execute(prepared, ends, destination, None, false, &session.stop, watch, started);
     };
     for attempt in 1.. {
-        prepared.warnings.extend(drift::check(&journal.state, &prepared.plan, export.on_schema_drift)?);
+        let drift = drift::check(&journal.state, &prepared.plan, export.on_schema_drift)?;
+        let schema_changed = drift.is_some();
+        prepared.warnings.extend(drift);
         let count = options.reconcile;
         match recorded(prepared, ends.clone(), destination, journal, count, &session.stop, watch, started) {
             Err(error) if read_point::is_lost(&error) && attempt < export.max_attempts => {
                 log::warn!("{}: {}; the run starts again", export.name, error.message());
                 prepared = start(session, export, &ends.source, destination, Some(journal))?;
             }
-            result => return result,
+            result => return result.map(|finished| Finished { schema_changed, ..finished }),
         }
     }
     Err(Error::internal("the attempts of a run are not countable"))
@@ -202,6 +206,7 @@ pub(super) fn committed(plan: Plan, destination: &mut dyn Destination, started: 
         retries: 0,
         elapsed: started.elapsed(),
         warnings: Vec::new(),
+        schema_changed: false,
         already_committed: true,
         lowest_workers: None,
         checks: Checks::default(),
@@ -384,6 +389,7 @@ pub(super) fn execute(
         retries,
         elapsed: started.elapsed(),
         warnings,
+        schema_changed: false,
         already_committed: false,
         lowest_workers,
         checks: Checks::default(),

@@ -5,7 +5,8 @@ use std::time::Instant;
 use rivet_sdk::arrow_array::{RecordBatch, RecordBatchOptions};
 use rivet_sdk::arrow_schema::SchemaRef;
 use rivet_sdk::{
-    BatchSink, ColumnStats, Context, Error, ErrorKind, ExportRequest, ExportStats, Result, Retry, log, schema_of,
+    BatchSink, ColumnStats, Context, Error, ErrorKind, ExportRequest, ExportStats, Reservation, Result, Retry, log,
+    schema_of,
 };
 
 use crate::decode::{Column, Fault, Tally};
@@ -91,6 +92,8 @@ struct Batches<'a> {
     /// Rows in the batch being built.
     rows: usize,
     measure_at: usize,
+    /// For the large values of the row being read.
+    large: Vec<Reservation>,
     total: u64,
 }
 
@@ -139,6 +142,7 @@ impl<'a> Batches<'a> {
             fixed_bytes,
             rows: 0,
             measure_at: MEASURE_ROWS.min(limit_bytes / fixed_bytes / 8 + 1),
+            large: Vec::new(),
             total: 0,
         })
     }
@@ -178,7 +182,7 @@ impl<'a> Batches<'a> {
             }
         }
         self.rows += 1;
-        if self.rows >= self.limit_rows {
+        if self.rows >= self.limit_rows || !self.large.is_empty() {
             self.flush()?;
         } else if self.rows >= self.measure_at || large > self.limit_bytes / 16 {
             self.measure()?;
@@ -186,7 +190,8 @@ impl<'a> Batches<'a> {
         Ok(())
     }
 
-    /// A value of any length, as it arrives.
+    /// A value of any length, as it arrives. A large one takes its bytes from the host's budget until
+    /// its batch is handed on, right after its row.
     fn pieces(&mut self, wire: &mut Wire, index: usize, length: Option<u64>) -> Result<usize> {
         // UTF-16 has at least as many bytes on the wire as half of what it becomes in UTF-8.
         let limit = u64::try_from(self.max_value_bytes).unwrap_or(u64::MAX);
@@ -195,10 +200,10 @@ impl<'a> Batches<'a> {
         {
             return Err(self.too_large(index, usize::try_from(length / 2).unwrap_or(usize::MAX)));
         }
-        let mut reserved = match length.filter(|length| *length > LARGE_BYTES) {
-            Some(length) => Some((length, self.context.reserve(length)?)),
-            None => None,
-        };
+        let mut reserved = LARGE_BYTES;
+        if let Some(length) = length.filter(|length| *length > LARGE_BYTES) {
+            self.large.push(self.context.reserve(length)?);
+        }
         let mut size = 0;
         loop {
             let Some(slot) = self.slots.get_mut(index) else { return Err(Error::internal("a column too many")) };
@@ -211,10 +216,10 @@ impl<'a> Batches<'a> {
                 return Err(self.too_large(index, size));
             }
             let now = u64::try_from(size).unwrap_or(u64::MAX);
-            if length.is_none() && now > reserved.as_ref().map_or(LARGE_BYTES, |(held, _)| *held) {
-                // Its length was not said: twice what has come is taken, one reservation at a time.
-                reserved = None;
-                reserved = Some((now * 2, self.context.reserve(now * 2)?)).or(reserved);
+            if length.is_none() && now > reserved {
+                // Its length was not said: as much again as has come is taken.
+                self.large.push(self.context.reserve(now)?);
+                reserved = now * 2;
             }
         }
         let Some(slot) = self.slots.get_mut(index) else { return Err(Error::internal("a column too many")) };
@@ -250,7 +255,9 @@ impl<'a> Batches<'a> {
         self.total += u64::try_from(self.rows).unwrap_or(0);
         self.rows = 0;
         self.measure_at = MEASURE_ROWS.min(self.limit_bytes / self.fixed_bytes / 8 + 1);
-        self.sink.on_batch(batch)
+        self.sink.on_batch(batch)?;
+        self.large.clear();
+        Ok(())
     }
 
     fn end(mut self) -> Result<ExportStats> {

@@ -5,7 +5,8 @@ use std::time::Instant;
 use rivet_sdk::arrow_array::{RecordBatch, RecordBatchOptions};
 use rivet_sdk::arrow_schema::SchemaRef;
 use rivet_sdk::{
-    BatchSink, ColumnStats, Context, Error, ErrorKind, ExportRequest, ExportStats, Result, Retry, schema_of,
+    BatchSink, ColumnStats, Context, Error, ErrorKind, ExportRequest, ExportStats, Reservation, Result, Retry,
+    schema_of,
 };
 
 use crate::catalog;
@@ -15,6 +16,7 @@ use crate::kind::{Integer, Kind};
 use crate::packet::{Parts, ResultColumn};
 use crate::plan::{Plan, Setting};
 use crate::session::Session;
+use crate::wire::RowSink;
 
 /// Arrow's offsets are 32 bits wide; a batch stays well below.
 const BATCH_BYTES: usize = 1 << 30;
@@ -39,19 +41,8 @@ pub(crate) fn run(
         let widths: Vec<usize> = statement.columns.iter().map(ResultColumn::width).collect();
         let mut batches = Batches::new(&plan, request, schema, &widths, context, sink);
         let started = Instant::now();
-        let limit = request.max_value_bytes;
-        // A row larger than the buffer takes its bytes from the host's budget.
-        let mut large = None;
-        let mut guard = |have: &[u8], size: usize| {
-            refuse_large(have, &plan, &widths, limit)?;
-            if large.as_ref().is_none_or(|(reserved, _)| *reserved != size) {
-                large = None;
-                large = Some((size, context.reserve(u64::try_from(size).unwrap_or(u64::MAX))?));
-            }
-            Ok(())
-        };
         let same = |columns: &[ResultColumn]| as_prepared(&plan, &statement.columns, columns);
-        let outcome = wire.execute(&statement, same, |row| batches.row(row), &mut guard);
+        let outcome = wire.execute(&statement, same, &mut batches);
         let longest_statement = started.elapsed();
         // Where rows are still on their way, the statement goes with what stops them.
         let closed = wire.close(&statement);
@@ -99,6 +90,11 @@ struct Batches<'a> {
     /// Bytes received for it, and at how many to measure it again.
     received: usize,
     measure_at: usize,
+    /// For the row that is larger than the connection's buffer, and how many bytes of it.
+    large: Vec<Reservation>,
+    large_bytes: usize,
+    /// Whether that row is still arriving.
+    arriving: bool,
     total: u64,
 }
 
@@ -141,13 +137,19 @@ impl<'a> Batches<'a> {
             rows: 0,
             received: 0,
             measure_at: limit_bytes / 8,
+            large: Vec::new(),
+            large_bytes: 0,
+            arriving: false,
             total: 0,
         }
     }
 
     /// One row: a zero byte, a bit for each NULL, then the values that are not NULL.
     #[inline]
-    fn row(&mut self, data: &[u8]) -> Result<()> {
+    fn take(&mut self, data: &[u8]) -> Result<()> {
+        if self.is_held() {
+            self.flush()?;
+        }
         if self.rows > 0 && data.len() > self.limit_bytes / 4 {
             self.flush()?;
         }
@@ -176,12 +178,20 @@ impl<'a> Batches<'a> {
         }
         self.rows += 1;
         self.received += data.len();
-        if self.rows >= self.limit_rows {
+        if !self.large.is_empty() {
+            self.arriving = false;
+        } else if self.rows >= self.limit_rows {
             self.flush()?;
         } else if self.received >= self.measure_at {
             self.measure()?;
         }
         Ok(())
+    }
+
+    /// Whether a large row is here whole, and the buffer it came in is small again.
+    #[inline]
+    fn is_held(&self) -> bool {
+        !self.large.is_empty() && !self.arriving
     }
 
     /// Ends the batch if it is about as large as it may be.
@@ -202,6 +212,9 @@ impl<'a> Batches<'a> {
     #[cold]
     fn flush(&mut self) -> Result<()> {
         self.context.check()?;
+        if self.rows == 0 {
+            return Ok(());
+        }
         let mut arrays = Vec::with_capacity(self.slots.len());
         for (slot, column) in self.slots.iter_mut().zip(&self.plan.columns) {
             arrays.push(slot.builder.finish().map_err(|error| error.with_context("column", column.name()))?);
@@ -212,7 +225,10 @@ impl<'a> Batches<'a> {
         self.rows = 0;
         self.received = 0;
         self.measure_at = self.limit_bytes / 8;
-        self.sink.on_batch(batch)
+        self.sink.on_batch(batch)?;
+        self.large.clear();
+        self.large_bytes = 0;
+        Ok(())
     }
 
     fn end(mut self) -> Result<ExportStats> {
@@ -273,6 +289,31 @@ impl<'a> Batches<'a> {
     }
 }
 
+impl RowSink for Batches<'_> {
+    #[inline]
+    fn row(&mut self, row: &[u8]) -> Result<()> {
+        self.take(row)
+    }
+
+    /// A row that is larger than the buffer takes its bytes from the host's budget, once those
+    /// before it are on their way. Its batch leaves when the buffer is small again: at the next row.
+    fn arriving(&mut self, have: &[u8], size: usize) -> Result<()> {
+        let widths: Vec<usize> = self.slots.iter().map(|slot| slot.width).collect();
+        let announced = refuse_large(have, self.plan, &widths, self.request.max_value_bytes)?;
+        if !self.arriving {
+            self.flush()?;
+            self.arriving = true;
+        }
+        let size = size.max(announced);
+        if size > self.large_bytes {
+            let more = size - self.large_bytes;
+            self.large.push(self.context.reserve(u64::try_from(more).unwrap_or(u64::MAX))?);
+            self.large_bytes = size;
+        }
+        Ok(())
+    }
+}
+
 /// Bytes of the NULL bits of a row.
 fn bitmap(columns: usize) -> usize {
     (columns + 9) / 8
@@ -315,17 +356,19 @@ fn fields<'a>(row: &'a [u8], widths: &'a [usize]) -> impl Iterator<Item = (usize
 }
 
 /// Looks at the beginning of a row that has not arrived whole: a value beyond the limit is
-/// refused before memory is spent on it.
-fn refuse_large(have: &[u8], plan: &Plan, widths: &[usize], limit: u64) -> Result<()> {
+/// refused before memory is spent on it. The bytes of the values whose lengths are there.
+fn refuse_large(have: &[u8], plan: &Plan, widths: &[usize], limit: u64) -> Result<usize> {
     if have.first().is_some_and(|byte| *byte != 0) {
-        return Ok(());
+        return Ok(0);
     }
+    let mut announced = 0_usize;
     for (index, (length, _)) in fields(have, widths).enumerate() {
         if u64::try_from(length).unwrap_or(u64::MAX) > limit {
             return Err(too_large(plan, index, length, limit));
         }
+        announced = announced.saturating_add(length);
     }
-    Ok(())
+    Ok(announced)
 }
 
 #[cold]

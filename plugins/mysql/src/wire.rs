@@ -56,6 +56,14 @@ pub(crate) struct Statement {
 /// least be: go on, or refuse it.
 pub(crate) type Guard<'a> = dyn FnMut(&[u8], usize) -> Result<()> + 'a;
 
+/// Takes the rows of a prepared statement.
+pub(crate) trait RowSink {
+    /// One row.
+    fn row(&mut self, row: &[u8]) -> Result<()>;
+    /// What a [`Guard`] is told, before the row.
+    fn arriving(&mut self, have: &[u8], size: usize) -> Result<()>;
+}
+
 impl Wire {
     /// Connects and logs in.
     pub fn open(endpoint: &Endpoint) -> Result<Self> {
@@ -186,18 +194,15 @@ impl Wire {
         Ok(())
     }
 
-    /// Runs a prepared statement and gives every binary row to `on_row`, in the buffer it was
-    /// received in, after its columns to `on_columns`. `guard` sees what has arrived of a row
-    /// larger than the buffer.
+    /// Runs a prepared statement and gives every binary row to `sink`, in the buffer it was
+    /// received in, after its columns to `on_columns`.
     ///
-    /// When `on_row`, `on_columns` or `guard` fails the statement is still running: see
-    /// [`Wire::abandon`].
+    /// When `sink` or `on_columns` fails the statement is still running: see [`Wire::abandon`].
     pub fn execute(
         &mut self,
         statement: &Statement,
         on_columns: impl FnOnce(&[ResultColumn]) -> Result<()>,
-        mut on_row: impl FnMut(&[u8]) -> Result<()>,
-        guard: &mut Guard<'_>,
+        sink: &mut impl RowSink,
     ) -> Result<()> {
         let mut request = statement.id.to_le_bytes().to_vec();
         // No cursor: the server sends as fast as we read. One iteration, as ever.
@@ -209,10 +214,10 @@ impl Wire {
         let columns = self.columns(count)?;
         on_columns(&columns)?;
         loop {
-            let row = self.answer(guard)?;
+            let row = self.answer(&mut |have, size| sink.arriving(have, size))?;
             let body = self.input.get(row.clone()).unwrap_or_default();
             match body.first() {
-                Some(0x00) => on_row(body)?,
+                Some(0x00) => sink.row(body)?,
                 Some(0xFE) => {
                     self.busy = false;
                     return Ok(());
