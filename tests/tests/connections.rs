@@ -100,3 +100,35 @@ fn four_workers_read_every_row_once_over_five_connections() {
         opens_one_connection_a_worker_and_one_more(database, &url);
     }
 }
+
+/// pgBouncer lends its two server connections by transaction: nothing a session prepared or set may reach the other's.
+#[test]
+fn two_tables_exported_at_once_through_pgbouncer_keep_their_own_values() {
+    let mut database = postgres::database();
+    database.run(
+        "CREATE TABLE one (id int PRIMARY KEY, s text); CREATE TABLE other (id int PRIMARY KEY, s text);
+         INSERT INTO one SELECT i, 'one ' || md5(i::text) FROM generate_series(1, 4000) i;
+         INSERT INTO other SELECT -i, 'other ' || md5((-i)::text) FROM generate_series(1, 4000) i; ANALYZE",
+    );
+    let tables = ["one", "other"].map(|table| {
+        let expected = database.canonical(&format!("SELECT id, s FROM {table} ORDER BY id"));
+        assert_eq!(expected.rows.len(), 4000);
+        (table, expected)
+    });
+    for round in 0..6 {
+        let project = rivet::project();
+        // Whole tables, then many statements. A snapshot would keep a connection of the pooler's two for each export.
+        let more = if round % 2 == 0 { "" } else { "mode: chunked, chunk_size: 500, consistency: per_chunk, " };
+        project.config(&format!(
+            "source: {{url_env: DATABASE_URL}}\nparallel_exports: true\nexports:\n\
+             - {{name: one, table: one, {more}format: parquet, destination: {{type: local, path: '{{out}}/one'}}}}\n\
+             - {{name: other, table: other, {more}format: parquet, destination: {{type: local, path: '{{out}}/other'}}}}\n"
+        ));
+        let output = project.rivet("run").arg("--json").env("DATABASE_URL", database.url_pooled()).ok();
+        for (number, (table, expected)) in tables.iter().enumerate() {
+            let summary = &output.json()["exports"][number];
+            assert_eq!((&summary["export"], &summary["rows"]), (&(*table).into(), &4000.into()), "{output}");
+            readers::assert_same(expected, &readers::parquet(project.out().join(table)).sorted_by("id"));
+        }
+    }
+}
