@@ -182,6 +182,13 @@ fn a_manifest_edited_by_hand_is_refused() {
     write(&path, &edited);
     validate(&["expected crc32c 00000000, found crc32c", "part_mismatch", "hint:"]);
 
+    // Anything else in it: `_SUCCESS` has its checksum.
+    let mut edited: Value = serde_json::from_slice(&good).unwrap();
+    edited["rows"] = 1.into();
+    write(&path, &edited);
+    validate(&["manifest.json: expected checksum", "as `_SUCCESS` has it", "hint: something else changed"]);
+    project.rivet("validate").fails(3);
+
     fs::write(&path, good).unwrap();
     project.rivet("validate").args(["--depth", "full"]).ok();
 }

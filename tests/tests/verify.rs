@@ -27,7 +27,8 @@ fn a_source_is_checked_with_the_tables_of_the_configuration() {
     let verify = |more: &[&str]| {
         rivet::Command::new().args(["plugin", "verify", "sqlite", "-c"]).arg(project.path("rivet.yaml")).args(more)
     };
-    verify(&[]).ok().says(&["[OK]   source: slices are the table"]);
+    let told = verify(&[]).ok();
+    assert!(told.stdout.contains("[OK]   source: slices are the table"), "{told}");
     let verified = verify(&["--json"]).ok().json();
     let found = checks(&verified, "source");
     assert!(found.len() >= 15 && found.iter().all(|(_, ok)| *ok), "{found:?}");
@@ -53,7 +54,8 @@ fn a_source_that_breaks_the_contract_fails_in_its_line() {
 #[test]
 fn a_destination_is_checked_in_a_folder_of_its_own_that_goes_away() {
     let database = sqlite::database();
-    for kind in stores::ALL {
+    // Each store passes the kit in its own conformance test: here it is the command that counts.
+    for kind in [Kind::S3, Kind::Azure] {
         let place = stores::place(kind);
         let project = rivet::project();
         let (url, destination) = (database.url(), place.yaml("transfer: {part_size_mb: 5}"));

@@ -120,7 +120,8 @@ pub fn print(finished: &Finished) {
     row("consistency", consistency.to_owned());
     row("run", plan.run_id.clone());
     if let Some(validation) = &finished.checks.validation {
-        let (found, wrong) = (validation.parts - validation.problems.len(), validation.problems.len());
+        let wrong = validation.problems.len();
+        let found = validation.parts.saturating_sub(wrong);
         let wrong = if wrong == 0 { String::new() } else { format!(", {wrong} not") };
         row("validated", format!("{found} parts as the manifest says{wrong}; {} read back", validation.read));
     }

@@ -7,6 +7,7 @@ use rivet_sdk::{Destination, Error, ErrorKind, Result};
 use super::decision::{Decision, decision};
 use super::keys::{RunKey, parse_part};
 use super::replace::taken_over;
+use super::success::{is_foreign, read_success};
 use crate::plan::{Part, Verify};
 
 /// How much of a part is read at a time.
@@ -23,10 +24,10 @@ pub enum Depth {
     Full,
 }
 
-/// One part that is not as the manifest says.
+/// One part that is not as the manifest says, or a manifest that is not as `_SUCCESS` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The part.
+    /// The part, or the manifest.
     pub key: String,
     /// What the manifest says.
     pub expected: String,
@@ -85,8 +86,8 @@ pub(super) fn verify_parts(
 
 /// Compares a committed run's manifest with the destination. Changes nothing.
 pub fn validate(dest: &mut dyn Destination, run: &RunKey, depth: Depth) -> Result<Validation> {
-    let manifest = match decision(dest, run)? {
-        Decision::Committed { manifest, .. } => manifest,
+    let (manifest, checksum) = match decision(dest, run)? {
+        Decision::Committed { manifest, checksum } => (manifest, checksum),
         other => {
             return Err(Error::new(ErrorKind::NotFound, format!("run {} is {}", run.run_id(), other.word()))
                 .with_hint("only a committed run can be validated; see `rivet journal`")
@@ -106,6 +107,7 @@ pub fn validate(dest: &mut dyn Destination, run: &RunKey, depth: Depth) -> Resul
         }
         validation.problems.extend(problem);
     }
+    validation.problems.extend(manifest_problem(dest, run, &manifest.data_prefix, &checksum)?);
     let named: BTreeSet<&str> = manifest.parts.iter().map(|part| part.part.key.as_str()).collect();
     // What a repair did not take over of the runs before it is a stray, too.
     let mut runs: BTreeSet<String> = taken_over(run, &manifest).into_iter().collect();
@@ -114,6 +116,25 @@ pub fn validate(dest: &mut dyn Destination, run: &RunKey, depth: Depth) -> Resul
     let theirs = |key: &str| parse_part(run.export(), key).is_some_and(|part| runs.contains(&part.run_id));
     validation.strays = listed.into_keys().filter(|key| theirs(key) && !named.contains(key.as_str())).collect();
     Ok(validation)
+}
+
+/// Whether the manifest is the one that `_SUCCESS` was written for, where that names this run.
+fn manifest_problem(
+    dest: &mut dyn Destination,
+    run: &RunKey,
+    data_prefix: &str,
+    checksum: &str,
+) -> Result<Option<Problem>> {
+    let success = match read_success(dest, data_prefix) {
+        Err(error) if is_foreign(&error) => None,
+        read => read?,
+    };
+    let named = success.filter(|success| success.export == run.export() && success.run_id == run.run_id());
+    Ok(named.filter(|success| success.manifest_checksum != checksum).map(|success| Problem {
+        key: run.manifest(),
+        expected: format!("checksum {} as `_SUCCESS` has it", success.manifest_checksum),
+        found: format!("checksum {checksum}"),
+    }))
 }
 
 fn sizes(dest: &mut dyn Destination, data_prefix: &str) -> Result<BTreeMap<String, u64>> {
