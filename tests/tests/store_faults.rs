@@ -48,15 +48,14 @@ impl Setup {
     }
 
     /// Runs under `faults`, resumes without them if need be, and judges what landed. Whether the
-    /// first run completed.
-    fn survives(&self, faults: Faults) -> bool {
+    /// first run completed; None if no fault met a connection.
+    fn survives(&self, faults: Faults) -> Option<bool> {
         self.proxy.set(faults);
         let output = self.command("run").run();
         let completed = output.code == Some(0);
-        assert!(
-            self.proxy.done() > 0 || faults.latency > Duration::ZERO,
-            "nothing was done to any connection\n{output}"
-        );
+        if self.proxy.done() == 0 && faults.latency == Duration::ZERO {
+            return None;
+        }
         self.proxy.set(Faults::default());
         if !completed {
             assert!(output.stderr.contains("hint:"), "{output}");
@@ -68,14 +67,21 @@ impl Setup {
         // What was initiated although its answer was lost goes with the next run's tidying.
         self.command("run").ok();
         assert_eq!(self.place.unfinished().unwrap_or_default(), Vec::<String>::new(), "{faults:?}");
-        completed
+        Some(completed)
     }
+}
+
+/// [`Setup::survives`], in fresh places until a fault met a connection: those that few bytes pass
+/// may end before it.
+fn survives(kind: Kind, faults: Faults) -> bool {
+    let met = (0..5).find_map(|_| setup(kind).survives(faults));
+    met.unwrap_or_else(|| panic!("{kind:?}: nothing was done to any connection"))
 }
 
 #[test]
 fn latency_only_takes_time() {
     for kind in stores::ALL {
-        assert!(setup(kind).survives(Faults { latency: Duration::from_millis(5), ..Faults::default() }), "{kind:?}");
+        assert!(survives(kind, Faults { latency: Duration::from_millis(5), ..Faults::default() }), "{kind:?}");
     }
 }
 
@@ -83,14 +89,14 @@ fn latency_only_takes_time() {
 fn cut_connections_are_made_again() {
     for kind in stores::ALL {
         let faults = Faults { cut_one_in: 3, cut_within: 4 << 20, ..Faults::default() };
-        assert!(setup(kind).survives(faults), "{kind:?}");
+        assert!(survives(kind, faults), "{kind:?}");
     }
 }
 
 #[test]
 fn connections_cut_at_their_first_bytes_are_made_again() {
     for kind in stores::ALL {
-        setup(kind).survives(Faults { cut_one_in: 3, cut_within: 4_000, ..Faults::default() });
+        survives(kind, Faults { cut_one_in: 3, cut_within: 4_000, ..Faults::default() });
     }
 }
 
@@ -98,14 +104,14 @@ fn connections_cut_at_their_first_bytes_are_made_again() {
 fn a_stalled_connection_is_given_up() {
     for kind in stores::ALL {
         let faults = Faults { stall_one_in: 3, cut_within: 1 << 20, ..Faults::default() };
-        assert!(setup(kind).survives(faults), "{kind:?}");
+        assert!(survives(kind, faults), "{kind:?}");
     }
 }
 
 #[test]
 fn a_busy_store_is_asked_again() {
     for kind in stores::ALL {
-        setup(kind).survives(Faults { busy_one_in: 2, ..Faults::default() });
+        survives(kind, Faults { busy_one_in: 2, ..Faults::default() });
     }
 }
 
@@ -114,7 +120,7 @@ fn a_busy_store_is_asked_again() {
 #[test]
 fn a_flipped_byte_is_caught() {
     for kind in stores::ALL {
-        let completed = setup(kind).survives(Faults { flip_at: Some(3 << 20), ..Faults::default() });
+        let completed = survives(kind, Faults { flip_at: Some(3 << 20), ..Faults::default() });
         // Azurite calls a wrong checksum `InvalidOperation`, which is no reason to try again.
         assert!(completed || kind == Kind::Azure, "{kind:?}");
     }
