@@ -1,7 +1,8 @@
 //! The store in a SQLite file.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use rivet_sdk::{Error, ErrorKind, Result, Retry};
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -13,6 +14,9 @@ use super::store::{Cell, Row, Statements, damaged, foreign, newer};
 /// Marks a SQLite file as ours: `rivt`.
 const APPLICATION_ID: i32 = 0x7269_7674;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
+/// Counts the backups that this process began: its exports may make them side by side.
+static BACKUPS: AtomicU64 = AtomicU64::new(0);
 const NOW_MS: &str = "CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)";
 
 /// The state file, open.
@@ -26,8 +30,17 @@ impl File {
     /// Opens the file, making or migrating it.
     pub fn open(path: &Path) -> Result<Self> {
         let mut file = Self::connect(path)?;
-        file.prepare().map_err(|error| error.with_context("file", path.display().to_string()))?;
-        Ok(file)
+        let give_up = Instant::now() + BUSY_TIMEOUT;
+        loop {
+            match file.prepare() {
+                Ok(()) => return Ok(file),
+                // SQLite's own timeout does not cover two connections that turn a new file to WAL at once.
+                Err(error) if error.kind() == ErrorKind::Transient && Instant::now() < give_up => {
+                    std::thread::sleep(BUSY_PAUSE);
+                }
+                Err(error) => return Err(error.with_context("file", path.display().to_string())),
+            }
+        }
     }
 
     /// Opens a file that [`File::open`] has prepared before.
@@ -125,7 +138,8 @@ impl File {
             name.push(end);
             PathBuf::from(name)
         };
-        let unfinished = beside(&format!(".bak-v{version}.{}", std::process::id()));
+        let number = BACKUPS.fetch_add(1, Ordering::Relaxed);
+        let unfinished = beside(&format!(".bak-v{version}.{}-{number}", std::process::id()));
         let failed = |error: &dyn std::fmt::Display| {
             Error::new(ErrorKind::ResourceExhausted, format!("the state file was not migrated: no backup: {error}"))
                 .with_hint("let the folder be writable and have room for a copy of the file")

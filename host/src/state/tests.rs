@@ -24,6 +24,19 @@ fn the_second_run_of_an_export_is_busy_until_the_first_ends() {
 }
 
 #[test]
+fn many_that_make_a_state_file_at_once_all_get_it() {
+    for _ in 0..40 {
+        let folder = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            let openers: Vec<_> = (0..8).map(|_| scope.spawn(|| State::open(folder.path()).map(|_| ()))).collect();
+            for opener in openers {
+                opener.join().unwrap().unwrap();
+            }
+        });
+    }
+}
+
+#[test]
 fn a_waiting_run_gets_the_lease_when_it_is_given_back() {
     let folder = tempfile::tempdir().unwrap();
     let first = State::open(folder.path()).unwrap();

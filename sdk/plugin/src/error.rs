@@ -203,10 +203,14 @@ impl Error {
         self
     }
 
-    /// Where it happened: `("table", "public.orders")`. Outer context comes last.
+    /// Where it happened: `("table", "public.orders")`. Outer context comes last; what is already said is not said
+    /// twice.
     #[must_use]
     pub fn with_context(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.0.context.push((name.into(), value.into()));
+        let place = (name.into(), value.into());
+        if !self.0.context.contains(&place) {
+            self.0.context.push(place);
+        }
         self
     }
 
