@@ -97,6 +97,38 @@ fn changed_columns_are_told_or_refused_before_reading() {
 }
 
 #[test]
+fn values_that_became_much_longer_are_told_by_every_way_to_run() {
+    for more in ["format: parquet", "format: csv, mode: chunked, chunk_size: 90, parallel: 3, rename: {v: w}"] {
+        let mut database = database();
+        let project = project(more);
+        let warnings = |project: &rivet::Project, database: &postgres::Database| {
+            run(project, database).ok().json()["exports"][0]["warnings"].as_array().unwrap().clone()
+        };
+        // `v999` has four bytes: eight is twice that.
+        assert!(warnings(&project, &database).is_empty());
+        database.run("UPDATE t SET v = 'ééaa56' WHERE id = 500");
+        assert!(warnings(&project, &database).is_empty());
+        database.run("UPDATE t SET v = repeat('é', 10) WHERE id = 700");
+        configure(&project, &format!("{more}, shape_drift_warn_factor: 0"));
+        let output = run(&project, &database).ok();
+        assert!(output.json()["exports"][0]["warnings"].as_array().unwrap().is_empty(), "{output}");
+        configure(&project, more);
+        // That run has remembered them.
+        assert!(warnings(&project, &database).is_empty());
+        database.run("UPDATE t SET v = repeat('é', 31) WHERE id = 901");
+        let texts = warnings(&project, &database);
+        assert_eq!(texts.len(), 1, "{texts:?}");
+        let text = texts[0].as_str().unwrap();
+        assert!(text.contains("`v`: the longest value has 62 bytes, 20 in earlier runs"), "{text}");
+        // Shorter ones come and go; what is known is not told again.
+        database.run("DELETE FROM t WHERE id = 901");
+        assert!(warnings(&project, &database).is_empty());
+        database.run("INSERT INTO t VALUES (901, repeat('x', 62), 1)");
+        assert!(warnings(&project, &database).is_empty());
+    }
+}
+
+#[test]
 fn rows_come_in_the_order_asked_for() {
     let mut database = database();
     let project = project("format: csv, compression: none, order_by: [n, id], chunk_by: none, columns: {n: text}");

@@ -127,10 +127,7 @@ fn chunks_text(missing: &[u32]) -> String {
 fn manifest_of(plan: &Plan, reports: &[Report]) -> Result<Manifest> {
     let mut columns: BTreeMap<String, ColumnCounts> = BTreeMap::new();
     for (name, counts) in reports.iter().flat_map(|report| &report.columns) {
-        let sum = columns.entry(name.clone()).or_default();
-        sum.nulls += counts.nulls;
-        sum.unrepresentable += counts.unrepresentable;
-        sum.rounded += counts.rounded;
+        columns.entry(name.clone()).or_default().add(counts);
     }
     let parts: Vec<ManifestPart> = reports
         .iter()

@@ -252,7 +252,7 @@ impl<'a> Check<'a> {
                 Err(Diagnostic::invalid(node.at, path, format!("must be {limits}")))
             }
             (Kind::Integer(..), _) => wrong("a whole number"),
-            (Kind::Number(least), value) => self.number(value, least, node.at, path).map(|_| Item::Number),
+            (Kind::Number(least), value) => self.number(value, least, node.at, path).map(Item::Number),
             (Kind::Choice(words), Value::Text { text, .. }) => {
                 choice(text, &format!("`{}`", shown(node)), words, node.at, path).map(|()| Item::Text(text.clone()))
             }

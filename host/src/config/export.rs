@@ -38,6 +38,8 @@ pub struct ExportConfig {
     pub quality: Option<QualitySpec>,
     /// What becomes of a changed schema.
     pub on_schema_drift: OnSchemaDrift,
+    /// By which factor the longest value of a column may grow unmentioned; 0: by any.
+    pub shape_drift_warn_factor: f64,
     /// Columns the rows of a chunk are sorted by.
     pub order_by: Vec<String>,
     /// How files are written.
@@ -186,6 +188,7 @@ pub(super) fn read(export: &Fields, around: &Around<'_>, faults: &mut Vec<Diagno
             Some("continue") => OnSchemaDrift::Continue,
             _ => OnSchemaDrift::Warn,
         },
+        shape_drift_warn_factor: export.number("shape_drift_warn_factor").unwrap_or(2.0),
         order_by: export.texts("order_by").iter().map(|column| column.name.clone()).collect(),
         output: output?,
         columns,

@@ -41,7 +41,7 @@ pub(super) enum Item {
     Text(String),
     Bool(bool),
     Integer(i64),
-    Number,
+    Number(f64),
     NumberByName(Vec<Named<f64>>),
     Texts(Vec<Named<()>>),
     TextByName(Vec<Named<String>>),
@@ -99,6 +99,14 @@ impl Fields {
     pub fn integer<T: TryFrom<i64>>(&self, name: &str) -> Option<T> {
         match self.item(name)? {
             Item::Integer(value) => T::try_from(*value).ok(),
+            _ => None,
+        }
+    }
+
+    /// A number. The table's limits keep it in range.
+    pub fn number(&self, name: &str) -> Option<f64> {
+        match self.item(name)? {
+            Item::Number(value) => Some(*value),
             _ => None,
         }
     }

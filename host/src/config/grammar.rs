@@ -280,8 +280,13 @@ pub static EXPORT: Block = Block {
             "warn",
             "Columns that are not those of the last run; `fail` refuses before a row is read (exit 4).",
         ),
-        key("shape_drift_warn_factor", Kind::Number(0.0), "2.0", "How much longer values may grow unmentioned.")
-            .accepted(),
+        key(
+            "shape_drift_warn_factor",
+            Kind::Number(0.0),
+            "2.0",
+            "Warns where a text or binary column's longest value is more than so many times that of earlier runs; 0: \
+             never.",
+        ),
         key("verify", Kind::Choice(&["size", "content"]), "size", "content: every file is read back and compared."),
         key("tuning", Kind::Block(&TUNING), "", "Merged over the source's, key by key."),
         key(

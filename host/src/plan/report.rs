@@ -35,6 +35,19 @@ pub struct ColumnCounts {
     /// Values that lost digits below the Arrow type's resolution.
     #[serde(default)]
     pub rounded: u64,
+    /// Bytes of the longest value of a text or binary column; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub longest_bytes: Option<u64>,
+}
+
+impl ColumnCounts {
+    /// Takes in what other rows of the same column went through.
+    pub fn add(&mut self, other: &Self) {
+        self.nulls += other.nulls;
+        self.unrepresentable += other.unrepresentable;
+        self.rounded += other.rounded;
+        self.longest_bytes = self.longest_bytes.max(other.longest_bytes);
+    }
 }
 
 /// A chunk's values of a column that must be unique.

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use rivet_sdk::{Destination, Error, Result};
 
-use super::export::{Ends, Finished, Prepared, Watch, committed, execute, job, recorded};
+use super::execute::{Ends, Prepared, committed, execute, job, recorded};
+use super::export::{Finished, Watch};
 use super::journal::Journal;
 use super::resume::{check_drift, done_chunks};
 use super::{Stop, run_chunks, watermark};

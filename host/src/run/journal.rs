@@ -15,6 +15,8 @@ use crate::state::{Lease, RunNumbers, RunStatus, State};
 pub(super) struct Journal {
     /// The store, for watermarks and schemas.
     pub state: State,
+    /// By which factor values may grow unmentioned; 0 where nobody asked.
+    pub growth: f64,
     /// Dropping it gives the export free.
     lease: Lease,
 }
@@ -22,14 +24,15 @@ pub(super) struct Journal {
 impl Journal {
     /// Takes the export's lease, waiting up to `wait` for another run of it.
     pub fn open(session: &Session, export: &ExportConfig, wait: Duration) -> Result<Self> {
-        Self::of(&session.config.state, &export.name, wait)
+        let journal = Self::of(&session.config.state, &export.name, wait)?;
+        Ok(Self { growth: export.shape_drift_warn_factor, ..journal })
     }
 
     /// The same where there is no session: for a sealed plan.
     pub fn of(state: &StateConfig, export: &str, wait: Duration) -> Result<Self> {
         let state = State::of(state)?;
         let lease = state.acquire(export, wait)?;
-        Ok(Self { state, lease })
+        Ok(Self { state, growth: 0.0, lease })
     }
 
     /// Where the export stands, without taking its lease or making a state store.

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use rivet_sdk::{Destination, Error, ErrorKind, Result};
 use serde::Serialize;
 
-use super::export::{Ends, Finished, Prepared, Watch, inputs, recorded, tidy};
+use super::execute::{Ends, Prepared, recorded, tidy};
+use super::export::{Finished, Watch, inputs};
 use super::journal::Journal;
 use super::reconcile::{self, Compared, Newest, RECONCILIATION_VERSION, Reconciliation};
 use super::resume::{check_drift, done_chunks};

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use rivet_sdk::{Destination, Error, ErrorKind, Result, Source};
 
-use super::export::{Prepared, inputs};
+use super::execute::Prepared;
+use super::export::inputs;
 use super::journal::Journal;
 use super::read_point;
 use crate::commit::{self, Decision};

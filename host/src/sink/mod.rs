@@ -7,6 +7,7 @@
 
 mod blocks;
 mod csv;
+mod longest;
 mod object;
 mod parquet;
 mod partition;
@@ -100,7 +101,7 @@ pub struct Written {
     pub parts: Vec<Part>,
     /// Rows in them.
     pub rows: u64,
-    /// NULLs by output name; every output column is there.
+    /// NULLs and lengths by output name; every output column is there.
     pub columns: BTreeMap<String, ColumnCounts>,
     /// Of each column that must be unique.
     pub unique: BTreeMap<String, UniqueValues>,

@@ -214,10 +214,7 @@ impl<'a> Router<'a> {
         self.done.rows += written.rows;
         self.done.parts.extend(written.parts);
         for (name, counts) in written.columns {
-            let sum = self.done.columns.entry(name).or_default();
-            sum.nulls += counts.nulls;
-            sum.unrepresentable += counts.unrepresentable;
-            sum.rounded += counts.rounded;
+            self.done.columns.entry(name).or_default().add(&counts);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! From the source's columns to the file's: names, metadata columns, NULL counts.
+//! From the source's columns to the file's: names, metadata columns, and what is counted on the way.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, TimestampMic
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use rivet_sdk::{Error, Result};
 
+use super::longest::longest_bytes;
 use super::row_hash::row_hashes;
 use crate::plan::{ColumnCounts, OutputSpec, PlannedColumn};
 
@@ -37,20 +38,20 @@ pub fn output_schema(columns: &[PlannedColumn], output: &OutputSpec) -> Result<S
     Ok(Schema::new(fields).into())
 }
 
-/// Turns the source's batches into the file's, and counts NULLs on the way.
+/// Turns the source's batches into the file's, and counts on the way.
 pub(super) struct Adapter {
     schema: SchemaRef,
     source_columns: usize,
     exported_at_us: Option<i64>,
     row_hash: bool,
-    nulls: Vec<u64>,
+    counts: Vec<ColumnCounts>,
 }
 
 impl Adapter {
     pub(super) fn new(columns: &[PlannedColumn], output: &OutputSpec) -> Result<Self> {
         let schema = output_schema(columns, output)?;
         Ok(Self {
-            nulls: vec![0; schema.fields().len()],
+            counts: vec![ColumnCounts::default(); schema.fields().len()],
             schema,
             source_columns: columns.len(),
             exported_at_us: output.exported_at_us,
@@ -72,8 +73,9 @@ impl Adapter {
             )));
         }
         let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
-        for (nulls, column) in self.nulls.iter_mut().zip(&columns) {
-            *nulls += u64::try_from(column.logical_null_count()).unwrap_or(u64::MAX);
+        for (counts, column) in self.counts.iter_mut().zip(&columns) {
+            counts.nulls += u64::try_from(column.logical_null_count()).unwrap_or(u64::MAX);
+            counts.longest_bytes = counts.longest_bytes.max(longest_bytes(column));
         }
         if let Some(instant) = self.exported_at_us {
             let constant = TimestampMicrosecondArray::from_value(instant, batch.num_rows()).with_timezone("UTC");
@@ -87,9 +89,9 @@ impl Adapter {
             .map_err(|error| Error::protocol(format!("a batch contradicts the plan: {error}")))
     }
 
-    /// NULLs by output name; every output column is there.
+    /// NULLs and lengths by output name; every output column is there.
     pub(super) fn counts(&self) -> BTreeMap<String, ColumnCounts> {
         let names = self.schema.fields().iter().map(|field| field.name().clone());
-        names.zip(&self.nulls).map(|(name, &nulls)| (name, ColumnCounts { nulls, ..Default::default() })).collect()
+        names.zip(self.counts.iter().cloned()).collect()
     }
 }

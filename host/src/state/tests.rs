@@ -25,10 +25,15 @@ fn the_second_run_of_an_export_is_busy_until_the_first_ends() {
 
 #[test]
 fn many_that_make_a_state_file_at_once_all_get_it() {
-    for _ in 0..40 {
+    for _ in 0..20 {
         let folder = tempfile::tempdir().unwrap();
+        let together = std::sync::Barrier::new(8);
+        let open = || {
+            together.wait();
+            State::open(folder.path()).map(|_| ())
+        };
         std::thread::scope(|scope| {
-            let openers: Vec<_> = (0..8).map(|_| scope.spawn(|| State::open(folder.path()).map(|_| ()))).collect();
+            let openers: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
             for opener in openers {
                 opener.join().unwrap().unwrap();
             }

@@ -1,0 +1,199 @@
+//! A plan carried out: its chunks, their commit, the note of it in the journal.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rivet_sdk::{Destination, ErrorKind, Result, Snapshot, Source};
+
+use super::export::{Finished, Watch};
+use super::journal::Journal;
+use super::stop::Guard;
+use super::{Allowance, Checks, ChunkEvent, Job, Stop, drift, governor, read_point, reconcile, run_chunks};
+use crate::batch::Counters;
+use crate::budget::Budget;
+use crate::commit;
+use crate::plan::{Chunk, Plan};
+use crate::source::{DestinationEnd, Lent, SourceEnd};
+
+/// Both ends of a run, and the memory it may use.
+#[derive(Debug, Clone)]
+pub struct Ends {
+    /// Where rows come from.
+    pub source: SourceEnd,
+    /// Where parts go.
+    pub destination: DestinationEnd,
+    /// The process's memory.
+    pub budget: Arc<Budget>,
+}
+
+impl Ends {
+    pub(super) fn lent(&self) -> Lent {
+        Lent::new(&self.budget)
+    }
+}
+
+/// A plan, and what stands ready to carry it out.
+pub(super) struct Prepared {
+    pub plan: Plan,
+    pub done: BTreeSet<u32>,
+    /// The planner's instance; it holds the snapshot while workers read.
+    pub source: Option<Box<dyn Source>>,
+    pub warnings: Vec<String>,
+    /// Stops the planner's statement when the user wants to stop.
+    pub guard: Guard,
+}
+
+/// Carries a plan out, notes in the journal how that went, and moves the watermark.
+#[allow(clippy::too_many_arguments, reason = "as `execute`")]
+pub(super) fn recorded(
+    prepared: Prepared,
+    ends: Ends,
+    destination: &mut dyn Destination,
+    journal: &Journal,
+    count: bool,
+    stop: &Stop,
+    watch: &mut dyn Watch,
+    started: Instant,
+) -> Result<Finished> {
+    let run_id = prepared.plan.run_id.clone();
+    journal.begin(&prepared.plan)?;
+    let result = execute(prepared, ends, destination, Some(journal), count, stop, watch, started);
+    let result = result.and_then(|finished| {
+        let grown = drift::grown(&journal.state, &finished, journal.growth)?;
+        drift::remember(&journal.state, &finished)?;
+        journal.advance(&finished)?;
+        Ok(Finished { warnings: [finished.warnings, grown].concat(), ..finished })
+    });
+    journal.end(&run_id, &result.as_ref(), stop)?;
+    result
+}
+
+/// Removes what dead writers left unfinished. A store may keep that right from us: nothing of it
+/// is visible, and its owner may clean up by a rule.
+pub(super) fn tidy(export: &str, destination: &mut dyn Destination) -> Result<()> {
+    match destination.tidy() {
+        Ok(removed) => {
+            log::info!("{export}: removed {removed} unfinished objects of dead writers");
+            Ok(())
+        }
+        Err(error) if matches!(error.kind(), ErrorKind::Permission | ErrorKind::Unsupported) => {
+            log::info!("{export}: unfinished objects of dead writers stay: {error}");
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A run that has its manifest: whatever a killed commit left is done, nothing is read.
+pub(super) fn committed(plan: Plan, destination: &mut dyn Destination, started: Instant) -> Result<Finished> {
+    let manifest = commit::commit(destination, &plan)?;
+    Ok(Finished {
+        rows: manifest.rows,
+        location: destination.location(),
+        manifest: Some(manifest),
+        plan,
+        retries: 0,
+        elapsed: started.elapsed(),
+        warnings: Vec::new(),
+        schema_changed: false,
+        already_committed: true,
+        lowest_workers: None,
+        checks: Checks::default(),
+        counted: None,
+    })
+}
+
+pub(super) fn job(plan: Arc<Plan>, ends: Ends, counters: Arc<Counters>, snapshot: Option<Snapshot>) -> Result<Job> {
+    let allowance = Allowance::of(plan.execution.parallel);
+    Ok(Job {
+        plan_id: plan.id()?,
+        schema: plan.source_schema()?,
+        unrecorded: ends.destination.is_stdout(),
+        plan,
+        source: ends.source,
+        destination: ends.destination,
+        lent_budget: ends.budget,
+        allowance,
+        counters,
+        snapshot,
+    })
+}
+
+#[allow(clippy::too_many_arguments, reason = "one way for runs of every kind")]
+pub(super) fn execute(
+    prepared: Prepared,
+    ends: Ends,
+    destination: &mut dyn Destination,
+    journal: Option<&Journal>,
+    count: bool,
+    stop: &Stop,
+    watch: &mut dyn Watch,
+    started: Instant,
+) -> Result<Finished> {
+    let Prepared { plan, done, mut source, mut warnings, guard: _guard } = prepared;
+    let unrecorded = ends.destination.is_stdout();
+    let counters = Arc::<Counters>::default();
+    watch.planned(&plan, done.len(), &counters);
+    let left: Vec<Chunk> = plan.chunks.iter().filter(|chunk| !done.contains(&chunk.index)).cloned().collect();
+    let snapshot = match &mut source {
+        Some(source) if !left.is_empty() => read_point::take(&plan, &mut **source, count)?,
+        _ => None,
+    };
+    // A snapshot that cannot be joined later holds a lock: it goes as soon as all have joined.
+    let held_to_the_end = snapshot.as_ref().is_none_or(|snapshot| snapshot.rejoinable);
+    let plan = Arc::new(plan);
+    let mut retries = 0;
+    let job = job(Arc::clone(&plan), ends.clone(), counters, snapshot.clone())?;
+    let mut joined = || source.as_mut().map_or(Ok(()), |source| source.release());
+    let allowance = Arc::clone(&job.allowance);
+    let watcher = governor::watch(&plan, &ends.source, ends.lent(), &allowance)?;
+    let reports = run_chunks(job, left, stop, &mut joined, &mut |event| {
+        if let ChunkEvent::Retried { .. } = event {
+            retries += 1;
+        }
+        watch.chunk(event);
+    })?;
+    let lowest_workers = watcher.as_ref().map(|_| allowance.lowest());
+    drop(watcher);
+    let counted = match &snapshot {
+        Some(snapshot) if count && snapshot.rejoinable && read_point::is_shared(&plan, snapshot, &reports) => {
+            let counted = reconcile::count_at(&plan, snapshot, &ends.source, &ends.lent(), stop);
+            counted
+                .inspect_err(|error| log::warn!("{}: no counts at the run's own read point: {error}", plan.export))
+                .ok()
+        }
+        _ => None,
+    };
+    if held_to_the_end
+        && let Some(source) = &mut source
+        && let Err(error) = source.release()
+    {
+        warnings.push(format!("the snapshot could not be released: {error}"));
+    }
+    drop(source);
+    let plan = Arc::unwrap_or_clone(plan);
+    let (manifest, rows) = if unrecorded {
+        (None, reports.iter().map(|report| report.rows).sum())
+    } else {
+        journal.map_or(Ok(()), Journal::check)?;
+        watch.committing(&plan);
+        let manifest = commit::commit(destination, &plan)?;
+        let rows = manifest.rows;
+        (Some(manifest), rows)
+    };
+    Ok(Finished {
+        location: destination.location(),
+        manifest,
+        rows,
+        plan,
+        retries,
+        elapsed: started.elapsed(),
+        warnings,
+        schema_changed: false,
+        already_committed: false,
+        lowest_workers,
+        checks: Checks::default(),
+        counted,
+    })
+}
