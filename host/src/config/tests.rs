@@ -208,6 +208,7 @@ fn the_fixtures_hold_every_frozen_key() {
         "consistency",
         "on_unrepresentable",
         "order_by",
+        "max_connections",
         "max_value_mb",
         "chunk_deadline_s",
         "dirs",

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::duration_ms;
+use crate::config::{duration_ms, exports_by_cores};
 pub use tools::*;
 
 /// Exports database tables to Parquet and CSV, through plugins.
@@ -134,6 +134,17 @@ fn parse_param(text: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
+/// As `parallel_exports` in a configuration.
+fn parse_exports(text: &str) -> Result<usize, &'static str> {
+    match text {
+        "true" => Ok(exports_by_cores()),
+        "false" => Ok(1),
+        number => {
+            number.parse().ok().filter(|exports| (1..=1024).contains(exports)).ok_or("write a number from 1 to 1024")
+        }
+    }
+}
+
 fn parse_wait(text: &str) -> Result<Duration, &'static str> {
     match text.parse() {
         Ok(seconds) => Ok(Duration::from_secs(seconds)),
@@ -154,9 +165,16 @@ pub struct RunArguments {
     /// Count every chunk at the source and compare with the manifest
     #[arg(long)]
     pub reconcile: bool,
-    /// Run all exports at once; each has its own `parallel` workers and connections
-    #[arg(long)]
-    pub parallel_exports: bool,
+    /// Run so many exports at once; without a number, as many as there are cores, 2 to 8
+    #[arg(
+        long,
+        value_name = "N",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = parse_exports
+    )]
+    pub parallel_exports: Option<usize>,
     /// As --parallel-exports
     #[arg(long, hide = true)]
     pub parallel_export_processes: bool,
