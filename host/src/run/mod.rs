@@ -4,6 +4,7 @@
 //! publishes its report, [`crate::commit`] makes the run of all reports. `rivet run`,
 //! `rivet apply` and `rivet apply --chunk` differ only in which chunks they put in.
 
+mod age;
 mod apply;
 mod attempt;
 mod checks;

@@ -239,6 +239,9 @@ pub struct ApplyArguments {
     /// Run only this chunk; without a value, the one that $JOB_COMPLETION_INDEX names
     #[arg(long, value_name = "INDEX", num_args = 0..=1, default_missing_value = "env")]
     pub chunk: Option<String>,
+    /// Refuse a plan that was made longer ago than this: 30m, 12h, 7d; a plain number is seconds
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = parse_wait)]
+    pub max_age: Duration,
     /// Wait so long for another run of the same export, where a state store is known: 30s, 10m
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_wait)]
     pub lock_wait: Duration,
