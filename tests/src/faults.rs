@@ -38,6 +38,7 @@ struct State {
     faults: Mutex<Faults>,
     target: String,
     connections: AtomicU64,
+    most_at_once: AtomicU64,
     done: AtomicU64,
     flipped: AtomicBool,
     sent: AtomicU64,
@@ -65,6 +66,7 @@ pub fn proxy(endpoint: &str) -> Proxy {
         faults: Mutex::default(),
         target,
         connections: AtomicU64::new(0),
+        most_at_once: AtomicU64::new(0),
         done: AtomicU64::new(0),
         flipped: AtomicBool::new(false),
         sent: AtomicU64::new(0),
@@ -72,6 +74,7 @@ pub fn proxy(endpoint: &str) -> Proxy {
     let shared = Arc::clone(&state);
     thread::spawn(move || {
         for client in listener.incoming().flatten() {
+            shared.most_at_once.fetch_max(established(address), Ordering::SeqCst);
             let state = Arc::clone(&shared);
             thread::spawn(move || serve(client, &state));
         }
@@ -100,10 +103,29 @@ impl Proxy {
         self.state.connections.load(Ordering::SeqCst)
     }
 
+    /// The most connections that clients had open when one more of them was made.
+    pub fn most_at_once(&self) -> u64 {
+        self.state.most_at_once.load(Ordering::SeqCst)
+    }
+
     /// Bytes passed on towards the store.
     pub fn sent(&self) -> u64 {
         self.state.sent.load(Ordering::SeqCst)
     }
+}
+
+/// How many connections to `address` their clients have open at this moment, as the kernel sees it. What a client
+/// has closed counts no longer, even where the proxy has not noticed yet.
+fn established(address: SocketAddr) -> u64 {
+    const ESTABLISHED: &str = "01";
+    let SocketAddr::V4(address) = address else { panic!("{address}") };
+    let place = format!("{:08X}:{:04X}", u32::from_ne_bytes(address.ip().octets()), address.port());
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let remote_and_state = |line: &str| {
+        let mut fields = line.split_whitespace().skip(2);
+        (fields.next() == Some(&*place), fields.next() == Some(ESTABLISHED))
+    };
+    table.lines().filter(|line| remote_and_state(line) == (true, true)).count() as u64
 }
 
 /// A number that looks random and is the same in every run.

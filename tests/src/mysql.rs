@@ -132,6 +132,25 @@ impl Database {
         self.url_as(User::Reader)
     }
 
+    /// Has sessions of users who may not do everything begin in this zone, if they begin in this database; those in
+    /// other databases as before. Until the server is told otherwise.
+    pub fn begin_sessions_in(&self, zone: &str) {
+        let set = format!("SET time_zone = IF(DATABASE() <=> '{}', '{zone}', @@time_zone)", self.name);
+        self.server.query("", &format!("SET GLOBAL init_connect = \"{set}\""));
+        // As a client sees it that asks for nothing.
+        let (host, port) = self.server.place().split_once(':').unwrap_or((self.server.place(), "3306"));
+        for (database, expected) in [(&*self.name, zone), ("information_schema", "SYSTEM")] {
+            let output = Command::new("mariadb")
+                .args(["--no-defaults", "--batch", "--skip-column-names", "-h", host, "-P", port, "-u", "reader"])
+                .args(["--skip-ssl-verify-server-cert", "-e", "SELECT @@time_zone", database])
+                .env("MYSQL_PWD", PASSWORD)
+                .output()
+                .unwrap();
+            let found = String::from_utf8(output.stdout).unwrap();
+            assert_eq!(found.trim(), expected, "{database}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+
     /// Runs statements as root.
     #[track_caller]
     pub fn run(&self, sql: &str) -> &Self {

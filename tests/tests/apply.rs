@@ -143,3 +143,36 @@ fn a_plan_made_before_a_reset_is_refused() {
     let refused = project.rivet("apply").arg("plan.json").fails(1);
     refused.says(&["the watermark was moved or reset since the plan was made", "hint: make a new plan"]);
 }
+
+#[test]
+fn a_plan_older_than_its_limit_is_refused_and_nothing_is_touched() {
+    let mut database = sqlite::database();
+    database.run("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1), (2)");
+    let project = rivet::project();
+    project.config(&format!(
+        "source: {{url: '{}'}}\nexports:\n  - {{name: e, table: t, format: parquet, destination: {{type: local, path: '{{out}}'}}}}\n",
+        database.url()
+    ));
+    project.rivet("plan").args(["-o", "plan.json"]).ok();
+    let entries = || std::fs::read_dir(project.folder()).unwrap().count();
+    let before = entries();
+    let apply = |plan: &str, words: &[&str]| project.rivet("apply").arg(plan).args(words);
+    for words in [&["--max-age", "1ms"][..], &["--max-age", "1ms", "--chunk", "0"]] {
+        apply("plan.json", words).fails(2).says(&["the plan is ", "and may be 1 ms", "--max-age", "(export e)"]);
+    }
+    assert_eq!(entries(), before, "neither a destination nor a state file");
+    // A day is the limit where none is given.
+    let mut old: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(project.path("plan.json")).unwrap()).unwrap();
+    old["created_at"] = "2024-02-29T12:00:00Z".into();
+    project.write("old.json", old.to_string());
+    for words in [&[][..], &["--chunk", "0"], &["--max-age", "300d"]] {
+        apply("old.json", words).fails(2).says(&["it was made at 2024-02-29T12:00:00Z"]);
+    }
+    // Its rows are read once somebody says so; what reads no rows never asks.
+    apply("old.json", &["--max-age", "100000d", "--chunk", "0"]).ok();
+    project.rivet("status").arg("old.json").ok();
+    project.rivet("commit").arg("old.json").ok();
+    apply("old.json", &[]).ok();
+    assert_eq!(landed(&project), [Some("2".to_owned()), Some("2".to_owned())]);
+}

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use rivet_tests::{
     drivers::Driver,
     faults, mysql,
@@ -130,5 +132,116 @@ fn two_tables_exported_at_once_through_pgbouncer_keep_their_own_values() {
             assert_eq!((&summary["export"], &summary["rows"]), (&(*table).into(), &4000.into()), "{output}");
             readers::assert_same(expected, &readers::parquet(project.out().join(table)).sorted_by("id"));
         }
+    }
+}
+
+/// The tables of this database that somebody waits to read.
+fn waited_for(database: &mut postgres::Database) -> BTreeSet<String> {
+    let rows = database.rows(
+        "SELECT relation::regclass::text FROM pg_locks WHERE NOT granted AND locktype = 'relation' \
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+    );
+    rows.into_iter().map(|mut row| row.remove(0).unwrap()).collect()
+}
+
+fn names<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
+    names.map(str::to_owned).into()
+}
+
+#[test]
+fn exports_hold_no_more_connections_at_once_than_the_source_may_give() {
+    let mut database = postgres::database();
+    let tables = ["a", "b", "c", "d", "e"];
+    for table in tables {
+        database.run(&format!(
+            "CREATE TABLE {table} (id int PRIMARY KEY, s text); \
+             INSERT INTO {table} SELECT i, repeat(md5(i::text), 8) FROM generate_series(1, 20000) i; ANALYZE {table}"
+        ));
+    }
+    let wire = faults::proxy(&database.url());
+    // Two workers each, and so three connections: two exports fit into seven, three do not.
+    let exports: String = tables
+        .iter()
+        .map(|table| {
+            format!(
+                "  - {{name: {table}, table: {table}, format: parquet, mode: chunked, chunk_size: 1000, parallel: 2, \
+                 destination: {{type: local, path: '{{out}}/{table}'}}}}\n"
+            )
+        })
+        .collect();
+    let project = rivet::project();
+    project.config(&format!(
+        "source: {{url_env: DATABASE_URL, max_connections: 7}}\nparallel_exports: 5\nexports:\n{exports}"
+    ));
+    let mut gate = database.connect();
+    gate.batch_execute("BEGIN; LOCK TABLE a, b, c, d, e IN ACCESS EXCLUSIVE MODE").unwrap();
+    let mut running = project.rivet("run").arg("--json").env("DATABASE_URL", wire.endpoint(&database.url())).spawn();
+    assert!(running.until(|| waited_for(&mut database).len() >= 2));
+    assert_eq!(waited_for(&mut database), names(["a", "b"]), "the first two, and nobody else");
+    gate.batch_execute("COMMIT").unwrap();
+    let output = running.wait();
+    assert_eq!(output.code, Some(0), "{output}");
+    for (number, table) in tables.iter().enumerate() {
+        let summary = &output.json()["exports"][number];
+        assert_eq!((&summary["export"], &summary["rows"]), (&(*table).into(), &20_000.into()), "{output}");
+    }
+    assert!(wire.connections() >= 15, "three for each of five exports: {}", wire.connections());
+    assert!((4..=7).contains(&wire.most_at_once()), "{}", wire.most_at_once());
+    project.config(&format!("source: {{url_env: DATABASE_URL, max_connections: 2}}\nexports:\n{exports}"));
+    let before = wire.connections();
+    let refused = project.rivet("check").env("DATABASE_URL", wire.endpoint(&database.url())).fails(2);
+    refused.says(&["`a` needs 3 connections, and `source.max_connections` is 2", "`parallel: 1` fits"]);
+    project.config(&format!("source: {{url_env: DATABASE_URL, max_connections: 3}}\nexports:\n{exports}"));
+    let counted = project.rivet("run").arg("--reconcile").env("DATABASE_URL", wire.endpoint(&database.url())).fails(2);
+    counted.says(&["`a` needs 4 connections, and `source.max_connections` is 3"]);
+    assert_eq!(wire.connections(), before, "refused before anything is opened");
+}
+
+#[test]
+fn one_group_runs_in_order_one_at_a_time_beside_the_others() {
+    let mut database = postgres::database();
+    let tables = ["one", "two", "three", "beside"];
+    for table in tables {
+        database.run(&format!("CREATE TABLE {table} (id int PRIMARY KEY); INSERT INTO {table} VALUES (1)"));
+    }
+    let project = rivet::project();
+    let export = |table: &str, group: &str| {
+        format!(
+            "  - {{name: {table}, table: {table}, {group}format: parquet, \
+             destination: {{type: local, path: '{{out}}/{table}'}}}}\n"
+        )
+    };
+    let exports: String =
+        ["one", "two", "three"].map(|table| export(table, "source_group: g, ")).concat() + &export("beside", "");
+    project.config(&format!("source: {{url_env: DATABASE_URL}}\nexports:\n{exports}"));
+    // Each table has a gate of its own: who waits at it has begun, and ends only once it is opened.
+    let mut gates: BTreeMap<&str, _> = tables
+        .map(|table| {
+            let mut gate = database.connect();
+            gate.batch_execute(&format!("BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")).unwrap();
+            (table, gate)
+        })
+        .into();
+    let mut open = |table: &str| gates.get_mut(table).unwrap().batch_execute("COMMIT").unwrap();
+    let run = project.rivet("run").args(["--parallel-exports=4", "--json"]).env("DATABASE_URL", database.url());
+    let mut running = run.spawn();
+    for table in ["one", "two", "three"] {
+        let here = names([table, "beside"]);
+        assert!(running.until(|| waited_for(&mut database).is_superset(&here)), "{table}");
+        assert_eq!(waited_for(&mut database), here);
+        open(table);
+    }
+    open("beside");
+    let output = running.wait();
+    assert_eq!(output.code, Some(0), "{output}");
+    // What the journal remembers of them: nobody in the group began before the one before was over.
+    let journal = project.rivet("journal").arg("--json").env("DATABASE_URL", database.url()).ok().json();
+    let at = |table: &str, what: &str| {
+        let run = journal["runs"].as_array().unwrap().iter().find(|run| run["export"] == table).unwrap();
+        // Without its `Z`, time is in the order of its text.
+        run[what].as_str().unwrap().trim_end_matches('Z')
+    };
+    for pair in ["one", "two", "three"].windows(2) {
+        assert!(at(pair[0], "finished_at") <= at(pair[1], "started_at"), "{journal}");
     }
 }

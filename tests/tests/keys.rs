@@ -207,7 +207,31 @@ fn mysql_and_mariadb_keys_in_any_chunks_are_the_table() {
             texts("varchar(40) CHARACTER SET latin1 COLLATE latin1_german1_ci"),
             texts("varchar(40) COLLATE utf8mb4_bin"),
         ];
-        any_keys(server.database(), &kinds, "ANALYZE TABLE t");
+        let database = server.database();
+        database.begin_sessions_in("+09:00");
+        any_keys(database, &kinds, "ANALYZE TABLE t");
+    }
+}
+
+#[test]
+fn mysql_and_mariadb_timestamp_keys_are_the_same_instants_wherever_sessions_begin() {
+    for server in mysql::servers() {
+        let database = server.database();
+        database.begin_sessions_in("+09:00");
+        database.run(
+            "CREATE TABLE t (n int PRIMARY KEY, k timestamp(6) NOT NULL, d datetime(6) NOT NULL, KEY t_k (k));
+             INSERT INTO t WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 300) \
+             SELECT n, '2024-03-30 12:00:00.000001' + INTERVAL n * 17 MINUTE, '2024-03-30' + INTERVAL n HOUR FROM i; \
+             ANALYZE TABLE t",
+        );
+        let project = rivet::project();
+        project.config(
+            "source: {url_env: DATABASE_URL}\nexports:\n  - {name: e, table: t, format: parquet, mode: chunked, \
+             chunk_by: range, chunk_column: k, chunk_size: 40, parallel: 3, destination: {type: local, path: '{out}'}}\n",
+        );
+        let output = project.rivet("run").arg("--json").env("DATABASE_URL", database.url()).ok();
+        assert!(output.json()["exports"][0]["chunks"].as_u64().unwrap() > 3, "{output}");
+        readers::assert_same(&database.canonical("t", "n"), &readers::parquet(project.out()).sorted_by("n"));
     }
 }
 

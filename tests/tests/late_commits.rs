@@ -122,6 +122,14 @@ fn a_row_committed_later_than_settle_is_reported_and_not_delivered() {
         assert_eq!(late.json()["exports"][0]["rows"], 0, "{name}");
         late.says(&["at risk: late commits: 2 rows up to the watermark", "rivet state reset"]);
         assert!(committed(&project)["at_risk"].as_str().unwrap().contains("late commits: 2 rows"), "{name}");
+        // The journal remembers it of this run, and of no other.
+        for command in ["journal", "metrics"] {
+            let runs = project.rivet(command).arg("--json").env("DATABASE_URL", driver.url()).ok().json();
+            assert!(runs["runs"][0]["at_risk"].as_str().unwrap().contains("late commits: 2 rows"), "{name}: {runs}");
+            assert_eq!(runs["runs"][1]["at_risk"], Value::Null, "{name}: {runs}");
+        }
+        let journal = project.rivet("journal").env("DATABASE_URL", driver.url()).ok();
+        assert!(journal.stdout.contains("at risk: late commits: 2 rows"), "{name}: {journal}");
         assert!(late.json()["exports"][0]["warnings"].to_string().contains("late commits: 2 rows"), "{name}\n{late}");
 
         // It is told once, and what comes in time lands as ever.

@@ -132,7 +132,7 @@ fn the_journal_keeps_what_runs_took_and_how_they_ended() {
         let state = open();
         let numbers = RunNumbers { rows: Some(10), bytes: Some(1 << 40), parts: Some(0), ..RunNumbers::default() };
         state.run_started("01A", "orders", "sha256:1").unwrap();
-        state.run_succeeded("01A", &numbers).unwrap();
+        state.run_succeeded("01A", &numbers, Some("late commits: 2 rows 'quoted'")).unwrap();
         state.run_started("01B", "orders", "sha256:2").unwrap();
         state.run_failed("01B", RunStatus::Failed, "no table \u{1f980} 'quoted'").unwrap();
         state.run_started("01C", "orders", "sha256:3").unwrap();
@@ -150,6 +150,8 @@ fn the_journal_keeps_what_runs_took_and_how_they_ended() {
                 (RunStatus::Succeeded, numbers, None),
             ]
         );
+        let risks: Vec<_> = runs.iter().map(|run| run.at_risk.as_deref()).collect();
+        assert_eq!(risks, [None, None, None, Some("late commits: 2 rows 'quoted'")]);
         assert_eq!(open().runs(None, 1).unwrap()[0].run_id, "01E");
     });
 }
@@ -227,7 +229,7 @@ fn old_tables_are_brought_forward() {
         "DROP TABLE rivet_watermark, rivet_advance, rivet_schema; UPDATE rivet_version SET version = 1;
          ALTER TABLE rivet_lease DROP COLUMN claim;
          ALTER TABLE rivet_run DROP COLUMN parts, DROP COLUMN retries, DROP COLUMN elapsed_ms,
-             DROP COLUMN longest_statement_ms, DROP COLUMN peak_memory_bytes",
+             DROP COLUMN longest_statement_ms, DROP COLUMN peak_memory_bytes, DROP COLUMN at_risk",
     );
     let state = State::open_url(&url).unwrap();
     assert_eq!(state.runs(None, 10).unwrap().len(), 1);

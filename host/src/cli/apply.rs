@@ -25,7 +25,8 @@ pub fn apply(arguments: &ApplyArguments, global: &Global, stop: Stop) -> Outcome
     let mut display = Display::new(arguments.progress, global, true);
     let result = match &arguments.chunk {
         None => {
-            run::apply(plan, ends, hold(state.as_ref(), arguments.lock_wait), &stop, &mut display).map(|finished| {
+            let hold = hold(state.as_ref(), arguments.lock_wait);
+            run::apply(plan, arguments.max_age, ends, hold, &stop, &mut display).map(|finished| {
                 drop(display);
                 if !global.quiet {
                     summary::print(&finished);
@@ -35,7 +36,7 @@ pub fn apply(arguments: &ApplyArguments, global: &Global, stop: Stop) -> Outcome
         }
         Some(index) => {
             let index = chunk_index(index)?;
-            run::apply_chunk(plan, index, ends, &stop, &mut display).map(|rows| {
+            run::apply_chunk(plan, arguments.max_age, index, ends, &stop, &mut display).map(|rows| {
                 drop(display);
                 print::note(&format!("chunk {index}: {rows} rows"));
                 json!({ "chunk": index, "rows": rows })

@@ -49,7 +49,7 @@ fn to_json(run: &RunRecord) -> Value {
     json!({
         "run_id": run.run_id, "export": run.export, "plan_id": run.plan_id, "status": run.status.word(),
         "started_at": run.started_at, "finished_at": run.finished_at, "rows": run.numbers.rows, "bytes": run.numbers.bytes,
-        "error": run.error,
+        "error": run.error, "at_risk": run.at_risk,
     })
 }
 
@@ -64,11 +64,17 @@ fn to_text(runs: &[RunRecord]) -> String {
                 table::second(&run.started_at),
                 table::or_dash(run.numbers.rows.map(thousands).unwrap_or_default()),
                 table::or_dash(run.numbers.bytes.map(bytes).unwrap_or_default()),
-                run.error.clone().unwrap_or_default(),
+                remark(run),
             ]
         })
         .collect();
-    table::render("", ["run", "export", "status", "started", "rows", "size", "error"], &rows)
+    table::render("", ["run", "export", "status", "started", "rows", "size", "remark"], &rows)
+}
+
+/// Why it failed; else what its reader should know, without the advice that follows.
+fn remark(run: &RunRecord) -> String {
+    let risk = || run.at_risk.as_deref().and_then(|risk| risk.split(';').next()).map(|risk| format!("at risk: {risk}"));
+    run.error.clone().or_else(risk).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -87,11 +93,14 @@ mod tests {
             status: RunStatus::Running,
             numbers: RunNumbers::default(),
             error: None,
+            at_risk: None,
         };
         let expected = "\
-RUN  EXPORT  STATUS   STARTED               ROWS  SIZE  ERROR
+RUN  EXPORT  STATUS   STARTED               ROWS  SIZE  REMARK
 01A  orders  running  2026-01-02T03:04:05Z  -     -
 ";
-        assert_eq!(to_text(&[run]), expected);
+        assert_eq!(to_text(std::slice::from_ref(&run)), expected);
+        let late = RunRecord { at_risk: Some("late commits: 2 rows; a remedy".into()), ..run };
+        assert!(to_text(&[late]).ends_with("at risk: late commits: 2 rows\n"));
     }
 }

@@ -30,6 +30,7 @@ fn to_json(run: &RunRecord) -> Value {
         "rows": numbers.rows, "rows_per_second": rows_per_second(run), "bytes": numbers.bytes, "files": numbers.parts,
         "retries": numbers.retries, "elapsed_ms": numbers.elapsed_ms,
         "longest_statement_ms": numbers.longest_statement_ms, "peak_memory_bytes": numbers.peak_memory_bytes,
+        "at_risk": run.at_risk,
     })
 }
 
@@ -93,6 +94,7 @@ mod tests {
             status: RunStatus::Succeeded,
             numbers,
             error: None,
+            at_risk: None,
         };
         let numbers = RunNumbers { rows: Some(3000), elapsed_ms: Some(2000), parts: Some(2), ..RunNumbers::default() };
         let text = to_text(&[run(numbers), run(RunNumbers { rows: Some(1), elapsed_ms: Some(0), ..numbers })]);

@@ -1,7 +1,5 @@
 //! `rivet run`: plan, every chunk, commit.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use rivet_sdk::{Error, Result};
 
 use super::arguments::{Global, RunArguments};
@@ -9,36 +7,24 @@ use super::exit::{Failed, Outcome};
 use super::notify::notify;
 use super::progress::Display;
 use super::{open_session, print, summary};
-use crate::config::ExportConfig;
-use crate::run::{Finished, RunOptions, Stop, run_export};
+use crate::config::{Config, ExportConfig, exports_by_cores};
+use crate::run::{Finished, Limits, RunOptions, Stop, Waiting, run_export, run_queue};
 use crate::session::Session;
+use crate::source::Held;
 
 pub fn run(arguments: &RunArguments, global: &Global, stop: Stop) -> Outcome {
     let session = open_session(&arguments.selection, global, stop.clone())?;
     let exports = session.exports(&arguments.selection.export)?;
-    let together = arguments.parallel_exports
-        || arguments.parallel_export_processes
-        || session.config.parallel_exports
-        || session.config.parallel_export_processes;
-    let alone = !together || exports.len() == 1;
-    let one = |export: &ExportConfig| {
-        let run = || run_one(&session, export, arguments, global, alone);
-        catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(Error::internal("an export's thread panicked")))
-    };
-    // A queue's exports run one after the other, the queues beside each other.
-    let queues = if alone { vec![exports.clone()] } else { by_group(&exports) };
-    let run_queue = |queue: &[&ExportConfig]| -> Vec<(String, Result<Finished>)> {
-        let wanted = queue.iter().take_while(|_| !stop.is_wanted());
-        wanted.map(|export| (export.name.clone(), one(export))).collect()
-    };
-    let mut results: Vec<(String, Result<Finished>)> = match queues.as_slice() {
-        [queue] => run_queue(queue),
-        queues => std::thread::scope(|scope| {
-            let threads: Vec<_> = queues.iter().map(|queue| scope.spawn(|| run_queue(queue))).collect();
-            threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
-        }),
-    };
-    results.sort_by_key(|(name, _)| exports.iter().position(|export| export.name == *name));
+    let limits =
+        Limits { exports: at_once(arguments, &session.config), connections: session.config.source.max_connections };
+    let waiting: Vec<Waiting<'_, &ExportConfig>> =
+        exports.iter().map(|export| waiting(export, limits.connections, arguments)).collect::<Result<_>>()?;
+    let alone = limits.exports == 1 || exports.len() == 1;
+    let results =
+        run_queue(&waiting, limits, &stop, |export, held| run_one(&session, export, arguments, global, alone, held));
+    let begun = exports.iter().zip(results);
+    let results: Vec<(String, Result<Finished>)> =
+        begun.filter_map(|(export, result)| Some((export.name.clone(), result?))).collect();
     finish(&results, arguments)?;
     let errors: Vec<Error> = results.into_iter().flat_map(|(_, result)| errors_of(result)).collect();
     match stop.reason() {
@@ -48,19 +34,26 @@ pub fn run(arguments: &RunArguments, global: &Global, stop: Stop) -> Outcome {
     }
 }
 
-/// One queue for the exports of each `source_group`, and one for each export without.
-fn by_group<'a>(exports: &[&'a ExportConfig]) -> Vec<Vec<&'a ExportConfig>> {
-    let mut queues: Vec<Vec<&ExportConfig>> = Vec::new();
-    for export in exports {
-        let same = |queue: &&mut Vec<&ExportConfig>| {
-            export.source_group.is_some() && queue.iter().all(|other| other.source_group == export.source_group)
-        };
-        match queues.iter_mut().find(same) {
-            Some(queue) => queue.push(export),
-            None => queues.push(vec![export]),
-        }
+/// How many exports at once: the command line's word counts before the configuration's.
+fn at_once(arguments: &RunArguments, config: &Config) -> usize {
+    match arguments.parallel_exports {
+        Some(exports) => exports,
+        None if arguments.parallel_export_processes => exports_by_cores(),
+        None => config.exports_at_once,
     }
-    queues
+}
+
+/// An export, and what it needs; an error where it needs more than there is.
+fn waiting<'a>(
+    export: &'a ExportConfig,
+    limit: Option<u32>,
+    arguments: &RunArguments,
+) -> Result<Waiting<'a, &'a ExportConfig>> {
+    if let Some((message, hint)) = export.too_many_connections(limit, arguments.reconcile) {
+        return Err(Error::config(message).with_hint(hint).with_context("export", export.name.clone()));
+    }
+    let connections = export.connections(arguments.reconcile);
+    Ok(Waiting { item: export, group: export.source_group.as_deref(), connections })
 }
 
 fn run_one(
@@ -69,6 +62,7 @@ fn run_one(
     arguments: &RunArguments,
     global: &Global,
     alone: bool,
+    held: Held,
 ) -> Result<Finished> {
     let mut display = Display::new(arguments.progress, global, alone);
     let options = RunOptions {
@@ -77,7 +71,7 @@ fn run_one(
         validate: arguments.validate,
         reconcile: arguments.reconcile,
     };
-    let result = run_export(session, export, options, &mut display);
+    let result = run_export(session, export, options, held, &mut display);
     drop(display);
     if let Ok(finished) = &result
         && !global.quiet

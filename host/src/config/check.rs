@@ -242,9 +242,9 @@ impl<'a> Check<'a> {
             Err(Diagnostic::invalid(node.at, path, message))
         };
         match (place.key.kind, &value) {
-            (Kind::Bool, Value::Bool(value)) => Ok(Item::Bool(*value)),
+            (Kind::Bool | Kind::FlagOrInteger(..), Value::Bool(value)) => Ok(Item::Bool(*value)),
             (Kind::Bool, _) => wrong("true or false"),
-            (Kind::Integer(least, most), Value::Integer(value)) => {
+            (Kind::Integer(least, most) | Kind::FlagOrInteger(least, most), Value::Integer(value)) => {
                 if (least..=most).contains(value) {
                     return Ok(Item::Integer(*value));
                 }
@@ -252,6 +252,7 @@ impl<'a> Check<'a> {
                 Err(Diagnostic::invalid(node.at, path, format!("must be {limits}")))
             }
             (Kind::Integer(..), _) => wrong("a whole number"),
+            (Kind::FlagOrInteger(..), _) => wrong("true, false or a whole number"),
             (Kind::Number(least), value) => self.number(value, least, node.at, path).map(Item::Number),
             (Kind::Choice(words), Value::Text { text, .. }) => {
                 choice(text, &format!("`{}`", shown(node)), words, node.at, path).map(|()| Item::Text(text.clone()))

@@ -18,7 +18,13 @@ pub static ROOT: Block = Block {
         key("source", Kind::Block(&SOURCE), "", "The database rows come from.").required(),
         key("exports", Kind::Blocks(&EXPORT), "", "What is exported; at least one.").required(),
         key("notifications", Kind::Block(&NOTIFICATIONS), "", "Who is told how a run ended."),
-        key("parallel_exports", Kind::Bool, "false", "Run the exports at the same time, as threads."),
+        key(
+            "parallel_exports",
+            Kind::FlagOrInteger(1, 1024),
+            "false",
+            "How many exports run at the same time, as threads; they begin in the file's order. `true`: as many as \
+             the machine has cores, 2 to 8.",
+        ),
         key(
             "parallel_export_processes",
             Kind::Bool,
@@ -102,6 +108,13 @@ pub static SOURCE: Block = Block {
             Kind::Choice(&["local", "replica", "production"]),
             "",
             "What is at stake: picks the profile fast, balanced or safe.",
+        ),
+        key(
+            "max_connections",
+            Kind::Integer(2, 65_535),
+            "",
+            "Most connections to the source at once. An export begins when what it needs is free: `parallel` + 1, one \
+             more with `adaptive`, one more to reconcile. One that needs more on its own is refused.",
         ),
         key("tuning", Kind::Block(&TUNING), "", "How hard the source may be worked."),
     ],

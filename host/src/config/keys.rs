@@ -41,6 +41,8 @@ pub enum Kind {
     Character,
     /// `true` or `false`.
     Bool,
+    /// `true`, `false`, or a whole number within these limits.
+    FlagOrInteger(i64, i64),
     /// A whole number within these limits.
     Integer(i64, i64),
     /// A number of at least this.

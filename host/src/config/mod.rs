@@ -9,6 +9,7 @@
 
 mod check;
 mod columns;
+mod connections;
 mod destination;
 mod diagnostic;
 mod export;
@@ -39,6 +40,7 @@ mod variables;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
+pub use connections::exports_by_cores;
 pub use destination::DestinationConfig;
 pub use diagnostic::{Diagnostic, Diagnostics, Position, nearest};
 pub use export::{ChunkBy, ChunkSize, Chunking, ExportConfig, Granularity, OnSchemaDrift, PartitionBy};
@@ -81,10 +83,8 @@ pub struct Config {
     pub state: StateConfig,
     /// Who is told how a run ended.
     pub notifications: Hooks,
-    /// Run exports as threads.
-    pub parallel_exports: bool,
-    /// Run exports as processes.
-    pub parallel_export_processes: bool,
+    /// How many exports run at once.
+    pub exports_at_once: usize,
 }
 
 impl Config {
@@ -173,6 +173,8 @@ fn read(root: &Fields, file: &Path, variables: &Variables, faults: &mut Vec<Diag
     }
     check_names(entries, faults);
     check_folders(&exports, faults);
+    let limit = source.and_then(|source| source.integer("max_connections"));
+    connections::check(entries, exports.iter().chain(families.iter().map(|family| &family.template)), limit, faults);
     let state = state::read(root, variables, faults);
     let notifications = notifications::read(root, faults);
 
@@ -193,8 +195,7 @@ fn read(root: &Fields, file: &Path, variables: &Variables, faults: &mut Vec<Diag
         memory_limit_mb,
         state,
         notifications,
-        parallel_exports: root.is("parallel_exports"),
-        parallel_export_processes: root.is("parallel_export_processes"),
+        exports_at_once: connections::exports_at_once(root),
     })
 }
 

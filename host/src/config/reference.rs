@@ -59,6 +59,7 @@ fn value(kind: Kind) -> String {
         Kind::Secret => "text, secret".to_owned(),
         Kind::Character => "a character".to_owned(),
         Kind::Bool => "true, false".to_owned(),
+        Kind::FlagOrInteger(least, most) => format!("true, false, or {least} to {most}"),
         Kind::Integer(least, i64::MAX) => format!("{least} or more"),
         Kind::Integer(least, most) => format!("{least} to {most}"),
         Kind::Number(least) => format!("a number from {least}"),

@@ -102,6 +102,10 @@ fn kind(kind: Kind) -> Value {
         Kind::Secret => json!({ "type": "string", "writeOnly": true }),
         Kind::Character => json!({ "type": "string", "minLength": 1 }),
         Kind::Bool => json!({ "anyOf": [{ "type": "boolean" }, reference] }),
+        Kind::FlagOrInteger(least, most) => {
+            let number = json!({ "type": "integer", "minimum": least, "maximum": most });
+            json!({ "anyOf": [{ "type": "boolean" }, number, reference] })
+        }
         Kind::Integer(least, i64::MAX) => json!({ "anyOf": [{ "type": "integer", "minimum": least }, reference] }),
         Kind::Integer(least, most) => {
             json!({ "anyOf": [{ "type": "integer", "minimum": least, "maximum": most }, reference] })

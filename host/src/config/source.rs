@@ -23,6 +23,8 @@ pub struct SourceConfig {
     pub plugin: SourcePlugin,
     /// Its options, references unexpanded.
     pub block: PluginBlock,
+    /// The most connections at once; None: nobody counts them.
+    pub max_connections: Option<u32>,
     /// What is at stake; None if the user does not say.
     pub environment: Option<Environment>,
 }
@@ -41,7 +43,8 @@ pub fn read(source: &Fields, variables: &Variables, faults: &mut Vec<Diagnostic>
         None => scheme(source, variables).map(SourcePlugin::Scheme).map_err(|fault| faults.push(*fault)).ok(),
     };
     let environment = source.text("environment").map(Environment::named);
-    Some(SourceConfig { plugin: plugin?, block, environment })
+    let max_connections = source.integer("max_connections");
+    Some(SourceConfig { plugin: plugin?, block, max_connections, environment })
 }
 
 fn check_address(source: &Fields, faults: &mut Vec<Diagnostic>) {

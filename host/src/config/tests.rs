@@ -5,6 +5,8 @@ use crate::plan::{Codec, ConsistencyPolicy, Format, RowGroups};
 use rivet_sdk::{OnUnrepresentable, Relation, TableName, WantedType};
 use serde_json::json;
 
+mod rivet_cli;
+
 const SOURCE: &str = "source: {type: postgres, url_env: DB}\n";
 
 fn vars() -> Variables {
@@ -175,56 +177,6 @@ fn workers_move_only_where_adaptive_is_true_in_the_closest_layer() {
     assert_eq!(least("adaptive: true, min_parallel: 2", "tuning: {min_parallel: 3}"), Some(3));
     assert_eq!(least("adaptive: true", "tuning: {adaptive: false, min_parallel: 3}"), None);
     assert_eq!(least("min_parallel: 2", "parallel: 4"), None);
-}
-
-#[test]
-fn every_configuration_of_rivet_cli_is_within_the_grammar() {
-    let folder = vars().base_dir().to_owned();
-    for name in ["minimal.yaml", "postgres-chunked.yaml", "mysql-incremental.yaml"] {
-        let text = std::fs::read_to_string(folder.join(name)).unwrap();
-        parse(&text, Path::new(name), &vars()).unwrap_or_else(|faults| panic!("{faults}"));
-    }
-}
-
-#[test]
-fn the_fixtures_hold_every_frozen_key() {
-    let folder = vars().base_dir().to_owned();
-    let text: String = ["minimal.yaml", "postgres-chunked.yaml", "mysql-incremental.yaml"]
-        .iter()
-        .map(|name| std::fs::read_to_string(folder.join(name)).unwrap())
-        .collect();
-    let new = [
-        "plugins",
-        "memory_limit_mb",
-        "state",
-        "tables",
-        "settle",
-        "on_null_cursor",
-        "chunk_by",
-        "csv",
-        "exclude",
-        "rename",
-        "write_mode",
-        "consistency",
-        "on_unrepresentable",
-        "order_by",
-        "max_value_mb",
-        "chunk_deadline_s",
-        "dirs",
-        "lock",
-        "webhook",
-        "page_size_kb",
-        "dictionary",
-        "bloom_filters",
-        "statistics",
-        "sorting",
-    ];
-    let new_blocks = ["plugins", "state", "notifications.webhook", "exports[].csv"];
-    for block in keys::blocks().iter().filter(|block| !new_blocks.contains(&block.path)) {
-        for key in block.keys.iter().filter(|key| !new.contains(&key.name)) {
-            assert!(text.contains(&format!("{}:", key.name)), "{}.{}", block.path, key.name);
-        }
-    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::execute::{Ends, Prepared, committed, execute, job, recorded};
 use super::export::{Finished, Watch};
 use super::journal::Journal;
 use super::resume::{check_drift, done_chunks};
-use super::{Stop, run_chunks, watermark};
+use super::{Stop, age, run_chunks, watermark};
 use crate::batch::Counters;
 use crate::commit::{self, Decision, RunKey};
 use crate::config::StateConfig;
@@ -32,13 +32,26 @@ impl Hold<'_> {
     }
 }
 
-/// Runs what is left of a sealed plan, and commits it.
-pub fn apply(plan: Plan, ends: Ends, hold: Option<Hold<'_>>, stop: &Stop, watch: &mut dyn Watch) -> Result<Finished> {
+/// Runs what is left of a sealed plan that is not older than `max_age`, and commits it.
+pub fn apply(
+    plan: Plan,
+    max_age: Duration,
+    ends: Ends,
+    hold: Option<Hold<'_>>,
+    stop: &Stop,
+    watch: &mut dyn Watch,
+) -> Result<Finished> {
     let started = Instant::now();
-    let journal = hold.map(|hold| hold.take(&plan)).transpose()?;
     let lent = ends.lent();
     let mut destination = ends.destination.open(&lent)?;
     let run = RunKey::of(&plan)?;
+    // Of a committed plan no row is read any more.
+    if let Err(too_old) = check_age(&plan, max_age)
+        && !matches!(commit::decision(&mut *destination, &run)?, Decision::Committed { .. })
+    {
+        return Err(too_old);
+    }
+    let journal = hold.map(|hold| hold.take(&plan)).transpose()?;
     if let Decision::Committed { .. } = commit::decision(&mut *destination, &run)? {
         return finish(plan, &mut *destination, journal.as_ref(), stop, started);
     }
@@ -57,6 +70,11 @@ pub fn apply(plan: Plan, ends: Ends, hold: Option<Hold<'_>>, stop: &Stop, watch:
         Some(journal) => recorded(prepared, ends, &mut *destination, journal, false, stop, watch, started),
         None => execute(prepared, ends, &mut *destination, None, false, stop, watch, started),
     }
+}
+
+fn check_age(plan: &Plan, max_age: Duration) -> Result<()> {
+    let checked = age::check(&plan.created_at, max_age, jiff::Timestamp::now());
+    checked.map_err(|error| error.with_context("export", plan.export.clone()))
 }
 
 /// Commits a plan whose chunks were applied one by one.
@@ -92,8 +110,17 @@ fn finish(
     Ok(finished)
 }
 
-/// Runs one chunk of a sealed plan, from any machine. The commit is somebody else's.
-pub fn apply_chunk(plan: Plan, index: u32, ends: Ends, stop: &Stop, watch: &mut dyn Watch) -> Result<u64> {
+/// Runs one chunk of a sealed plan that is not older than `max_age`, from any machine. The commit
+/// is somebody else's.
+pub fn apply_chunk(
+    plan: Plan,
+    max_age: Duration,
+    index: u32,
+    ends: Ends,
+    stop: &Stop,
+    watch: &mut dyn Watch,
+) -> Result<u64> {
+    check_age(&plan, max_age)?;
     let chunk = plan.chunks.iter().find(|chunk| chunk.index == index).cloned().ok_or_else(|| {
         Error::config(format!("the plan has no chunk {index}"))
             .with_hint(format!("its chunks are 0 to {}", plan.chunks.len() - 1))

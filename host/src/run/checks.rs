@@ -68,10 +68,10 @@ pub(super) fn after_commit(
 fn counts(ends: &Ends, finished: &Finished, manifest: &Manifest, stop: &Stop) -> Result<Reconciliation> {
     let plan = &finished.plan;
     if let Some(counted) = &finished.counted {
-        return Ok(reconcile::compare(plan, manifest, counted));
+        return reconcile::compare(plan, manifest, counted);
     }
     let counted = reconcile::count_later(plan, &ends.source, &ends.lent(), stop)?;
-    Ok(reconcile::compare(plan, manifest, &counted))
+    reconcile::compare(plan, manifest, &counted)
 }
 
 fn validate(destination: &mut dyn Destination, finished: &Finished) -> Result<Validation> {

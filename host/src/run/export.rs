@@ -17,7 +17,7 @@ use crate::commit;
 use crate::config::{ExportConfig, Mode};
 use crate::plan::{self, Inputs, Manifest, Plan, Planned};
 use crate::session::Session;
-use crate::source::SourceEnd;
+use crate::source::{Held, SourceEnd};
 
 /// How `run` was asked to go about it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -76,11 +76,12 @@ pub fn run_export(
     session: &Session,
     export: &ExportConfig,
     options: RunOptions,
+    held: Held,
     watch: &mut dyn Watch,
 ) -> Result<Finished> {
     let options = RunOptions { reconcile: options.reconcile || export.reconcile_required, ..options };
     let (destination_end, mut destination) = session.open_destination(export)?;
-    let source_end = session.source_end()?;
+    let source_end = session.source_end()?.holding(held);
     if options.reconcile {
         reconcile::check_possible(export, &source_end, destination_end.is_stdout())?;
     }

@@ -88,7 +88,9 @@ impl Journal {
                     longest_statement_ms: manifest.map(|manifest| manifest.longest_statement_ms),
                     peak_memory_bytes: crate::peak::resident_bytes(),
                 };
-                self.state.run_succeeded(run_id, &numbers)
+                let incremental = finished.plan.incremental.as_ref();
+                let at_risk = incremental.and_then(|incremental| incremental.at_risk.as_deref());
+                self.state.run_succeeded(run_id, &numbers, at_risk)
             }
             Err(error) => {
                 let status = if stop.is_wanted() { RunStatus::Interrupted } else { RunStatus::Failed };

@@ -4,6 +4,7 @@
 //! publishes its report, [`crate::commit`] makes the run of all reports. `rivet run`,
 //! `rivet apply` and `rivet apply --chunk` differ only in which chunks they put in.
 
+mod age;
 mod apply;
 mod attempt;
 mod checks;
@@ -14,6 +15,7 @@ mod export;
 mod governor;
 mod journal;
 mod pool;
+mod queue;
 mod read_point;
 mod reconcile;
 mod repair;
@@ -29,6 +31,7 @@ pub use execute::Ends;
 pub use export::{Finished, RunOptions, Watch, run_export};
 pub use governor::Allowance;
 pub use pool::{ChunkEvent, Job, run_chunks};
+pub use queue::{Limits, Waiting, run_queue};
 pub use reconcile::{ChunkRows, Compared, CountedAt, Reconciliation, reconcile};
 pub use repair::{Differing, RepairOptions, Repaired, repair};
 pub use stop::{Stop, StopReason};

@@ -132,7 +132,7 @@ pub fn reconcile(session: &Session, export: &ExportConfig) -> Result<Reconciliat
     check_possible(export, &source_end, destination_end.is_stdout())?;
     let Newest { plan, manifest, .. } = newest(&mut *destination, export)?;
     let counted = count_later(&plan, &source_end, &session.lent(), &session.stop)?;
-    Ok(compare(&plan, &manifest, &counted))
+    compare(&plan, &manifest, &counted)
 }
 
 /// Refuses, before a run begins, what could not be reconciled after it.
@@ -177,22 +177,20 @@ pub(super) fn newest(destination: &mut dyn Destination, export: &ExportConfig) -
 }
 
 /// The counts beside the manifest's rows.
-pub(super) fn compare(plan: &Plan, manifest: &Manifest, counted: &Counted) -> Reconciliation {
+pub(super) fn compare(plan: &Plan, manifest: &Manifest, counted: &Counted) -> Result<Reconciliation> {
     let mut landed: BTreeMap<u32, u64> = BTreeMap::new();
     for part in &manifest.parts {
         *landed.entry(part.chunk).or_default() += part.part.rows;
     }
-    let chunks: Vec<ChunkRows> = plan
-        .chunks
-        .iter()
-        .map(|chunk| ChunkRows {
-            chunk: chunk.index,
-            manifest: landed.get(&chunk.index).copied().unwrap_or_default(),
-            source: counted.rows.get(&chunk.index).copied().unwrap_or_default(),
-        })
-        .collect();
+    let rows = |chunk: u32| {
+        // A chunk without parts has no rows; one that nobody counted is not one without rows.
+        let source = counted.rows.get(&chunk).copied();
+        let source = source.ok_or_else(|| Error::internal(format!("chunk {chunk} was not counted at the source")))?;
+        Ok(ChunkRows { chunk, manifest: landed.get(&chunk).copied().unwrap_or_default(), source })
+    };
+    let chunks: Vec<ChunkRows> = plan.chunks.iter().map(|chunk| rows(chunk.index)).collect::<Result<_>>()?;
     let moves = plan.strategy.name == "native" && counted.at != CountedAt::Run;
-    Reconciliation {
+    Ok(Reconciliation {
         reconciliation_version: RECONCILIATION_VERSION,
         export: plan.export.clone(),
         run_id: plan.run_id.clone(),
@@ -202,7 +200,7 @@ pub(super) fn compare(plan: &Plan, manifest: &Manifest, counted: &Counted) -> Re
         source_rows: chunks.iter().map(|chunk| chunk.source).sum(),
         compared: if moves { Compared::Total } else { Compared::Chunks },
         chunks,
-    }
+    })
 }
 
 /// Counts at the read point that a run's chunks were read at, while that is still held.

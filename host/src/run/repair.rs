@@ -125,7 +125,7 @@ fn differing(
         }
         None if reconcile::can_count(source) => {
             let counted = reconcile::count_later(plan, source, &session.lent(), &session.stop)?;
-            Some(reconcile::compare(plan, manifest, &counted))
+            Some(reconcile::compare(plan, manifest, &counted)?)
         }
         None => {
             log::warn!("{}: this source cannot count rows: only the parts are looked at", plan.export);

@@ -72,6 +72,12 @@ impl Stop {
         self.wanted.load(Ordering::Relaxed)
     }
 
+    /// Asks for it, as a signal would.
+    #[cfg(test)]
+    pub(crate) fn want(&self) {
+        self.wanted.store(true, Ordering::Relaxed);
+    }
+
     /// Calls `interrupt` once stopping is wanted, until the guard is dropped: for statements
     /// that run outside the pool.
     pub fn guard(&self, interrupt: Option<Box<dyn Interrupt>>) -> Guard {

@@ -109,12 +109,13 @@ impl Shared {
 
 /// The reading half.
 struct Reader {
+    /// Stands first: it is closed before the job, and with it the last share in its connection, goes.
+    source: Option<Open>,
     id: u64,
     job: Arc<Job>,
     shared: Arc<Shared>,
     to_writer: SyncSender<Reading>,
     messages: Sender<Message>,
-    source: Option<Open>,
     /// Whether it is too late to join a snapshot that all had to join together.
     late: bool,
 }

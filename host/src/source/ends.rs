@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::Sender;
 
 use rivet_loader::{Plugin, PluginManifest};
 use rivet_sdk::{Context, Destination, Error, Result, Source};
@@ -34,11 +35,25 @@ impl Lent {
     }
 }
 
+/// A share in an export's connections: they are all closed once the last share is gone.
+#[derive(Debug, Clone)]
+pub struct Held(#[allow(dead_code, reason = "its end is heard")] Sender<()>);
+
+impl Held {
+    /// Its receiver hears when the last share is gone.
+    pub fn new(shares: Sender<()>) -> Self {
+        Self(shares)
+    }
+}
+
 /// Where rows come from.
 #[derive(Debug, Clone)]
 pub struct SourceEnd {
     plugin: Plugin,
     options: Arc<config::Resolved>,
+    /// Whoever opens an instance keeps this end, or a copy of it, for as long.
+    #[allow(dead_code, reason = "its end is heard")]
+    held: Option<Held>,
 }
 
 impl SourceEnd {
@@ -52,7 +67,12 @@ impl SourceEnd {
                 .with_hint("`rivet plugin list` shows what each plugin offers")
         })?;
         let options = resolve(options, &schema, variables)?;
-        Ok(Self { plugin, options: Arc::new(options) })
+        Ok(Self { plugin, options: Arc::new(options), held: None })
+    }
+
+    /// The same, with a share in the connections of one export.
+    pub fn holding(self, held: Held) -> Self {
+        Self { held: Some(held), ..self }
     }
 
     /// What the plugin says of itself.

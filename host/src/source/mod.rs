@@ -5,7 +5,7 @@ mod ends;
 mod lock;
 mod plugins;
 
-pub use ends::{DestinationEnd, Lent, SourceEnd};
+pub use ends::{DestinationEnd, Held, Lent, SourceEnd};
 pub use lock::{NOT_LOCKED, PluginLock};
 pub use plugins::Plugins;
 pub(crate) use plugins::forward;

@@ -75,6 +75,8 @@ pub struct RunRecord {
     pub numbers: RunNumbers,
     /// Why it failed.
     pub error: Option<String>,
+    /// Why rows may be missing from it, or are.
+    pub at_risk: Option<String>,
 }
 
 impl State {
@@ -98,10 +100,11 @@ impl State {
         })
     }
 
-    /// Notes that a run was committed.
-    pub fn run_succeeded(&self, run_id: &str, numbers: &RunNumbers) -> Result<()> {
+    /// Notes that a run was committed; `at_risk`: why rows may be missing from it.
+    pub fn run_succeeded(&self, run_id: &str, numbers: &RunNumbers, at_risk: Option<&str>) -> Result<()> {
         let sql = "UPDATE rivet_run SET status = 'succeeded', finished_at = ?2, error = NULL, rows = ?3, bytes = ?4,
-                       parts = ?5, retries = ?6, elapsed_ms = ?7, longest_statement_ms = ?8, peak_memory_bytes = ?9
+                       parts = ?5, retries = ?6, elapsed_ms = ?7, longest_statement_ms = ?8, peak_memory_bytes = ?9,
+                       at_risk = ?10
                    WHERE run_id = ?1";
         let values = cells![
             run_id,
@@ -112,7 +115,8 @@ impl State {
             numbers.retries,
             numbers.elapsed_ms,
             numbers.longest_statement_ms,
-            numbers.peak_memory_bytes
+            numbers.peak_memory_bytes,
+            at_risk
         ];
         self.change(run_id, sql, values)
     }
@@ -126,7 +130,7 @@ impl State {
     /// The latest runs of an export, or of all, newest first.
     pub fn runs(&self, export: Option<&str>, limit: u32) -> Result<Vec<RunRecord>> {
         let sql = "SELECT run_id, export, plan_id, started_at, finished_at, status, rows, bytes, error,
-                       parts, retries, elapsed_ms, longest_statement_ms, peak_memory_bytes
+                       parts, retries, elapsed_ms, longest_statement_ms, peak_memory_bytes, at_risk
                    FROM rivet_run WHERE ?1 = '' OR export = ?1 ORDER BY run_id DESC LIMIT ?2";
         let rows = self.query(sql, cells![export.unwrap_or_default(), i64::from(limit)])?;
         rows.iter().map(record).collect()
@@ -151,5 +155,6 @@ fn record(row: &Row) -> Result<RunRecord> {
             peak_memory_bytes: row.optional_count(13)?,
         },
         error: row.optional_text(8)?,
+        at_risk: row.optional_text(14)?,
     })
 }

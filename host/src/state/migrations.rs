@@ -57,4 +57,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ALTER TABLE rivet_run ADD COLUMN longest_statement_ms INTEGER;
     ALTER TABLE rivet_run ADD COLUMN peak_memory_bytes INTEGER;
 ",
+    "
+    ALTER TABLE rivet_run ADD COLUMN at_risk TEXT;
+",
 ];

@@ -79,7 +79,7 @@ fn the_journal_keeps_how_runs_ended() {
     let folder = tempfile::tempdir().unwrap();
     let state = State::open(folder.path()).unwrap();
     state.run_started("01A", "orders", "sha256:1").unwrap();
-    state.run_succeeded("01A", &RunNumbers { rows: Some(10), ..RunNumbers::default() }).unwrap();
+    state.run_succeeded("01A", &RunNumbers { rows: Some(10), ..RunNumbers::default() }, None).unwrap();
     state.run_started("01B", "orders", "sha256:2").unwrap();
     state.run_failed("01B", RunStatus::Failed, "no table").unwrap();
     state.run_started("01C", "customers", "sha256:3").unwrap();

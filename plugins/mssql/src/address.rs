@@ -1,6 +1,6 @@
 //! Where a server is and how to reach it, as one text: a URL, or an ADO.NET connection string.
 
-use rivet_sdk::options::{TlsMode, TlsOptions};
+use rivet_sdk::options::{TlsMode, TlsOptions, percent_decoded};
 use rivet_sdk::{Error, Result, Secret};
 
 use crate::options::{Intent, MssqlOptions};
@@ -36,17 +36,17 @@ fn from_url(rest: &str) -> Result<MssqlOptions> {
     };
     let (host, port) = split_port(&address)?;
     let mut options = MssqlOptions {
-        host: Some(percent_decode(&host)?),
+        host: Some(percent_decoded("host", &host)?),
         port,
         instance,
-        user: Some(percent_decode(user)?),
-        password: Some(Secret::new(percent_decode(password)?)),
-        database: Some(percent_decode(database.trim_end_matches('/'))?).filter(|name| !name.is_empty()),
+        user: Some(percent_decoded("user", user)?),
+        password: Some(Secret::new(percent_decoded("password", password)?)),
+        database: Some(percent_decoded("database", database.trim_end_matches('/'))?).filter(|name| !name.is_empty()),
         ..MssqlOptions::default()
     };
     for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        set(&mut options, &percent_decode(name)?, percent_decode(value)?)?;
+        set(&mut options, &percent_decoded("query", name)?, percent_decoded("query", value)?)?;
     }
     Ok(options)
 }
@@ -202,23 +202,4 @@ fn number<T: std::str::FromStr>(text: &str) -> Result<T> {
         Error::config("the URL has something else where a number (a port, a timeout) must stand")
             .with_hint("percent-encode special characters in user and password")
     })
-}
-
-fn percent_decode(text: &str) -> Result<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let code = after.get(..2).filter(|_| first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
-        match code.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8(bytes).map_err(|_| Error::config("the URL is not UTF-8 once its %-codes are read"))
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rivet_sdk::options::{ServerOptions, TlsMode, TlsOptions};
+use rivet_sdk::options::{ServerOptions, TlsMode, TlsOptions, percent_decoded};
 use rivet_sdk::schemars::JsonSchema;
 use rivet_sdk::serde::Deserialize;
 use rivet_sdk::{Error, Result, Secret};
@@ -163,15 +163,15 @@ impl Endpoint {
             return Err(Error::config("the URL names no user").with_hint("mysql://USER:PASSWORD@HOST/DATABASE"));
         };
         let (user, password) = match login.split_once(':') {
-            Some((user, password)) => (user, Some(Secret::new(decoded(password)?))),
+            Some((user, password)) => (user, Some(Secret::new(percent_decoded("password", password)?))),
             None => (login, None),
         };
         let (address, database) = address.split_once('/').unwrap_or((address, ""));
         let mut endpoint = Self {
             host: host_and_port(address)?,
-            user: decoded(user)?,
+            user: percent_decoded("user", user)?,
             password: password.filter(|password| !password.expose().is_empty()),
-            database: Some(decoded(database)?).filter(|database| !database.is_empty()),
+            database: Some(percent_decoded("database", database)?).filter(|database| !database.is_empty()),
             tls: TlsOptions::prefer(),
             connect_timeout: CONNECT_TIMEOUT,
             tinyint1_as_boolean: false,
@@ -182,7 +182,7 @@ impl Endpoint {
         }
         for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            endpoint.parameter(name, decoded(value)?)?;
+            endpoint.parameter(name, percent_decoded("query", value)?)?;
         }
         match &endpoint.host {
             Host::Tcp(name, _) if name.is_empty() => Err(Error::config("the URL names no host")),
@@ -264,27 +264,8 @@ fn host_and_port(address: &str) -> Result<Host> {
             Error::config("the URL's port is not a number").with_hint("percent-encode special characters in user and password, or give host, port, user, password and database separately")
         })?,
     };
-    let name = decoded(name)?;
+    let name = percent_decoded("host", name)?;
     Ok(if name.starts_with('/') { Host::Unix(name.into()) } else { Host::Tcp(name, port) })
-}
-
-fn decoded(text: &str) -> Result<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let code = after.get(..2).filter(|_| first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
-        match code.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8(bytes).map_err(|_| Error::config("a part of the URL is not UTF-8 once it is decoded"))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use postgres::config::{Config, Host as UrlHost, SslMode};
-use rivet_sdk::options::{ServerOptions, TlsMode, TlsOptions};
+use rivet_sdk::options::{ServerOptions, TlsMode, TlsOptions, percent_decoded};
 use rivet_sdk::{Error, Result, Secret};
 
 const PORT: u16 = 5432;
@@ -151,7 +151,7 @@ fn take_tls(url: &str) -> Result<(Option<TlsOptions>, String)> {
     let mut rest = Vec::new();
     for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        let value = percent_decode(value);
+        let value = percent_decoded("query", value)?;
         match name {
             "sslmode" => {
                 tls.mode = match value.as_str() {
@@ -180,25 +180,6 @@ fn take_tls(url: &str) -> Result<(Option<TlsOptions>, String)> {
     }
     let rest = if rest.is_empty() { base.to_owned() } else { format!("{base}?{}", rest.join("&")) };
     Ok((found.then_some(tls), rest))
-}
-
-fn percent_decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let code = after.get(..2).filter(|_| first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
-        match code.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ mod request;
 mod scalar;
 mod secret;
 mod source;
+mod split;
 pub mod sql;
 #[cfg(feature = "network")]
 pub mod tls;
@@ -41,10 +42,11 @@ pub use scalar::Scalar;
 pub use secret::{Secret, redact, secret_texts};
 pub use source::{
     BatchSink, Bounds, BoundsRequest, ColumnStats, Description, ExportStats, Identity, Interrupt, Key, KeyColumn,
-    NativeSplit, Note, OneReadPoint, SNAPSHOT_LOST, Slice, Snapshot, Source, SourceDriver, Split, SplitBy, SplitInto,
-    SplitRequest, TableFilter, TableSummary, capability,
+    NativeSplit, Note, OneReadPoint, SNAPSHOT_LOST, Snapshot, Source, SourceDriver, TableFilter, TableSummary,
+    capability,
 };
 
+pub use split::{Slice, Split, SplitBy, SplitInto, SplitRequest};
 pub use wanted::WantedType;
 
 #[cfg(feature = "network")]

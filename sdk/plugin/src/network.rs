@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::ops::Range;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -203,5 +204,95 @@ impl Write for Stream {
             Self::Unix(socket) => socket.flush(),
             Self::Tls(stream) => stream.flush(),
         }
+    }
+}
+
+/// Reads more into `input`, behind what of it is `unread`, which moves to its beginning. It grows beyond its
+/// `usual` size only for a message of `wanted` bytes, and bit by bit; once such a one is over it shrinks again.
+pub fn fill(
+    input: &mut Vec<u8>,
+    unread: &mut Range<usize>,
+    wanted: usize,
+    usual: usize,
+    from: &mut impl Read,
+) -> io::Result<()> {
+    if unread.start > 0 {
+        input.copy_within(unread.clone(), 0);
+        *unread = 0..unread.len();
+    }
+    let have = unread.len();
+    if have == input.len() {
+        // Doubling, so that a length that is refused meanwhile is never allocated.
+        input.resize((have * 2).min(wanted.max(usual)).max(have + 1), 0);
+    } else if input.len() > usual * 4 && wanted <= usual && have <= usual {
+        input.truncate(usual);
+        input.shrink_to_fit();
+    }
+    loop {
+        match from.read(input.get_mut(have..).unwrap_or_default()) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => {
+                unread.end += count;
+                return Ok(());
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives these pieces, an interruption before each, then its end.
+    struct Pieces(Vec<Vec<u8>>, bool);
+
+    impl Read for Pieces {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            self.1 = !self.1;
+            if self.1 {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let Some(piece) = self.0.first_mut() else { return Ok(0) };
+            let count = piece.len().min(into.len());
+            into[..count].copy_from_slice(&piece[..count]);
+            piece.drain(..count);
+            self.0.retain(|piece| !piece.is_empty());
+            Ok(count)
+        }
+    }
+
+    #[test]
+    fn a_buffer_keeps_what_is_unread_and_grows_only_for_what_comes() {
+        let all: Vec<u8> = (0..200).collect();
+        let mut from = Pieces(all.chunks(30).map(<[u8]>::to_vec).collect(), false);
+        let (mut input, mut unread) = (vec![0; 8], 0..0);
+        fill(&mut input, &mut unread, 5, 8, &mut from).unwrap();
+        assert_eq!((input.len(), &input[unread.clone()]), (8, &all[..8]));
+        // Three are read. The next message has 100 bytes, of which not all are here at once.
+        unread.start = 3;
+        let mut sizes = Vec::new();
+        while unread.len() < 100 {
+            fill(&mut input, &mut unread, 100, 8, &mut from).unwrap();
+            assert_eq!(input[unread.clone()], all[3..3 + unread.len()]);
+            sizes.push(input.len());
+        }
+        sizes.dedup();
+        assert_eq!(sizes, [8, 16, 32, 64, 100]);
+        // It is over: the buffer is small again, and nothing is lost.
+        unread.start = unread.end - 2;
+        fill(&mut input, &mut unread, 5, 8, &mut from).unwrap();
+        assert_eq!((input.len(), &input[unread.clone()]), (8, &all[101..109]));
+        let mut next = 101;
+        while next + unread.len() < 200 {
+            next += unread.len();
+            unread.start = unread.end;
+            fill(&mut input, &mut unread, 5, 8, &mut from).unwrap();
+            assert_eq!(input[unread.clone()], all[next..next + unread.len()]);
+        }
+        unread.start = unread.end;
+        let ended = fill(&mut input, &mut unread, 5, 8, &mut from).unwrap_err();
+        assert_eq!((ended.kind(), unread.len()), (io::ErrorKind::UnexpectedEof, 0));
     }
 }

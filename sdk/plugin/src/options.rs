@@ -96,3 +96,44 @@ impl TlsMode {
         Self::VerifyFull
     }
 }
+
+/// The text of one part of a URL, its %-codes read. A `%` that begins none stands for itself.
+/// `part` names it in the error where the bytes are not UTF-8; its text may be a secret and is left out.
+pub fn percent_decoded(part: &str, text: &str) -> Result<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let hex = after.get(..2).filter(|hex| first == b'%' && hex.iter().all(u8::is_ascii_hexdigit));
+        let code = hex.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+        bytes.push(code.unwrap_or(first));
+        rest = if code.is_some() { after.get(2..).unwrap_or_default() } else { after };
+    }
+    String::from_utf8(bytes).map_err(|_| {
+        Error::config(format!("the URL's {part} is not UTF-8 once its %-codes are read"))
+            .with_hint("encode its UTF-8 bytes: `ü` is %C3%BC")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_read_and_what_is_none_stands_for_itself() {
+        let decoded = |text: &str| percent_decoded("user", text).unwrap();
+        assert_eq!(decoded("a%40b%2fc%2F%25"), "a@b/c/%");
+        assert_eq!(decoded("%C3%BCber grün"), "über grün");
+        for same in ["", "100%", "%4", "%zz", "%+F", "%é9", "%% "] {
+            assert_eq!(decoded(same), same);
+        }
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_refused_by_its_parts_name_alone() {
+        for text in ["hunter22%FF", "hunter22%C3", "%80hunter22"] {
+            let error = percent_decoded("password", text).unwrap_err();
+            assert_eq!(error.message(), "the URL's password is not UTF-8 once its %-codes are read");
+            assert!(!format!("{error:?}").contains("hunter"), "{error:?}");
+        }
+    }
+}

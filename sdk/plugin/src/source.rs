@@ -8,7 +8,9 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{Condition, Context, Error, ErrorKind, ExportRequest, Relation, Result, Scalar, TableName, TypeMapping};
+use crate::{
+    Context, Error, ErrorKind, ExportRequest, Relation, Result, Scalar, Split, SplitRequest, TableName, TypeMapping,
+};
 
 /// Opens sources. The plugin's entry in [`crate::plugin!`].
 pub trait SourceDriver: 'static {
@@ -332,65 +334,6 @@ pub struct Bounds {
     /// Rows with NULL in any column of the key; coalesced: in all of them.
     #[serde(default)]
     pub nulls: u64,
-}
-
-/// How to cut a relation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SplitRequest {
-    /// What is cut. Its `conditions` hold for every slice.
-    pub of: ExportRequest,
-    /// Along what.
-    pub by: SplitBy,
-    /// How many slices, or how large.
-    pub into: SplitInto,
-}
-
-/// Along what a relation is cut.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SplitBy {
-    /// Ranges of one column, boundaries balanced by rows.
-    Range {
-        /// The column.
-        column: String,
-    },
-    /// Ranges of a unique key, composite or text included.
-    Keyset {
-        /// The key's columns.
-        key: Vec<String>,
-    },
-    /// Physical ranges.
-    Native,
-}
-
-/// The wanted size of the slices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SplitInto {
-    /// About this many slices.
-    Count(u64),
-    /// Slices of about this many rows.
-    Rows(u64),
-}
-
-/// A relation, cut.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Split {
-    /// The slices: half-open, in order, the first without a lower bound and the last without
-    /// an upper one. NULL keys have an [`Condition::IsNull`] slice of their own whenever the
-    /// key is nullable. A relation that is not worth cutting gives one slice with no condition.
-    pub slices: Vec<Slice>,
-    /// How the boundaries were found, in a few words: `histogram of 101 bounds`.
-    pub method: String,
-}
-
-/// One slice.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Slice {
-    /// What selects it; None selects everything.
-    pub condition: Option<Condition>,
-    /// Estimated rows.
-    pub rows: Option<u64>,
 }
 
 /// A read point that several instances can share.

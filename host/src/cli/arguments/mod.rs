@@ -1,5 +1,6 @@
 //! Every command and flag, defined once: help, man page and completions come from here.
 
+mod plans;
 mod tools;
 
 use std::path::{Path, PathBuf};
@@ -7,7 +8,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::duration_ms;
+use crate::config::{duration_ms, exports_by_cores};
+pub use plans::*;
 pub use tools::*;
 
 /// Exports database tables to Parquet and CSV, through plugins.
@@ -134,6 +136,17 @@ fn parse_param(text: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
+/// As `parallel_exports` in a configuration.
+fn parse_exports(text: &str) -> Result<usize, &'static str> {
+    match text {
+        "true" => Ok(exports_by_cores()),
+        "false" => Ok(1),
+        number => {
+            number.parse().ok().filter(|exports| (1..=1024).contains(exports)).ok_or("write a number from 1 to 1024")
+        }
+    }
+}
+
 fn parse_wait(text: &str) -> Result<Duration, &'static str> {
     match text.parse() {
         Ok(seconds) => Ok(Duration::from_secs(seconds)),
@@ -154,9 +167,16 @@ pub struct RunArguments {
     /// Count every chunk at the source and compare with the manifest
     #[arg(long)]
     pub reconcile: bool,
-    /// Run all exports at once; each has its own `parallel` workers and connections
-    #[arg(long)]
-    pub parallel_exports: bool,
+    /// Run so many exports at once; without a number, as many as there are cores, 2 to 8
+    #[arg(
+        long,
+        value_name = "N",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = parse_exports
+    )]
+    pub parallel_exports: Option<usize>,
     /// As --parallel-exports
     #[arg(long, hide = true)]
     pub parallel_export_processes: bool,
@@ -180,77 +200,6 @@ pub enum Progress {
     Bar,
     Json,
     None,
-}
-
-#[derive(Debug, Args)]
-pub struct PlanArguments {
-    #[command(flatten)]
-    pub selection: Selection,
-    /// Seal the plan of one export into this file, for `rivet apply`
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-    /// How the plan is shown
-    #[arg(long, value_enum, default_value = "pretty")]
-    pub format: PlanFormat,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum PlanFormat {
-    Pretty,
-    Json,
-}
-
-/// A sealed plan.
-#[derive(Debug, Clone, Args)]
-pub struct PlanFile {
-    /// The plan, as `rivet plan -o` wrote it
-    #[arg(value_name = "PLAN")]
-    pub plan: PathBuf,
-    /// Take the ends' options from this configuration instead of the plan
-    #[arg(short, long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// A value for ${KEY} (repeatable)
-    #[arg(short, long, value_name = "KEY=VALUE", value_parser = parse_param)]
-    pub param: Vec<(String, String)>,
-}
-
-#[derive(Debug, Args)]
-pub struct ApplyArguments {
-    #[command(flatten)]
-    pub file: PlanFile,
-    /// Run only this chunk; without a value, the one that $JOB_COMPLETION_INDEX names
-    #[arg(long, value_name = "INDEX", num_args = 0..=1, default_missing_value = "env")]
-    pub chunk: Option<String>,
-    /// Wait so long for another run of the same export, where a state store is known: 30s, 10m
-    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_wait)]
-    pub lock_wait: Duration,
-    /// Memory to use, in MB
-    #[arg(long, value_name = "MB", default_value_t = 512)]
-    pub memory_limit_mb: u64,
-    /// Write the summary as JSON to stdout
-    #[arg(long)]
-    pub json: bool,
-    /// How progress is shown
-    #[arg(long, value_enum, default_value = "auto", value_name = "HOW")]
-    pub progress: Progress,
-}
-
-#[derive(Debug, Args)]
-pub struct CommitArguments {
-    #[command(flatten)]
-    pub file: PlanFile,
-    /// Wait so long for another run of the same export, where a state store is known: 30s, 10m
-    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_wait)]
-    pub lock_wait: Duration,
-}
-
-#[derive(Debug, Args)]
-pub struct StatusArguments {
-    #[command(flatten)]
-    pub file: PlanFile,
-    /// Write JSON to stdout
-    #[arg(long)]
-    pub json: bool,
 }
 
 #[derive(Debug, Args)]

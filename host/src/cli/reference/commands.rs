@@ -71,6 +71,7 @@ fn table<'a>(arguments: impl Iterator<Item = &'a Arg>) -> String {
 fn row(argument: &Arg) -> String {
     let takes_value = matches!(argument.get_action(), ArgAction::Set | ArgAction::Append);
     let value = match argument.get_value_names() {
+        Some([name, ..]) if takes_value && argument.is_require_equals_set() => format!("[={name}]"),
         Some([name, ..]) if takes_value => format!(" {name}"),
         _ => String::new(),
     };

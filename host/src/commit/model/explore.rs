@@ -1,7 +1,7 @@
 //! Every state of the model, and what it must find.
 
 use super::super::model_check::{after_repair, exact, in_every_state};
-use super::search::search;
+use super::search::{assert_finds, assert_holds, search};
 use super::*;
 use crate::crash::CRASH_POINTS;
 
@@ -115,10 +115,7 @@ fn holds(most_deaths: u8) {
     for (name, actors) in scenarios() {
         for rules in [APPEND, REPLACE] {
             let most_deaths = if name == WIDEST && most_deaths == 1 { 0 } else { most_deaths };
-            match explore(&actors, rules, most_deaths) {
-                Ok(states) => eprintln!("{name}, replace {}: {states} states", rules.replace),
-                Err(flaw) => panic!("{name}, replace {}: {flaw}", rules.replace),
-            }
+            assert_holds([(name, explore(&actors, rules, most_deaths))]);
         }
     }
 }
@@ -136,9 +133,7 @@ fn the_protocol_holds_in_every_interleaving_with_two_deaths() {
 }
 
 fn finds(rules: Rules, flaw: &str) {
-    let all = scenarios();
-    let mut found = all.iter().filter_map(|(_, actors)| explore(actors, rules, 1).err());
-    assert!(found.any(|text| text.starts_with(flaw)), "the model no longer finds: {flaw}");
+    assert_finds(flaw, scenarios().into_iter().map(|(name, actors)| (name, explore(&actors, rules, 1))));
 }
 
 #[test]

@@ -42,3 +42,30 @@ pub(in crate::commit) fn search<S: Eq + Hash + Debug, L: Debug>(
     }
     Ok(seen.len())
 }
+
+/// None of these histories has a flaw.
+pub(in crate::commit) fn assert_holds<'a>(explored: impl IntoIterator<Item = (&'a str, Result<usize, String>)>) {
+    for (name, result) in explored {
+        match result {
+            Ok(states) => eprintln!("{name}: {states} states"),
+            Err(flaw) => panic!("{name}: {flaw}"),
+        }
+    }
+}
+
+/// One of these histories has this flaw; what else is found in those before it is told where none has.
+pub(in crate::commit) fn assert_finds<'a>(
+    flaw: &str,
+    explored: impl IntoIterator<Item = (&'a str, Result<usize, String>)>,
+) {
+    let mut others = Vec::new();
+    let finds = explored.into_iter().any(|(name, result)| match result {
+        Err(text) if text.starts_with(flaw) => true,
+        Err(text) => {
+            others.push(format!("{name}: {text}"));
+            false
+        }
+        Ok(_) => false,
+    });
+    assert!(finds, "the model no longer finds: {flaw}\n{}", others.join("\n"));
+}

@@ -1,6 +1,6 @@
 //! Every state of the model of the watermark, and what it must find.
 
-use super::super::model::search::search;
+use super::super::model::search::{assert_finds, assert_holds, search};
 use super::*;
 use crate::crash::CRASH_POINTS;
 
@@ -150,12 +150,8 @@ fn scenarios() -> Vec<(&'static str, Vec<Kind>)> {
 #[test]
 fn every_row_is_delivered_once_in_every_interleaving_with_a_death() {
     for replace in [false, true] {
-        for (name, kinds) in scenarios() {
-            match explore(&kinds, Rules { replace, ..ALL }, 1) {
-                Ok(states) => eprintln!("{name}, replace {replace}: {states} states"),
-                Err(flaw) => panic!("{name}, replace {replace}: {flaw}"),
-            }
-        }
+        let all = scenarios().into_iter();
+        assert_holds(all.map(|(name, kinds)| (name, explore(&kinds, Rules { replace, ..ALL }, 1))));
     }
 }
 
@@ -163,22 +159,12 @@ fn every_row_is_delivered_once_in_every_interleaving_with_a_death() {
 /// decision: it needs the lease.
 #[test]
 fn without_a_lease_rows_are_still_delivered_once() {
-    for (name, kinds) in scenarios().into_iter().filter(|(_, kinds)| !kinds.contains(&Kind::Reset(0))) {
-        explore(&kinds, Rules { lease: false, ..ALL }, 1).unwrap_or_else(|flaw| panic!("{name}: {flaw}"));
-    }
+    let all = scenarios().into_iter().filter(|(_, kinds)| !kinds.contains(&Kind::Reset(0)));
+    assert_holds(all.map(|(name, kinds)| (name, explore(&kinds, Rules { lease: false, ..ALL }, 1))));
 }
 
 fn finds(rules: Rules, flaw: &str) {
-    let mut found = Vec::new();
-    let finds = scenarios().iter().any(|(name, kinds)| match explore(kinds, rules, 1) {
-        Err(text) if text.starts_with(flaw) => true,
-        Err(text) => {
-            found.push(format!("{name}: {text}"));
-            false
-        }
-        Ok(_) => false,
-    });
-    assert!(finds, "the model no longer finds: {flaw}\n{}", found.join("\n"));
+    assert_finds(flaw, scenarios().into_iter().map(|(name, kinds)| (name, explore(&kinds, rules, 1))));
 }
 
 #[test]

@@ -1,8 +1,6 @@
 //! Whole messages out of a reused buffer, which grows only for messages that are wanted.
 
-use std::io::{ErrorKind as IoKind, Read};
-
-use rivet_sdk::{Error, Result};
+use rivet_sdk::{Error, Result, network};
 
 use super::{BUFFER_BYTES, Frame, Guard, HEADER_BYTES, Wire};
 use crate::error::confused;
@@ -47,30 +45,9 @@ impl Wire {
     /// Reads more, making room for a message of `wanted` bytes bit by bit.
     #[cold]
     fn fill(&mut self, wanted: usize) -> Result<()> {
-        let unread = self.end - self.start;
-        if self.start > 0 {
-            self.input.copy_within(self.start..self.end, 0);
-            self.start = 0;
-            self.end = unread;
-        }
-        if unread == self.input.len() {
-            // Doubling, so that a length the guard refuses is never allocated.
-            self.input.resize((unread * 2).min(wanted.max(BUFFER_BYTES)).max(unread + 1), 0);
-        } else if self.input.len() > BUFFER_BYTES * 4 && wanted <= BUFFER_BYTES && unread <= BUFFER_BYTES {
-            self.input.truncate(BUFFER_BYTES);
-            self.input.shrink_to_fit();
-        }
-        loop {
-            let free = self.input.get_mut(self.end..).unwrap_or_default();
-            match self.stream.read(free) {
-                Ok(0) => return Err(self.fail(&IoKind::UnexpectedEof.into())),
-                Ok(count) => {
-                    self.end += count;
-                    return Ok(());
-                }
-                Err(error) if error.kind() == IoKind::Interrupted => {}
-                Err(error) => return Err(self.fail(&error)),
-            }
-        }
+        let mut unread = self.start..self.end;
+        let filled = network::fill(&mut self.input, &mut unread, wanted, BUFFER_BYTES, &mut self.stream);
+        (self.start, self.end) = (unread.start, unread.end);
+        filled.map_err(|error| self.fail(&error))
     }
 }

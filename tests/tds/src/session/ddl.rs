@@ -10,7 +10,8 @@ use crate::error::{SqlError, SqlResult};
 use crate::signals::Signal;
 use crate::sql::ast::{Grantee, Name, Statement};
 use crate::sql::bind::{Binder, Scope, select};
-use crate::sql::parser::{Parser, known_collation};
+use crate::sql::parser::Parser;
+use crate::sql::types::known_collation;
 use crate::tokens;
 use crate::types::{Kind, cast};
 

@@ -29,6 +29,7 @@ pub mod settings;
 pub mod state;
 pub mod tables;
 pub mod transaction;
+pub mod value;
 
 use state::Session;
 

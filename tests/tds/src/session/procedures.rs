@@ -22,7 +22,7 @@ pub fn execute(
 ) -> Outcome {
     let mut parameters = Vec::new();
     for (name, value) in arguments {
-        let (ty, value) = run::evaluate(session, value, frame)?;
+        let (ty, value) = super::value::evaluate(session, value, frame)?;
         let name = name.as_ref().map(|name| format!("@{name}")).unwrap_or_default();
         parameters.push(Parameter { name, output: false, ty, value });
     }

@@ -126,7 +126,7 @@ pub fn set(session: &mut Session, names: &[String], setting: &Setting, frame: &F
         return Ok(());
     }
     let value = match setting {
-        Setting::Value(expr) => Some(super::run::evaluate(session, expr, frame)?.1),
+        Setting::Value(expr) => Some(super::value::evaluate(session, expr, frame)?.1),
         Setting::Word(word) => Some(Value::Text(word.clone())),
         _ => None,
     };

@@ -8,3 +8,4 @@ pub mod parser;
 pub mod query;
 pub mod statement;
 pub mod token;
+pub mod types;

@@ -5,7 +5,7 @@ use rusqlite::types::{Value, ValueRef};
 use super::{Binder, Bound, Scope, coerce, text_type};
 use crate::error::{SqlError, SqlResult};
 use crate::sql::ast::Expr;
-use crate::sql::parser::known_collation;
+use crate::sql::types::known_collation;
 use crate::types::numeric::Number;
 use crate::types::{Kind, MAX, Type, cast, encode, spatial};
 
