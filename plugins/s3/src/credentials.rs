@@ -89,6 +89,11 @@ impl SignRequest for Signing {
         Box::pin(async move {
             if makes_object(head) {
                 self.tags.add(HeaderName::from_static("x-amz-tagging"), head);
+            } else {
+                // opendal adds them to parts and completions too, where S3 refuses them.
+                for name in ["x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id"] {
+                    head.headers.remove(name);
+                }
             }
             let Some(signer) = &self.signer else { return Ok(()) };
             let signer = signer.clone().with_context(context(Some(transport)));
