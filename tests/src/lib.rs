@@ -4,7 +4,8 @@
 //!
 //! * [`mssql`]: a database of its own on SQL Server, or on the project's own TDS server;
 //! * [`postgres`]: a database of its own on the server that `make test` starts;
-//! * [`stores`]: a prefix of its own in each object store, and [`faults`] on the way to it;
+//! * [`stores`]: a prefix of its own in each object store, and [`faults`] on the way to it, or a
+//!   [`cloud`] that plays who gives credentials and, with [`signatures`], a store that asks for them;
 //! * [`mysql`]: a database of its own on the MariaDB and on the MySQL that it starts;
 //! * [`sqlite`]: a database file in a temporary folder;
 //! * [`drivers`]: one of each of these databases behind one trait;
@@ -19,6 +20,7 @@
     reason = "test code: a panic is a verdict"
 )]
 
+pub mod cloud;
 pub mod drivers;
 pub mod faults;
 pub mod mssql;
@@ -26,6 +28,7 @@ pub mod mysql;
 pub mod postgres;
 pub mod readers;
 pub mod rivet;
+pub mod signatures;
 pub mod sqlite;
 pub mod stores;
 

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{readers, rivet};
+use crate::{readers, rivet, sqlite};
 
 /// Which store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +70,42 @@ pub fn place(kind: Kind) -> Place {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let prefix = format!("test {}/{}/", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
     Place { kind, prefix, endpoint: kind.setting("ENDPOINT") }
+}
+
+/// An export of a table's three rows.
+pub struct Export {
+    /// Where it is configured.
+    pub project: rivet::Project,
+    _database: sqlite::Database,
+}
+
+/// One to this `destination`. It is tried once.
+pub fn export(destination: &str) -> Export {
+    let mut database = sqlite::database();
+    database.run("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1), (2), (3)");
+    let (project, url) = (rivet::project(), database.url());
+    project.config(&format!("source: {{url: '{url}'}}\nexports:\n  - {{name: e, table: t, format: parquet, tuning: {{max_retries: 0}}, destination: {destination}}}\n"));
+    Export { project, _database: database }
+}
+
+impl Export {
+    /// Runs it with these variables, in which `{folder}` is the project's, and with no identity that
+    /// this machine has by itself.
+    pub fn run(&self, environment: &[(&str, &str)]) -> rivet::Output {
+        let folder = self.project.folder();
+        let mut command = self.project.rivet("run").env("HOME", folder).env("AWS_EC2_METADATA_DISABLED", "true");
+        for name in ["AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"] {
+            command = command.env(name, self.project.path("nothing"));
+        }
+        for name in ["GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_CONFIG"] {
+            command = command.env(name, "");
+        }
+        command = command.env("GCE_METADATA_HOST", "127.0.0.1:9").env("AZURE_IMDS_ENDPOINT", "http://127.0.0.1:9/");
+        for (name, value) in environment {
+            command = command.env(name, value.replace("{folder}", folder.to_str().unwrap()));
+        }
+        command.run()
+    }
 }
 
 impl Place {

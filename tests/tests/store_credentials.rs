@@ -2,31 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
-use rivet_tests::{
-    rivet, sqlite,
-    stores::{self, Kind, Place},
-};
+use rivet_tests::rivet;
+use rivet_tests::stores::{self, Kind, Place};
 
 /// Runs an export of three rows to `place` with these credentials.
 fn run(place: &Place, credentials: &str, environment: &[(&str, &str)]) -> rivet::Output {
-    let mut database = sqlite::database();
-    database.run("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1), (2), (3)");
-    let project = rivet::project();
-    let (url, destination) = (database.url(), place.yaml_as(credentials, ""));
-    project.config(&format!("source: {{url: '{url}'}}\nexports:\n  - {{name: e, table: t, format: parquet, tuning: {{max_retries: 0}}, destination: {destination}}}\n"));
-    let mut command = project.rivet("run");
-    // Nothing of the machine's own.
-    for name in ["AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "GOOGLE_APPLICATION_CREDENTIALS"] {
-        command = command.env(name, project.path("nothing"));
-    }
-    command = command.env("AWS_EC2_METADATA_DISABLED", "true").env("HOME", project.folder());
-    for (name, value) in environment {
-        command = command.env(name, value.replace("{folder}", project.folder().to_str().unwrap()));
-    }
+    let export = stores::export(&place.yaml_as(credentials, ""));
     let (key, secret) = (Kind::S3.setting("ACCESS_KEY"), Kind::S3.setting("SECRET_KEY"));
-    project.write("credentials", format!("[default]\naws_access_key_id = wrong\naws_secret_access_key = wrong\n\n[mine]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n"));
-    project.write("broken.json", "{\"type\": \"service_account\"");
-    command.run()
+    export.project.write("credentials", format!("[default]\naws_access_key_id = wrong\naws_secret_access_key = wrong\n\n[mine]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n"));
+    export.project.write("broken.json", "{\"type\": \"service_account\"");
+    export.run(environment)
 }
 
 #[track_caller]
@@ -58,6 +43,12 @@ fn s3_takes_keys_from_options_environment_and_profile() {
         &[("AWS_SHARED_CREDENTIALS_FILE", "{folder}/credentials")],
         &["access key"],
     );
+}
+
+#[test]
+fn s3_says_what_is_missing_of_a_profile() {
+    let files = [("AWS_SHARED_CREDENTIALS_FILE", "{folder}/credentials")];
+    fails(Kind::S3, "aws_profile: nobodys", &files, &["the profile `nobodys` is not there", "s3://rivet/"]);
 }
 
 #[test]
@@ -102,5 +93,8 @@ fn gcs_says_what_is_wrong_with_its_credentials() {
     fails(Kind::Gcs, "token_env: T", &[("T", "expired-token")], &["gs://rivet/", "expired"])
         .never_says("expired-token");
     fails(Kind::Gcs, "credentials_file: '/no/such/file.json'", &[], &["/no/such/file.json"]);
+    fails(Kind::Gcs, "credentials_file: broken.json", &[], &["broken.json", "not JSON"]);
+    fails(Kind::Gcs, "credentials_env: C", &[("C", "hush, no JSON")], &["`credentials`", "not JSON"])
+        .never_says("hush");
     fails(Kind::Gcs, "token_env: T, allow_anonymous: true", &[("T", &token)], &["token and allow_anonymous"]);
 }

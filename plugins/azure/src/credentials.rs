@@ -5,11 +5,15 @@ use std::pin::Pin;
 use http::{HeaderName, Method, request};
 use opendal_core::raw::new_request_sign_error;
 use opendal_core::{HttpTransporter, Result};
-use reqsign_azure_storage::{Credential, DefaultCredentialProvider, RequestSigner, StaticCredentialProvider};
-use reqsign_core::{Context, OsEnv, ProvideCredentialChain, Signer};
+use reqsign_azure_storage::{
+    AzurePipelinesCredentialProvider, ClientCertificateCredentialProvider, ClientSecretCredentialProvider, Credential,
+    EnvCredentialProvider, ImdsCredentialProvider, RequestSigner, StaticCredentialProvider,
+    WorkloadIdentityCredentialProvider,
+};
+use reqsign_core::{Context, Error as SignError, OsEnv, ProvideCredential, Signer};
 use reqsign_file_read_tokio::TokioFileRead;
 use rivet_sdk::Error;
-use rivet_store_core::{SignRequest, Tags, is_base64};
+use rivet_store_core::{SignRequest, Tags, Ways, is_base64};
 
 use crate::connection::Account;
 use crate::options::AzureOptions;
@@ -21,27 +25,51 @@ pub struct Signing {
 }
 
 impl Signing {
-    /// The key or signature of `account`, or else: workload identity, the environment's service
-    /// principal, the machine's managed identity.
+    /// The key or signature of `account`, or else the first that is set up: what the environment
+    /// holds, a service principal, a pipeline's or workload's identity, the machine's managed one.
     pub fn new(options: &AzureOptions, account: &Account) -> rivet_sdk::Result<Self> {
         let tags = Tags::new(&options.tags)?;
         if options.allow_anonymous {
             return Ok(Self { signer: None, tags });
         }
-        let mut chain = ProvideCredentialChain::new();
-        chain = match (&account.sas_token, &account.name, &account.key) {
-            (Some(token), ..) => chain.push(StaticCredentialProvider::new_sas_token(token.expose())),
+        let ways = Ways::new();
+        let ways = match (&account.sas_token, &account.name, &account.key) {
+            (Some(token), ..) => ways.or("sas_token", StaticCredentialProvider::new_sas_token(token.expose())),
             (None, Some(name), Some(key)) => {
                 if !is_base64(key.expose()) {
                     return Err(
                         Error::config("the account key is not base64").with_hint("copy it whole from the portal")
                     );
                 }
-                chain.push(StaticCredentialProvider::new_shared_key(name, key.expose()))
+                ways.or("account_key", StaticCredentialProvider::new_shared_key(name, key.expose()))
             }
-            _ => chain.push(DefaultCredentialProvider::new()),
+            _ => ways
+                .or("the environment", EnvCredentialProvider::new())
+                .or("the service principal's certificate", ClientCertificateCredentialProvider::new())
+                .or("the service principal", ClientSecretCredentialProvider::new())
+                .or("the pipeline's identity", AzurePipelinesCredentialProvider::new())
+                .or("workload identity", Workload(WorkloadIdentityCredentialProvider::new()))
+                .or("managed identity", ImdsCredentialProvider::new()),
         };
-        Ok(Self { signer: Some(Signer::new(Context::new(), chain, RequestSigner::new())), tags })
+        Ok(Self { signer: Some(Signer::new(Context::new(), ways, RequestSigner::new())), tags })
+    }
+}
+
+/// Workload identity, whose token must be there where it is named.
+#[derive(Debug)]
+struct Workload(WorkloadIdentityCredentialProvider);
+
+impl ProvideCredential for Workload {
+    type Credential = Credential;
+
+    async fn provide_credential(&self, context: &Context) -> reqsign_core::Result<Option<Credential>> {
+        const FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
+        if let Some(path) = context.env_var(FILE).filter(|path| !path.is_empty())
+            && context.file_read(&path).await.is_err()
+        {
+            return Err(SignError::config_invalid(format!("{FILE}: {path} cannot be read")));
+        }
+        self.0.provide_credential(context).await
     }
 }
 

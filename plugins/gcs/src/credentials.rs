@@ -5,49 +5,47 @@ use std::pin::Pin;
 use http::request;
 use opendal_core::raw::new_request_sign_error;
 use opendal_core::{HttpTransporter, Result};
-use reqsign_core::{Context, OsEnv, ProvideCredentialChain, Signer};
+use reqsign_core::{Context, OsEnv, Signer};
 use reqsign_file_read_tokio::TokioFileRead;
-use reqsign_google::{
-    Credential, DefaultCredentialProvider, EnvCredentialProvider, FileCredentialProvider, RequestSigner,
-    StaticCredentialProvider, TokenCredentialProvider, VmMetadataCredentialProvider, WellKnownCredentialProvider,
-};
+use reqsign_google::{Credential, RequestSigner, TokenCredentialProvider, VmMetadataCredentialProvider};
 use rivet_sdk::Error;
-use rivet_store_core::{SignRequest, base64};
+use rivet_store_core::{SignRequest, Ways};
 
+use crate::key_file::{self, KeyFile};
 use crate::options::GcsOptions;
 
 /// Reading and writing objects, and nothing else of Google's.
-const SCOPE: &str = "https://www.googleapis.com/auth/devstorage.read_write";
+pub(crate) const SCOPE: &str = "https://www.googleapis.com/auth/devstorage.read_write";
 
 /// What is given, or else the application default credentials: `GOOGLE_APPLICATION_CREDENTIALS`,
 /// gcloud's own file, the machine's service account.
-pub fn chain(options: &GcsOptions) -> rivet_sdk::Result<ProvideCredentialChain<Credential>> {
-    let chain = ProvideCredentialChain::new();
+fn ways(options: &GcsOptions) -> rivet_sdk::Result<Ways<Credential>> {
+    let ways = Ways::new();
     if let Some(token) = &options.token {
-        return Ok(chain.push(TokenCredentialProvider::new(token.expose())));
+        return Ok(ways.or("token", TokenCredentialProvider::new(token.expose())));
     }
     if let Some(content) = &options.credentials {
-        let provider = StaticCredentialProvider::from_base64(base64(content.expose().as_bytes()));
-        let provider = provider.map_err(|_| {
-            Error::config("`credentials` is not the content of a service account's JSON file")
+        key_file::parse(content.expose().as_bytes()).map_err(|what| {
+            Error::config(format!("`credentials` is not the content of Google's JSON file: {what}"))
                 .with_hint("give the file's path as `credentials_file`")
         })?;
-        return Ok(chain.push(provider.with_scope(SCOPE)));
+        return Ok(ways.or("credentials", KeyFile::Content(content.clone())));
     }
     if let Some(path) = &options.credentials_file {
-        if let Err(error) = std::fs::File::open(path) {
-            return Err(Error::config(format!("`credentials_file` {path}: {error}")).with_hint("check the path"));
-        }
-        return Ok(chain.push(FileCredentialProvider::new(path).with_scope(SCOPE)));
+        let wrong = |what: &dyn std::fmt::Display, hint: &str| {
+            Error::config(format!("`credentials_file` {path}: {what}")).with_hint(hint)
+        };
+        let content = std::fs::read(path).map_err(|error| wrong(&error, "check the path"))?;
+        key_file::parse(&content).map_err(|what| wrong(&what, "download the key again, or log in again"))?;
+        return Ok(ways.or("credentials_file", KeyFile::Path(path.clone())));
     }
-    let default = DefaultCredentialProvider::builder()
-        .env(EnvCredentialProvider::new().with_scope(SCOPE))
-        .well_known(WellKnownCredentialProvider::new().with_scope(SCOPE))
-        .vm_metadata(VmMetadataCredentialProvider::new().with_scope(SCOPE));
-    Ok(chain.push(default.build()))
+    Ok(ways
+        .or("GOOGLE_APPLICATION_CREDENTIALS", KeyFile::Environment)
+        .or("gcloud's credentials", KeyFile::Gcloud)
+        .or("the machine's service account", VmMetadataCredentialProvider::new().with_scope(SCOPE)))
 }
 
-/// Signs requests that opendal has no word for.
+/// Signs every request to the store.
 pub struct Signing(Option<Signer<Credential>>);
 
 impl Signing {
@@ -56,7 +54,7 @@ impl Signing {
             return Ok(Self(None));
         }
         let signer = RequestSigner::new("storage").with_scope(SCOPE);
-        Ok(Self(Some(Signer::new(Context::new(), chain(options)?, signer))))
+        Ok(Self(Some(Signer::new(Context::new(), ways(options)?, signer))))
     }
 }
 

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod credentials;
+mod key_file;
 mod options;
 mod words;
 
@@ -11,7 +12,7 @@ use opendal_service_gcs::Gcs;
 use rivet_sdk::{Context, DestinationDriver, Result};
 use rivet_store_core::{Dialect, MultipartApi, Secrets, Setup, Store, Wire, prefix, setup_error};
 
-use crate::credentials::{Signing, chain};
+use crate::credentials::Signing;
 pub use crate::options::GcsOptions;
 
 rivet_sdk::plugin! {
@@ -35,22 +36,18 @@ impl DestinationDriver for GcsDriver {
         options.check()?;
         let prefix = prefix(options.prefix.as_deref())?;
         let endpoint = options.endpoint.as_deref().unwrap_or(GOOGLE).trim_end_matches('/').to_owned();
-        let wire = Wire::new(&endpoint, Dialect::Gcs, &options.transfer, context, None)?;
+        let signing = Signing::new(&options)?;
+        let wire = Wire::new(&endpoint, Dialect::Gcs, &options.transfer, context, Some(Box::new(signing)))?;
         let mut builder = Gcs::default()
             .bucket(&options.bucket)
             .root(&format!("/{prefix}"))
             .endpoint(&endpoint)
-            .credential_provider_chain(chain(&options)?);
-        if options.allow_anonymous {
-            builder = builder.skip_signature();
-        }
+            // Requests are signed by the wire, which knows why there are no credentials.
+            .skip_signature();
         if let Some(class) = &options.storage_class {
             builder = builder.default_storage_class(class);
         }
-        let uploads = MultipartApi {
-            bucket_url: format!("{endpoint}/{}", options.bucket),
-            signer: Some(Box::new(Signing::new(&options)?)),
-        };
+        let uploads = MultipartApi { bucket_url: format!("{endpoint}/{}", options.bucket) };
         let setup = Setup {
             operator: setup_error(Operator::new(builder))?,
             wire,

@@ -62,7 +62,7 @@ impl DestinationDriver for S3Driver {
                 builder.server_side_encryption_with_customer_managed_kms_key(key)
             }
         };
-        let uploads = MultipartApi { bucket_url: place.bucket_url(&options.bucket), signer: None };
+        let uploads = MultipartApi { bucket_url: place.bucket_url(&options.bucket) };
         let setup = Setup {
             operator: setup_error(Operator::new(builder))?,
             wire,

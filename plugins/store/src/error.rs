@@ -5,6 +5,7 @@ use std::error::Error as _;
 use rivet_sdk::{Error, ErrorKind, Result, Retry};
 
 use crate::answer::{Broken, Refusal};
+use crate::identity::NoCredentials;
 use crate::options::Secrets;
 
 /// What was being done, for messages and for the permission that it takes.
@@ -74,8 +75,10 @@ impl Place<'_> {
         let what = format!("{} {}{key}", doing.word(), self.location);
         let ours = match cause(error) {
             Cause::Refused(refusal) => self.refused(doing, &what, refusal),
-            Cause::Unsigned(text) => {
-                Error::new(ErrorKind::Auth, format!("{what}: no credentials: {text}")).with_hint(self.words.credentials)
+            Cause::Unsigned { text, refused } => {
+                let or = if refused { "correct what was refused, or " } else { "" };
+                Error::new(ErrorKind::Auth, format!("{what}: no credentials: {text}"))
+                    .with_hint(format!("{or}{}", self.words.credentials))
             }
             Cause::Other => {
                 let kind = match error.kind() {
@@ -162,7 +165,7 @@ impl Place<'_> {
 
 enum Cause<'a> {
     Refused(&'a Refusal),
-    Unsigned(String),
+    Unsigned { text: String, refused: bool },
     Other,
 }
 
@@ -173,7 +176,9 @@ fn cause(error: &opendal_core::Error) -> Cause<'_> {
             return Cause::Refused(refusal);
         }
         if one.is::<reqsign_core::Error>() {
-            return Cause::Unsigned(innermost(one));
+            let refused =
+                one.source().and_then(|why| why.downcast_ref::<NoCredentials>()).is_some_and(|why| why.refused);
+            return Cause::Unsigned { text: innermost(one), refused };
         }
         next = one.source();
     }

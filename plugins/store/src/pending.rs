@@ -1,4 +1,4 @@
-//! Uploads that nobody completed: listed and aborted by signed requests, for opendal has no word
+//! Uploads that nobody completed: listed and aborted by requests of our own, for opendal has no word
 //! for it. S3 and Google Cloud Storage speak the same XML here.
 
 use std::collections::BTreeSet;
@@ -25,8 +25,6 @@ pub trait SignRequest: Send + Sync {
 pub struct MultipartApi {
     /// The bucket's own URL, without a slash at its end.
     pub bucket_url: String,
-    /// Signs each request, where the wire does not.
-    pub signer: Option<Box<dyn SignRequest>>,
 }
 
 /// An upload that is neither completed nor aborted.
@@ -88,17 +86,12 @@ impl MultipartApi {
     async fn send(&self, transport: &HttpTransporter, method: Method, url: String) -> Result<Buffer> {
         let request = Request::builder().method(method).uri(url).body(());
         let request = request.map_err(|error| Error::new(ErrorKind::Unexpected, "a request").set_source(error))?;
-        let (mut head, ()) = request.into_parts();
-        if let Some(signer) = &self.signer {
-            signer.sign(&mut head, transport.clone()).await?;
-            head.headers.remove(http::header::HOST);
-        }
-        Ok(transport.send(Request::from_parts(head, Buffer::new())).await?.into_body())
+        Ok(transport.send(request.map(|()| Buffer::new())).await?.into_body())
     }
 }
 
 /// Percent-encodes all but what never needs it.
-pub(crate) fn encoded(text: &str, slashes_stay: bool) -> String {
+pub fn encoded(text: &str, slashes_stay: bool) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
