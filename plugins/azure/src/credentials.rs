@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use http::{HeaderName, Method, request};
+use http::{HeaderName, HeaderValue, Method, request};
 use opendal_core::raw::new_request_sign_error;
 use opendal_core::{HttpTransporter, Result};
 use reqsign_azure_storage::{
@@ -16,12 +16,13 @@ use rivet_sdk::Error;
 use rivet_store_core::{SignRequest, Tags, Ways, is_base64};
 
 use crate::connection::Account;
-use crate::options::AzureOptions;
+use crate::options::{AccessTier, AzureOptions};
 
-/// Tags new blobs, and signs every request to the store.
+/// Gives new blobs their tags and tier, and signs every request to the store.
 pub struct Signing {
     signer: Option<Signer<Credential>>,
     tags: Tags,
+    tier: Option<AccessTier>,
 }
 
 impl Signing {
@@ -30,7 +31,7 @@ impl Signing {
     pub fn new(options: &AzureOptions, account: &Account) -> rivet_sdk::Result<Self> {
         let tags = Tags::new(&options.tags)?;
         if options.allow_anonymous {
-            return Ok(Self { signer: None, tags });
+            return Ok(Self { signer: None, tags, tier: options.access_tier });
         }
         let ways = Ways::new();
         let ways = match (&account.sas_token, &account.name, &account.key) {
@@ -51,7 +52,8 @@ impl Signing {
                 .or("workload identity", Workload(WorkloadIdentityCredentialProvider::new()))
                 .or("managed identity", ImdsCredentialProvider::new()),
         };
-        Ok(Self { signer: Some(Signer::new(Context::new(), ways, RequestSigner::new())), tags })
+        let signer = Signer::new(Context::new(), ways, RequestSigner::new());
+        Ok(Self { signer: Some(signer), tags, tier: options.access_tier })
     }
 }
 
@@ -82,6 +84,9 @@ impl SignRequest for Signing {
         Box::pin(async move {
             if makes_blob(head) {
                 self.tags.add(HeaderName::from_static("x-ms-tags"), head);
+                if let Some(tier) = self.tier {
+                    head.headers.insert("x-ms-access-tier", HeaderValue::from_static(tier.word()));
+                }
             }
             let Some(signer) = &self.signer else { return Ok(()) };
             let context = Context::new().with_file_read(TokioFileRead).with_env(OsEnv).with_http_send(transport);

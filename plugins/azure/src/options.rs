@@ -30,10 +30,36 @@ pub struct AzureOptions {
     pub endpoint: Option<String>,
     /// Send requests without credentials.
     pub allow_anonymous: bool,
+    /// Of every blob; the account's own if absent.
+    pub access_tier: Option<AccessTier>,
     /// Index tags of every blob: up to ten.
     pub tags: BTreeMap<String, String>,
     /// How bytes travel.
     pub transfer: TransferOptions,
+}
+
+/// What a blob costs to keep and to read. Archive is none of them: what landed could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(crate = "rivet_sdk::serde", rename_all = "lowercase")]
+#[schemars(crate = "rivet_sdk::schemars")]
+pub enum AccessTier {
+    /// Read often.
+    Hot,
+    /// Kept for a month or more.
+    Cool,
+    /// Kept for three months or more.
+    Cold,
+}
+
+impl AccessTier {
+    /// Azure's word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Hot => "Hot",
+            Self::Cool => "Cool",
+            Self::Cold => "Cold",
+        }
+    }
 }
 
 impl AzureOptions {
