@@ -113,12 +113,27 @@ def sas(permissions, expiry):
     return urllib.parse.urlencode({name: value for name, value in fields.items() if value} | {"sig": signature})
 
 
+def headers(key):
+    if kind == "s3":
+        return s3("HEAD", key)
+    if kind == "gcs":
+        known = json.loads(gcs("GET", f"/storage/v1/b/{setting('BUCKET')}/o/{quote(key)}"))
+        return {"content-type": known.get("contentType", ""), "x-goog-storage-class": known.get("storageClass", "")}
+    answer = azure_http("HEAD", key)
+    return {name.lower(): value for name, value in answer.headers.items()}
+
+
+def azure_http(method, key, query=""):
+    url = f"{setting('ENDPOINT')}/{setting('BUCKET')}/{quote(key)}?{query}{sas('rt', '2099-01-01T00:00:00Z')}"
+    request = urllib.request.Request(url, method=method, headers={"x-ms-version": "2021-06-08"})
+    return urllib.request.urlopen(request, timeout=60)
+
+
 def tags(key):
     if kind == "s3":
         text = s3("GET", key, tagging="")
     else:
-        url = f"{setting('ENDPOINT')}/{setting('BUCKET')}/{quote(key)}?comp=tags&{sas('rt', '2099-01-01T00:00:00Z')}"
-        text = urllib.request.urlopen(urllib.request.Request(url, headers={"x-ms-version": "2021-06-08"}), timeout=60).read()
+        text = azure_http("GET", key, "comp=tags&").read()
     root = ElementTree.fromstring(text)
     for element in root.iter():
         element.tag = element.tag.split("}")[-1]
@@ -143,7 +158,7 @@ elif what == "uploads":
     )
     json.dump([one.findtext("Key").removeprefix(prefix) for page in pages(ask) for one in page.iter("Upload")], sys.stdout)
 elif what == "headers":
-    json.dump({key.removeprefix(prefix): s3("HEAD", key) for key in sizes()}, sys.stdout)
+    json.dump({key.removeprefix(prefix): headers(key) for key in sizes()}, sys.stdout)
 elif what == "tags":
     json.dump({key.removeprefix(prefix): tags(key) for key in sizes()}, sys.stdout)
 elif what == "sas":

@@ -183,7 +183,7 @@ impl Place {
         assert_eq!(found[0], [rows, rows, 1, rows].map(|number| Some(number.to_string())), "{kind:?} {what}");
     }
 
-    /// What the store tells of every object: S3's headers.
+    /// What the store tells of every object, by the names of its headers.
     pub fn headers(&self) -> BTreeMap<String, BTreeMap<String, String>> {
         self.look("headers")
     }

@@ -5,8 +5,9 @@
 use std::time::{Duration, Instant};
 
 use rivet_tests::{
+    cloud,
     postgres::{self, Database},
-    readers, rivet, sqlite,
+    readers, rivet, signatures, sqlite,
     stores::{self, Kind, Place},
 };
 
@@ -237,39 +238,70 @@ fn clean_aborts_what_a_dead_writer_left() {
 fn objects_bear_what_was_asked() {
     let database = table();
     let url = database.url();
-    for (kind, more) in [(Kind::S3, "storage_class: STANDARD_IA, "), (Kind::Azure, "")] {
+    for (kind, class, header) in [
+        (Kind::S3, "storage_class: STANDARD_IA", ("x-amz-storage-class", "STANDARD_IA")),
+        (Kind::Gcs, "storage_class: NEARLINE", ("", "")),
+        (Kind::Azure, "access_tier: cool", ("x-ms-access-tier", "Cool")),
+    ] {
+        // Google's objects have no tags.
+        let tagged = kind != Kind::Gcs;
+        let tags = if tagged { ", tags: {team: 'data lake/1', cost centre: '42'}" } else { "" };
         let place = stores::place(kind);
         let yaml = |folder: &str| {
-            let tags = "tags: {team: 'data lake/1', cost centre: '42'}";
-            let yaml = place.yaml(&format!("{more}{tags}, transfer: {{part_size_mb: 5}}"));
+            let yaml = place.yaml(&format!("{class}{tags}, transfer: {{part_size_mb: 5}}"));
             yaml.replace(&place.prefix, &format!("{}{folder}/", place.prefix))
         };
         let query = "query: 'SELECT id, repeat(md5(id::text), 60) AS s FROM t'";
         let project = rivet::project();
         project.config(&format!("source: {{url_env: DATABASE_URL}}\nexports:\n  - {{name: small, table: t, format: parquet, destination: {}}}\n  - {{name: large, {query}, format: csv, compression: none, destination: {}}}\n", yaml("small"), yaml("large")));
         command(&project, &place, &url, "run").ok();
-        let (objects, tags) = (place.objects(), place.tags());
+        let objects = place.objects();
         assert!(objects.values().any(|size| *size > 6 << 20), "{kind:?}: no upload of several parts: {objects:?}");
-        assert_eq!(tags.len(), objects.len());
+        let tags = if tagged { place.tags() } else { Default::default() };
+        assert_eq!(tags.len(), if tagged { objects.len() } else { 0 });
         for (key, tags) in tags {
             let expected = [("cost centre", "42"), ("team", "data lake/1")];
             assert_eq!(tags, expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into(), "{kind:?} {key}");
         }
-        if kind == Kind::S3 {
-            for (key, headers) in place.headers() {
-                let header = |name: &str| headers.get(name).map(String::as_str);
-                assert_eq!(header("x-amz-storage-class"), Some("STANDARD_IA"), "{key}");
-                let media = if key.ends_with(".parquet") {
-                    "application/vnd.apache.parquet"
-                } else if key.ends_with(".csv") {
-                    "text/csv"
-                } else {
-                    "application/json"
-                };
-                assert!(header("content-type").is_some_and(|found| found.starts_with(media)), "{key} {headers:?}");
-            }
+        let headers = place.headers();
+        assert_eq!(headers.len(), objects.len());
+        for (key, headers) in headers {
+            let found = |name: &str| headers.get(name).map(String::as_str);
+            assert!(kind == Kind::Gcs || found(header.0) == Some(header.1), "{key} {headers:?}");
+            let media = if key.ends_with(".parquet") {
+                "application/vnd.apache.parquet"
+            } else if key.ends_with(".csv") {
+                "text/csv"
+            } else {
+                "application/json"
+            };
+            assert!(found("content-type").is_some_and(|found| found.starts_with(media)), "{key} {headers:?}");
         }
         command(&project, &place, &url, "validate").args(["--depth", "full"]).ok();
+    }
+}
+
+/// The test's Google store forgets an object's class: what is asked of it is looked at.
+#[test]
+fn every_new_object_at_google_is_asked_for_in_its_class() {
+    let database = table();
+    let front = cloud::front(|request| signatures::gcs(request, &Kind::Gcs.setting("TOKEN")));
+    let place = stores::Place { endpoint: front.url(), ..stores::place(Kind::Gcs) };
+    let project = rivet::project();
+    let destination = place.yaml("storage_class: NEARLINE, transfer: {part_size_mb: 5}");
+    let query = "query: 'SELECT id, repeat(md5(id::text), 60) AS s FROM t'";
+    project.config(&format!("source: {{url_env: DATABASE_URL}}\nexports:\n  - {{name: e, {query}, format: csv, compression: none, destination: {destination}}}\n"));
+    command(&project, &place, &database.url(), "run").ok();
+    let seen = front.seen();
+    let starts = |name: &str| seen.iter().filter(|request| request.method == "POST" && request.has(name)).collect();
+    let (whole, in_parts): (Vec<_>, Vec<_>) = (starts("uploadType"), starts("uploads"));
+    assert!(!whole.is_empty() && !in_parts.is_empty(), "{} {}", whole.len(), in_parts.len());
+    for request in whole {
+        let body = String::from_utf8_lossy(&request.body);
+        assert!(body.contains(r#""storageClass":"NEARLINE""#), "{} {body}", request.path);
+    }
+    for request in in_parts {
+        assert_eq!(request.header("x-goog-storage-class"), "NEARLINE", "{}", request.path);
     }
 }
 

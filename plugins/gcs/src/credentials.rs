@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use http::request;
+use http::{HeaderValue, Method, request};
 use opendal_core::raw::new_request_sign_error;
 use opendal_core::{HttpTransporter, Result};
 use reqsign_core::{Context, OsEnv, Signer};
@@ -45,16 +45,22 @@ fn ways(options: &GcsOptions) -> rivet_sdk::Result<Ways<Credential>> {
         .or("the machine's service account", VmMetadataCredentialProvider::new().with_scope(SCOPE)))
 }
 
-/// Signs every request to the store.
-pub struct Signing(Option<Signer<Credential>>);
+/// Signs every request to the store, and gives uploads of several parts their class, which opendal
+/// gives to the others only.
+pub struct Signing {
+    signer: Option<Signer<Credential>>,
+    class: Option<HeaderValue>,
+}
 
 impl Signing {
     pub fn new(options: &GcsOptions) -> rivet_sdk::Result<Self> {
+        let class = options.storage_class.as_deref().map(HeaderValue::try_from).transpose();
+        let class = class.map_err(|_| Error::config("`storage_class` is no class's name"))?;
         if options.allow_anonymous {
-            return Ok(Self(None));
+            return Ok(Self { signer: None, class });
         }
         let signer = RequestSigner::new("storage").with_scope(SCOPE);
-        Ok(Self(Some(Signer::new(Context::new(), ways(options)?, signer))))
+        Ok(Self { signer: Some(Signer::new(Context::new(), ways(options)?, signer)), class })
     }
 }
 
@@ -65,10 +71,19 @@ impl SignRequest for Signing {
         transport: HttpTransporter,
     ) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>> {
         Box::pin(async move {
-            let Some(signer) = &self.0 else { return Ok(()) };
+            if let Some(class) = &self.class
+                && begins_upload(head)
+            {
+                head.headers.insert("x-goog-storage-class", class.clone());
+            }
+            let Some(signer) = &self.signer else { return Ok(()) };
             let context = Context::new().with_file_read(TokioFileRead).with_env(OsEnv).with_http_send(transport);
             let signer = signer.clone().with_context(context);
             signer.sign(head, None).await.map_err(|error| new_request_sign_error(error.into()))
         })
     }
+}
+
+fn begins_upload(head: &request::Parts) -> bool {
+    head.method == Method::POST && head.uri.query().is_some_and(|query| query.split('&').any(|key| key == "uploads"))
 }

@@ -64,8 +64,9 @@ pub(crate) struct User {
 /// Reads a file. What is wrong is told without its content.
 pub(crate) fn parse(content: &[u8]) -> std::result::Result<Identity, String> {
     serde_json::from_slice(content).map_err(|error| match error.classify() {
-        // It names a field, and holds no value.
-        serde_json::error::Category::Data => error.to_string(),
+        // The text names a field; of another kind it may hold a value.
+        serde_json::error::Category::Data if error.to_string().starts_with("missing field") => error.to_string(),
+        serde_json::error::Category::Data => format!("it is no file of credentials (line {})", error.line()),
         _ => format!("it is not JSON, or not whole (line {})", error.line()),
     })
 }
@@ -97,7 +98,11 @@ impl KeyFile {
                 let folder =
                     set("CLOUDSDK_CONFIG").or_else(|| set("HOME").map(|home| format!("{home}/.config/gcloud")));
                 let Some(folder) = folder else { return Ok(None) };
-                Ok(context.file_read(&format!("{folder}/application_default_credentials.json")).await.ok())
+                let path = format!("{folder}/application_default_credentials.json");
+                match std::fs::exists(&path) {
+                    Ok(false) => Ok(None),
+                    _ => read(context, &path).await.map(Some),
+                }
             }
         }
     }
@@ -206,6 +211,8 @@ mod tests {
         assert_eq!(wrong("{\"private_key\": \"hush"), "it is not JSON, or not whole (line 1)");
         let wrong = wrong(r#"{"type": "service_account", "private_key": "hush"}"#);
         assert!(wrong.contains("client_email") && !wrong.contains("hush"), "{wrong}");
+        let of = |text: &str| parse(text.as_bytes()).err().unwrap();
+        assert_eq!(of("\"hush\""), "it is no file of credentials (line 1)");
         assert!(matches!(parse(br#"{"type": "external_account", "x": 1}"#), Ok(Identity::Other)));
     }
 }

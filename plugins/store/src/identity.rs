@@ -165,7 +165,8 @@ fn secrets(request: &Request<Bytes>) -> Vec<String> {
         let values = SECRET_FIELDS.iter().filter_map(|name| fields.get(*name)?.as_str());
         found.extend(values.map(str::to_owned));
     }
-    for (name, value) in body.split('&').filter_map(|pair| pair.split_once('=')) {
+    let query = request.uri().query().unwrap_or_default();
+    for (name, value) in body.split('&').chain(query.split('&')).filter_map(|pair| pair.split_once('=')) {
         if SECRET_FIELDS.contains(&name) {
             found.push(value.to_owned());
             found.push(decoded(value));
