@@ -230,6 +230,41 @@ fn a_statement_that_takes_too_long_is_not_tried_again() {
     }
 }
 
+/// The server takes short statements only, until this is dropped.
+struct Short<'a>(&'a Database, String);
+
+impl<'a> Short<'a> {
+    fn of(database: &'a Database, bytes: usize) -> Self {
+        let before = database.rows("SELECT @@GLOBAL.max_allowed_packet").remove(0).remove(0);
+        database.run(&format!("SET GLOBAL max_allowed_packet = {bytes}"));
+        Self(database, before)
+    }
+}
+
+impl Drop for Short<'_> {
+    fn drop(&mut self) {
+        self.0.run(&format!("SET GLOBAL max_allowed_packet = {}", self.1));
+    }
+}
+
+#[test]
+fn a_statement_larger_than_the_server_takes_is_told() {
+    for server in mysql::servers() {
+        let database = server.database();
+        table(&database);
+        let most = 1 << 20;
+        let _short = Short::of(&database, most);
+        let project = rivet::project();
+        project.write("large.sql", &format!("SELECT id /* {} */ FROM t", "x".repeat(most)));
+        project.config(&format!(
+            "source: {{url_env: DATABASE_URL}}\n{}",
+            EXPORT.replace("table: t", "query_file: large.sql")
+        ));
+        let output = project.rivet("run").env("DATABASE_URL", database.url()).fails(1);
+        output.says(&["1153", "hint:", "max_allowed_packet"]).never_says("xxxx");
+    }
+}
+
 #[test]
 fn doctor_check_plan_run_and_validate_work() {
     for server in mysql::servers() {

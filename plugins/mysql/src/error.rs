@@ -90,7 +90,7 @@ fn hint(code: u16) -> Option<&'static str> {
         1213 => "the server chose this statement as the victim of a deadlock; it is tried again",
         1317 => "somebody stopped the statement on the server (KILL QUERY)",
         3024 | 1969 => "raise `statement_timeout_s`, or make the chunks smaller",
-        1153 | 1301 => "a value is larger than the server's max_allowed_packet; raise that",
+        1153 | 1301 => "a value, or the export's query, is larger than the server's max_allowed_packet; raise that",
         1129 => "the server blocks this host after too many failed connections: FLUSH HOSTS there",
         1792 => "the export's SQL writes; rivet opens sources read-only",
         1053 | 1077 | 1079 => "the server is shutting down",

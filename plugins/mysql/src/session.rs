@@ -8,6 +8,7 @@ use std::time::Duration;
 use rivet_sdk::{Error, ErrorKind, Result, Retry, SessionPolicy};
 
 use crate::dialect::quoted;
+use crate::error::confused;
 use crate::options::Endpoint;
 use crate::server::Server;
 use crate::snapshot;
@@ -215,7 +216,7 @@ impl Session {
             self.settings(policy).into_iter().map(|(name, _, shown)| (name, shown)).collect();
         wanted.push((self.server.read_only_variable(), "1".to_owned()));
         let list: Vec<String> = wanted.iter().map(|(name, _)| format!("@@SESSION.{name}")).collect();
-        let rows = self.wire.query(&format!("SELECT {}", list.join(", ")))?;
+        let rows = self.wire.query(&format!("SELECT {}, @@SESSION.max_allowed_packet", list.join(", ")))?;
         let row = rows.rows.first().ok_or_else(|| Error::connection("the server did not show its settings"))?;
         for ((name, wanted), found) in wanted.iter().zip(row) {
             if found.as_ref() != Some(wanted) {
@@ -229,6 +230,8 @@ impl Session {
                 .with_hint("a proxy between rivet and the server swallows SET; connect past it"));
             }
         }
+        let most = row.get(wanted.len()).and_then(|found| found.as_deref()?.parse().ok());
+        self.wire.take_at_most(most.ok_or_else(|| confused("no max_allowed_packet"))?);
         Ok(())
     }
 

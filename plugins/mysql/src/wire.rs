@@ -42,6 +42,8 @@ pub(crate) struct Wire {
     /// True from a request until its answer has been read to its end.
     busy: bool,
     broken: bool,
+    /// The longest request that the server takes.
+    longest: usize,
 }
 
 /// A statement the server has parsed.
@@ -79,6 +81,7 @@ impl Wire {
             sequence,
             busy: false,
             broken: false,
+            longest: usize::MAX,
         };
         let greeting = wire.greeting.clone();
         let opened = wire.authenticate(endpoint, &greeting);
@@ -92,6 +95,12 @@ impl Wire {
     /// The number by which KILL knows this session.
     pub fn thread(&self) -> u32 {
         self.greeting.thread
+    }
+
+    /// The server's `max_allowed_packet`: it hangs up on a longer request, and its word on that is
+    /// easily lost with the connection.
+    pub fn take_at_most(&mut self, bytes: usize) {
+        self.longest = bytes;
     }
 
     /// What the server greeted with: `9.7.4`, `5.5.5-10.11.14-MariaDB`.
@@ -303,6 +312,11 @@ impl Wire {
     }
 
     fn command(&mut self, command: u8, body: &[u8]) -> Result<()> {
+        if body.len() + 1 >= self.longest {
+            let (long, most) = (body.len(), self.longest);
+            let message = format!("the statement has {long} bytes, and the server's max_allowed_packet is {most}");
+            return Err(ServerMessage { code: 1153, message }.into_error());
+        }
         self.sequence = 0;
         self.send(&[command], body)
     }
