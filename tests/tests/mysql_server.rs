@@ -255,7 +255,7 @@ fn a_statement_larger_than_the_server_takes_is_told() {
         let most = 1 << 20;
         let _short = Short::of(&database, most);
         let project = rivet::project();
-        project.write("large.sql", &format!("SELECT id /* {} */ FROM t", "x".repeat(most)));
+        project.write("large.sql", format!("SELECT id /* {} */ FROM t", "x".repeat(most)));
         project.config(&format!(
             "source: {{url_env: DATABASE_URL}}\n{}",
             EXPORT.replace("table: t", "query_file: large.sql")
