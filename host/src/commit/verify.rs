@@ -155,11 +155,13 @@ fn content_problem(dest: &mut dyn Destination, part: &Part) -> Result<Option<Pro
     let mut offset = 0;
     while offset < part.size_bytes {
         let wanted = PIECE_BYTES.min(part.size_bytes - offset);
-        let piece = dest.read_at(&part.key, offset, wanted)?.unwrap_or_default();
-        if piece.is_empty() {
-            let found = format!("{offset} bytes");
+        let short = |found: String| {
             let expected = format!("{} bytes", part.size_bytes);
-            return Ok(Some(Problem { key: part.key.clone(), expected, found }));
+            Ok(Some(Problem { key: part.key.clone(), expected, found }))
+        };
+        let Some(piece) = dest.read_at(&part.key, offset, wanted)? else { return short("no file".to_owned()) };
+        if piece.is_empty() {
+            return short(format!("{offset} bytes"));
         }
         crc = crc32c::crc32c_append(crc, &piece);
         offset += piece.len() as u64;

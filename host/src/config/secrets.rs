@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use rivet_sdk::options::percent_decoded;
 use rivet_sdk::{Error, Result, Secret};
 use serde_json::{Map, Value};
 
@@ -231,7 +232,9 @@ impl Resolve<'_> {
 
     fn keep_url_secret(&mut self, text: &str) {
         if let Some(secret) = url_secret(text) {
-            self.secrets.extend([Secret::new(secret), Secret::new(percent_decoded(secret)), Secret::new(text)]);
+            self.secrets.extend([Secret::new(secret), Secret::new(text)]);
+            // One that is not UTF-8 cannot stand in any text.
+            self.secrets.extend(percent_decoded("password", secret).ok().map(Secret::new));
         }
     }
 }
@@ -242,24 +245,6 @@ fn reference(key: &str) -> Option<(&str, bool)> {
         None => (key.strip_suffix("_file")?, true),
     };
     (!found.0.is_empty()).then_some(found)
-}
-
-/// `text` with `%41` and the like replaced.
-pub fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(character) = rest.chars().next() {
-        let hex = rest.strip_prefix('%').and_then(|after| after.get(..2));
-        if let Some(byte) = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            bytes.push(byte);
-            rest = rest.get(3..).unwrap_or("");
-        } else {
-            let length = character.len_utf8();
-            bytes.extend(rest.bytes().take(length));
-            rest = rest.get(length..).unwrap_or("");
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rivet_sdk::{Error, Result};
 
 /// Refuses a plan made at `created_at` once it is older than `limit`. One from the future was made
@@ -15,11 +15,11 @@ pub(super) fn check(created_at: &str, limit: Duration, now: Timestamp) -> Result
         Error::config(format!("the plan's `created_at` is no time: `{created_at}`"))
             .with_hint("`rivet plan -o FILE` writes a plan")
     })?;
-    let age = now.duration_since(made);
-    if age <= SignedDuration::try_from(limit).unwrap_or(SignedDuration::MAX) || age.is_negative() {
-        return Ok(());
-    }
-    let age = Duration::try_from(age).unwrap_or_default();
+    let age = match Duration::try_from(now.duration_since(made)) {
+        Ok(age) if age > limit => age,
+        // Within the limit, or below zero.
+        _ => return Ok(()),
+    };
     Err(Error::config(format!(
         "the plan is {} old, and may be {}: it was made at {created_at}",
         in_words(age),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use rivet_sdk::options::percent_decoded;
 use rivet_sdk::schemars::JsonSchema;
 use rivet_sdk::serde::Deserialize;
 use rivet_sdk::{Error, Result};
@@ -44,26 +45,13 @@ fn file_of(url: &str) -> Result<PathBuf> {
         return Err(Error::config("a SQLite URL takes no parameters")
             .with_hint("options are keys of the source; a file name with `?` or `#` goes under `path`"));
     }
-    let name = percent_decoded(rest).filter(|name| !name.is_empty());
-    name.map(PathBuf::from).ok_or_else(|| {
-        Error::config(format!("`{url}` names no file")).with_hint("write sqlite:relative.db or sqlite:///abs.db")
-    })
-}
-
-fn percent_decoded(text: &str) -> Option<String> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, more)) = rest.split_first() {
-        rest = more;
-        if *first == b'%' {
-            let (digits, more) = rest.split_at_checked(2)?;
-            out.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
-            rest = more;
-        } else {
-            out.push(*first);
+    match percent_decoded("file", rest)? {
+        name if name.is_empty() => {
+            Err(Error::config(format!("`{url}` names no file"))
+                .with_hint("write sqlite:relative.db or sqlite:///abs.db"))
         }
+        name => Ok(name.into()),
     }
-    String::from_utf8(out).ok()
 }
 
 #[cfg(test)]
@@ -82,6 +70,7 @@ mod tests {
             ("sqlite:///var/data.db", "/var/data.db"),
             ("sqlite:/var/data.db", "/var/data.db"),
             ("sqlite:my%20data.db", "my data.db"),
+            ("sqlite:100%.db", "100%.db"),
         ] {
             assert_eq!(url(text).unwrap(), PathBuf::from(file), "{text}");
         }
@@ -89,7 +78,7 @@ mod tests {
 
     #[test]
     fn what_names_no_file_is_refused() {
-        for text in ["sqlite:", "sqlite://", "postgres://x", "sqlite:a.db?mode=rw", "sqlite:%zz"] {
+        for text in ["sqlite:", "sqlite://", "postgres://x", "sqlite:a.db?mode=rw", "sqlite:%ff"] {
             assert!(url(text).is_err(), "{text}");
         }
         assert!(SqliteOptions::default().file().is_err());

@@ -169,29 +169,11 @@ fn secrets(request: &Request<Bytes>) -> Vec<String> {
     for (name, value) in body.split('&').chain(query.split('&')).filter_map(|pair| pair.split_once('=')) {
         if SECRET_FIELDS.contains(&name) {
             found.push(value.to_owned());
-            found.push(decoded(value));
+            // One that is not UTF-8 cannot stand in any text.
+            found.extend(rivet_sdk::options::percent_decoded(name, &value.replace('+', " ")));
         }
     }
     found
-}
-
-/// A form's value as it was before it was encoded.
-fn decoded(value: &str) -> String {
-    let mut out = Vec::with_capacity(value.len());
-    let mut rest = value.bytes();
-    while let Some(byte) = rest.next() {
-        match byte {
-            b'+' => out.push(b' '),
-            b'%' => {
-                let digits = [rest.next(), rest.next()].map(|digit| char::from(digit.unwrap_or_default()).to_digit(16));
-                if let [Some(high), Some(low)] = digits {
-                    out.extend(u8::try_from(high * 16 + low));
-                }
-            }
-            other => out.push(other),
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 #[cfg(test)]

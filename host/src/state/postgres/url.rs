@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use postgres::config::{Config, Host, SslMode};
 use postgres::{Client, NoTls};
-use rivet_sdk::options::{TlsMode, TlsOptions};
+use rivet_sdk::options::{TlsMode, TlsOptions, percent_decoded};
 use rivet_sdk::{Error, Result, Secret, tls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -102,9 +102,9 @@ fn take_tls(url: &str) -> Result<(TlsOptions, String)> {
         match name {
             "sslmode" => tls.mode = mode(value)?,
             "sslrootcert" if value == "system" => {}
-            "sslrootcert" => tls.ca_file = Some(crate::config::percent_decoded(value)),
-            "sslcert" => tls.client_cert_file = Some(crate::config::percent_decoded(value)),
-            "sslkey" => tls.client_key_file = Some(crate::config::percent_decoded(value)),
+            "sslrootcert" => tls.ca_file = Some(percent_decoded(name, value)?),
+            "sslcert" => tls.client_cert_file = Some(percent_decoded(name, value)?),
+            "sslkey" => tls.client_key_file = Some(percent_decoded(name, value)?),
             "gssencmode" | "application_name" | "fallback_application_name" => {}
             _ => rest.push(parameter),
         }
