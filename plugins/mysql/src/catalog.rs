@@ -2,8 +2,8 @@
 
 use rivet_sdk::sql::{self, trim_query};
 use rivet_sdk::{
-    Description, Error, ErrorKind, Key, KeyColumn, NativeSplit, OneReadPoint, Relation, Result, TableFilter, TableName,
-    TableSummary, nearest,
+    Description, Error, ErrorKind, Key, KeyColumn, NativeSplit, OneReadPoint, Relation, Result, Retry, TableFilter,
+    TableName, TableSummary, nearest,
 };
 
 use crate::dialect::{Mysql, quoted};
@@ -151,10 +151,16 @@ pub(crate) fn table_columns(wire: &mut Wire, server: Server, table: &Table) -> R
         quoted(table.name.schema.as_deref().unwrap_or_default()),
         quoted(&table.name.name)
     ))?;
+    // The two looks are not one: the table may be dropped or altered between them.
+    if rows.rows.is_empty() {
+        return Err(no_table(wire, &table.name)?);
+    }
     let mut columns = Vec::with_capacity(results.len());
     for result in results {
-        let row = rows.rows.iter().find(|row| rows.named(row, "COLUMN_NAME") == Some(&result.name));
-        let fact = |name: &str| row.and_then(|row| rows.named(row, name));
+        let Some(row) = rows.rows.iter().find(|row| rows.named(row, "COLUMN_NAME") == Some(&result.name)) else {
+            return Err(altered(&result.name));
+        };
+        let fact = |name: &str| rows.named(row, name);
         let mut column = SourceColumn {
             source_type: fact("COLUMN_TYPE").map_or_else(|| result.type_name(), str::to_owned),
             // A view promises nothing that its tables enforce.
@@ -173,6 +179,13 @@ pub(crate) fn table_columns(wire: &mut Wire, server: Server, table: &Table) -> R
         columns.push(column);
     }
     Ok(columns)
+}
+
+/// A table was altered between two looks at it.
+pub(crate) fn altered(column: &str) -> Error {
+    Error::new(ErrorKind::Transient, format!("column `{column}` changed while the export began"))
+        .with_retry(Retry::Transient(None))
+        .with_hint("the table was altered; the next attempt sees it as it is now")
 }
 
 /// The SRID of a geometry column that declares none: that of the first value there is.
@@ -342,7 +355,7 @@ pub(crate) fn is_ordered(base: Base) -> bool {
     !matches!(base, Base::Choice | Base::Geometry | Base::Json | Base::Vector | Base::Bit | Base::Null)
 }
 
-/// Whether values of the type are ordered and cross as scalars.
+/// Whether ranges over the type are the first choice: its values have a distance.
 pub(crate) fn is_rangeable(base: Base) -> bool {
     matches!(
         base,

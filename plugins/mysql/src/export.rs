@@ -5,8 +5,7 @@ use std::time::Instant;
 use rivet_sdk::arrow_array::{RecordBatch, RecordBatchOptions};
 use rivet_sdk::arrow_schema::SchemaRef;
 use rivet_sdk::{
-    BatchSink, ColumnStats, Context, Error, ErrorKind, ExportRequest, ExportStats, Reservation, Result, Retry,
-    schema_of,
+    BatchSink, ColumnStats, Context, Error, ErrorKind, ExportRequest, ExportStats, Reservation, Result, schema_of,
 };
 
 use crate::catalog;
@@ -59,12 +58,7 @@ fn as_prepared(plan: &Plan, prepared: &[ResultColumn], found: &[ResultColumn]) -
     for (column, (before, now)) in plan.columns.iter().zip(prepared.iter().zip(found)) {
         let natural = column.name() == column.expression.sql.trim_matches('`');
         if form(before) != form(now) || (natural && form(now) != form(&column.source.result)) {
-            return Err(Error::new(
-                ErrorKind::Transient,
-                format!("the type of column `{}` changed while the export began", column.name()),
-            )
-            .with_retry(Retry::Transient(None))
-            .with_hint("the table was altered; the next attempt sees it as it is now"));
+            return Err(catalog::altered(column.name()));
         }
     }
     if prepared.len() != found.len() || plan.columns.len() != found.len() {

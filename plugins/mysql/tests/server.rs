@@ -51,6 +51,29 @@ fn unknown_hosts_databases_tables_and_columns_are_told_apart() {
 }
 
 #[test]
+fn a_table_that_comes_and_goes_is_described_whole_or_not_at_all() {
+    for server in servers() {
+        let database = server.database();
+        let request = database.request("t");
+        let mut source = server.open();
+        let mut described = 0;
+        std::thread::scope(|scope| {
+            let coming = scope.spawn(|| database.run(&"CREATE TABLE t (id int NOT NULL); DROP TABLE t;".repeat(400)));
+            while !coming.is_finished() {
+                match source.type_mappings(&request) {
+                    Ok(found) => {
+                        assert!(!found[0].field.nullable, "{found:?}");
+                        described += 1;
+                    }
+                    Err(error) => assert_eq!((error.kind(), error.code()), (ErrorKind::NotFound, Some("1146"))),
+                }
+            }
+        });
+        assert!(described > 0, "the table was never seen");
+    }
+}
+
+#[test]
 fn an_interrupt_ends_a_running_statement() {
     for server in servers() {
         let mut source = server.open();
