@@ -41,6 +41,8 @@ pub(crate) struct Wire {
     sequence: u8,
     /// True from a request until its answer has been read to its end.
     busy: bool,
+    /// True while rows stream, until the next request.
+    streaming: bool,
     broken: bool,
     /// The longest request that the server takes.
     longest: usize,
@@ -80,6 +82,7 @@ impl Wire {
             end: 0,
             sequence,
             busy: false,
+            streaming: false,
             broken: false,
             longest: usize::MAX,
         };
@@ -226,7 +229,10 @@ impl Wire {
             let row = self.answer(&mut |have, size| sink.arriving(have, size))?;
             let body = self.input.get(row.clone()).unwrap_or_default();
             match body.first() {
-                Some(0x00) => sink.row(body)?,
+                Some(0x00) => {
+                    self.streaming = true;
+                    sink.row(body)?;
+                }
                 Some(0xFE) => {
                     self.busy = false;
                     return Ok(());
@@ -318,6 +324,7 @@ impl Wire {
             return Err(ServerMessage { code: 1153, message }.into_error());
         }
         self.sequence = 0;
+        self.streaming = false;
         self.send(&[command], body)
     }
 

@@ -36,6 +36,8 @@ pub(crate) struct Wire {
     status: u8,
     /// True from a request until the server is ready again.
     busy: bool,
+    /// True while rows stream, until the next request.
+    streaming: bool,
     broken: bool,
 }
 
@@ -72,6 +74,7 @@ impl Wire {
             key: (0, 0),
             status: b'?',
             busy: false,
+            streaming: false,
             broken: false,
         };
         // `options` is left out: poolers refuse it. client_encoding is one they know.
@@ -167,7 +170,10 @@ impl Wire {
             let frame = self.next_after(&failure, &mut |have, size| rows.arriving(have, size))?;
             let body = self.input.get(frame.body.clone()).unwrap_or_default();
             match frame.tag {
-                b'd' if failure.is_none() => rows.data(body)?,
+                b'd' if failure.is_none() => {
+                    self.streaming = true;
+                    rows.data(body)?;
+                }
                 b'd' | b'H' | b'c' | b'C' | b'1' | b'2' => {}
                 b'E' => failure = Some(ServerMessage::parse(body).into_error()),
                 b'Z' => {
@@ -318,6 +324,7 @@ impl Wire {
             return Err(Error::connection("the connection is broken"));
         }
         self.busy = true;
+        self.streaming = false;
         let sent = self.stream.write_all(&self.output).and_then(|()| self.stream.flush());
         self.output.clear();
         sent.map_err(|error| self.fail(&error))

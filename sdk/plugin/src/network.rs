@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::io::ioctl_fionread;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use rustls_pki_types::ServerName;
 
@@ -18,6 +19,11 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_PROBES: u32 = 3;
 /// How long sent bytes may stay unacknowledged before the connection counts as dead.
 const USER_TIMEOUT_MS: u32 = 60_000;
+
+/// While rows stream, less than this in the socket is not worth waking up for…
+const GATHERED_BYTES: u64 = 64 << 10;
+/// …for so long.
+const GATHER: Duration = Duration::from_micros(500);
 
 /// A connected socket.
 pub enum Stream {
@@ -147,6 +153,23 @@ impl Stream {
             Self::Tcp(socket) => socket.set_read_timeout(limit),
             Self::Unix(socket) => socket.set_read_timeout(limit),
             Self::Tls(stream) => stream.sock.set_read_timeout(limit),
+        }
+    }
+
+    /// Call before a read while rows stream: where little has arrived, lets more of it gather for a moment.
+    ///
+    /// A server sends rows in small pieces. Whoever reads each as it comes is put to sleep and woken for every
+    /// one of them, at the server's expense too, and where both are on one machine they fight for the socket's
+    /// lock. Nothing is slower for the pause: what arrives meanwhile waits in the socket, which has more room.
+    pub fn gather(&self) {
+        let arrived = match self {
+            Self::Tcp(socket) => ioctl_fionread(socket),
+            Self::Unix(socket) => ioctl_fionread(socket),
+            Self::Tls(stream) => ioctl_fionread(&stream.sock),
+        };
+        // A socket that cannot say is read at once.
+        if arrived.is_ok_and(|arrived| arrived < GATHERED_BYTES) {
+            std::thread::sleep(GATHER);
         }
     }
 

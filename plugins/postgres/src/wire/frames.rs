@@ -45,6 +45,9 @@ impl Wire {
     /// Reads more, making room for a message of `wanted` bytes bit by bit.
     #[cold]
     fn fill(&mut self, wanted: usize) -> Result<()> {
+        if self.streaming {
+            self.stream.gather();
+        }
         let mut unread = self.start..self.end;
         let filled = network::fill(&mut self.input, &mut unread, wanted, BUFFER_BYTES, &mut self.stream);
         (self.start, self.end) = (unread.start, unread.end);
