@@ -15,7 +15,7 @@ pub(crate) fn bounds(wire: &mut Wire, request: &BoundsRequest) -> Result<Bounds>
     let columns =
         request.key.iter().map(|name| find(name, &source.available, &request.of)).collect::<Result<Vec<_>>>()?;
     for column in &columns {
-        if !has_ends(column) {
+        if !column.is_ordered() {
             return Err(Error::new(
                 ErrorKind::Unsupported,
                 format!("`{}` is {}, which has no order to find its ends in", column.name, column.source_type),
@@ -29,14 +29,6 @@ pub(crate) fn bounds(wire: &mut Wire, request: &BoundsRequest) -> Result<Bounds>
     let may_lack = if request.coalesced { columns.iter().all(nullable) } else { columns.iter().any(nullable) };
     let nulls = if may_lack { without_key(wire, &source, request)? } else { 0 };
     Ok(Bounds { least, greatest, nulls })
-}
-
-fn has_ends(column: &SourceColumn) -> bool {
-    column.is_rangeable()
-        || matches!(
-            column.base.as_str(),
-            "real" | "float" | "time" | "char" | "varchar" | "nchar" | "nvarchar" | "sysname" | "binary" | "varbinary"
-        )
 }
 
 fn end(

@@ -52,15 +52,14 @@ fn ranges(wire: &mut Wire, request: &SplitRequest, key: &[String]) -> Result<Spl
     let source = Tail::new(wire, of)?;
     let columns = key.iter().map(|name| find(name, &source.available, of)).collect::<Result<Vec<_>>>()?;
     if let (SplitBy::Range { column }, [of]) = (&request.by, &columns[..])
-        && !of.is_rangeable()
+        && !of.is_ordered()
     {
         return Err(Error::new(
             ErrorKind::Unsupported,
-            format!("`{column}` is a {}, over which ranges do not work", of.source_type),
+            format!("`{column}` is a {}, which has no order that ranges could follow", of.source_type),
         )
         .with_hint(
-            "integers, decimal, money, dates and moments and uniqueidentifier work; a unique key of any type works \
-             with keyset",
+            "numbers, dates and moments, texts, bytes and uniqueidentifier work; without a key, `chunk_by: none`",
         ));
     }
     let estimate = match (&source.table, of.conditions.is_empty()) {

@@ -45,13 +45,26 @@ impl SourceColumn {
         self.is_narrow() || matches!(self.base.as_str(), "nchar" | "nvarchar" | "ntext" | "sysname")
     }
 
-    /// Whether ranges work over it: an ordered type whose values cross as scalars.
-    pub fn is_rangeable(&self) -> bool {
+    /// Whether its values have an order and cross as scalars.
+    pub fn is_ordered(&self) -> bool {
         is_rangeable(&self.base)
+            || matches!(
+                self.base.as_str(),
+                "real"
+                    | "float"
+                    | "time"
+                    | "char"
+                    | "varchar"
+                    | "nchar"
+                    | "nvarchar"
+                    | "sysname"
+                    | "binary"
+                    | "varbinary"
+            )
     }
 }
 
-/// Whether ranges work over a type.
+/// Whether ranges over a type are the first choice: its values have a distance.
 pub(crate) fn is_rangeable(base: &str) -> bool {
     matches!(
         base,

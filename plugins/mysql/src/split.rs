@@ -8,7 +8,7 @@ use rivet_sdk::{
     Bound, Condition, Error, ErrorKind, ExportRequest, Result, Scalar, Slice, Split, SplitBy, SplitInto, SplitRequest,
 };
 
-use crate::catalog::{self, SourceColumn, is_rangeable};
+use crate::catalog::{self, SourceColumn, is_ordered};
 use crate::dialect::Mysql;
 use crate::plan::{self, Setting};
 use crate::types::Base;
@@ -19,6 +19,8 @@ use crate::{dive, plan::tail};
 const MAX_SLICES: u64 = 100_000;
 /// Up to here rows are counted; the estimate of a larger table is good enough.
 const COUNTED_ROWS: u64 = 500_000;
+/// How many boundaries back a value counts as met before.
+const SPELLINGS: usize = 16;
 
 /// Slices of `request.of`.
 pub(crate) fn split(wire: &mut Wire, setting: Setting, request: &SplitRequest) -> Result<Split> {
@@ -55,13 +57,13 @@ fn ranges(wire: &mut Wire, setting: Setting, request: &SplitRequest, key: &[Stri
     let (table, available) = plan::columns(wire, setting.server, &of.relation)?;
     let columns = key.iter().map(|name| plan::find(name, &available, of)).collect::<Result<Vec<_>>>()?;
     if let (SplitBy::Range { column }, [source]) = (&request.by, &columns[..])
-        && !is_rangeable(source.base())
+        && !is_ordered(source.base())
     {
         return Err(Error::new(
             ErrorKind::Unsupported,
-            format!("`{column}` is a {}, over which ranges do not work", source.source_type),
+            format!("`{column}` is a {}, which has no order that ranges could follow", source.source_type),
         )
-        .with_hint("numbers, date, datetime and timestamp work; a unique key of any type works with keyset"));
+        .with_hint("numbers, dates and moments, texts and bytes work; without a key, `chunk_by: none`"));
     }
     let estimate = match &table {
         Some(table) if of.conditions.is_empty() && table.rows.is_some() => table.rows,
@@ -166,8 +168,11 @@ impl Walker<'_> {
         while u64::try_from(found.len()).unwrap_or(u64::MAX) < count.saturating_mul(2) {
             let from = found.last().cloned().map(Bound::inclusive);
             let next = match self.next(wire, from, step)? {
-                // More than `step` rows have this value: on to the next one.
-                Some(next) if Some(&next) == found.last() => self.next(wire, Some(Bound::exclusive(next)), 0)?,
+                // More than `step` rows have this value, maybe in several spellings that the collation takes
+                // for one: on to the next value.
+                Some(next) if found.iter().rev().take(SPELLINGS).any(|one| *one == next) => {
+                    self.next(wire, Some(Bound::exclusive(next)), 0)?
+                }
                 next => next,
             };
             match next {

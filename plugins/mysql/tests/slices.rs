@@ -60,17 +60,17 @@ fn check(database: &Database, of: &ExportRequest, by: SplitBy, into: SplitInto) 
 fn ranges_over_every_key_type_cover_the_table_once() {
     for server in servers() {
         let database = server.database();
-        let columns = "id int, sparse bigint, big bigint unsigned, n decimal(20,4), f float, g double, skewed int, d date, ts datetime(6), tz timestamp(3) NULL, y year";
+        let columns = "id int, sparse bigint, big bigint unsigned, n decimal(20,4), f float, g double, skewed int, d date, ts datetime(6), tz timestamp(3) NULL, y year, word varchar(40)";
         database.run(&format!(
-            "CREATE TABLE t ({columns}, PRIMARY KEY (id), KEY (sparse), KEY (big), KEY (n), KEY (f), KEY (g), KEY (skewed), KEY (d), KEY (ts), KEY (tz), KEY (y)); \
+            "CREATE TABLE t ({columns}, PRIMARY KEY (id), KEY (sparse), KEY (big), KEY (n), KEY (f), KEY (g), KEY (skewed), KEY (d), KEY (ts), KEY (tz), KEY (y), KEY (word)); \
              INSERT INTO t {NUMBERS} SELECT i, (i - 450) * 1000003, 18446744073709551615 - i * 7, i / 3.0, i / 7, i / 7e0, \
              CASE WHEN i % 10 = 0 THEN NULL WHEN i % 2 = 0 THEN 7 ELSE i END, \
              CASE WHEN i = 5 THEN '0000-00-00' WHEN i = 6 THEN '2020-02-00' ELSE DATE_ADD('2020-01-01', INTERVAL i DAY) END, \
-             TIMESTAMPADD(MICROSECOND, i, '2020-01-01 00:00:00'), TIMESTAMPADD(SECOND, i * 7, '2020-01-01 00:00:00'), 1901 + i % 250 FROM r; \
+             TIMESTAMPADD(MICROSECOND, i, '2020-01-01 00:00:00'), TIMESTAMPADD(SECOND, i * 7, '2020-01-01 00:00:00'), 1901 + i % 250, LEFT(SHA2(i, 256), 20) FROM r; \
              CREATE TABLE bare ({columns}); INSERT INTO bare SELECT * FROM t; ANALYZE TABLE t, bare"
         ));
         for table in ["t", "bare"] {
-            for column in ["id", "sparse", "big", "n", "f", "g", "skewed", "d", "ts", "tz", "y"] {
+            for column in ["id", "sparse", "big", "n", "f", "g", "skewed", "d", "ts", "tz", "y", "word"] {
                 let mut request = database.request(table);
                 request.columns_complete = true;
                 request.columns = vec![ColumnRequest { name: "id".into(), wanted: None }];
@@ -138,12 +138,15 @@ fn keysets_over_text_and_composite_keys_cover_the_table_once() {
             let (slices, share) = check(&database, &database.request("t"), keyset(key), SplitInto::Count(8));
             assert!(slices == 8 && share < 0.2, "{key:?}: {slices} {share}");
         }
+        for column in ["a", "b", "c", "d", "e", "f"] {
+            check(&database, &database.request("t"), range(column), SplitInto::Count(8));
+        }
         for key in [&["b"][..], &["b", "a"], &["f"], &["g", "b"], &["a"]] {
             let request = SplitRequest { of: database.request("t"), by: keyset(key), into: SplitInto::Count(8) };
             let refused = server.open().split(&request);
             assert_eq!(refused.unwrap_err().kind(), ErrorKind::Unsupported, "{key:?}");
         }
-        let request = SplitRequest { of: database.request("t"), by: range("c"), into: SplitInto::Count(8) };
+        let request = SplitRequest { of: database.request("t"), by: range("g"), into: SplitInto::Count(8) };
         assert_eq!(server.open().split(&request).unwrap_err().kind(), ErrorKind::Unsupported);
     }
 }

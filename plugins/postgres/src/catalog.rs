@@ -379,7 +379,17 @@ fn keys(wire: &mut Wire, version: u32, table: &Table) -> Result<Vec<Key>> {
     Ok(keys)
 }
 
-/// Whether values of the type are ordered and cross as scalars.
+/// Whether ranges over the type are the first choice: its values have a distance, and statistics of it
+/// say how many rows lie between two.
 pub(crate) fn is_rangeable(name: &str) -> bool {
     matches!(name, "int2" | "int4" | "int8" | "numeric" | "date" | "timestamp" | "timestamptz" | "uuid")
+}
+
+/// Whether values of the type have a total order and cross as scalars.
+pub(crate) fn is_ordered(name: &str) -> bool {
+    is_rangeable(name)
+        || matches!(
+            name,
+            "bool" | "oid" | "float4" | "float8" | "time" | "text" | "varchar" | "bpchar" | "name" | "citext" | "bytea"
+        )
 }

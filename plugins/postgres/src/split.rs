@@ -9,7 +9,7 @@ use rivet_sdk::{
     SplitRequest,
 };
 
-use crate::catalog::{self, SourceColumn, Table, is_rangeable};
+use crate::catalog::{self, SourceColumn, Table, is_ordered, is_rangeable};
 use crate::dialect::Postgres;
 use crate::plan;
 use crate::types::Types;
@@ -98,13 +98,15 @@ fn ranges(wire: &mut Wire, version: u32, request: &SplitRequest, key: &[String])
     types.load(wire, version, columns.iter().map(|column| column.oid))?;
     let names: Vec<&str> = columns.iter().map(|column| types.base_name(column.oid).unwrap_or("nested")).collect();
     if let (SplitBy::Range { column }, [name]) = (&request.by, &names[..])
-        && !is_rangeable(name)
+        && !is_ordered(name)
     {
         return Err(Error::new(
             ErrorKind::Unsupported,
-            format!("`{column}` is a {name}, over which ranges do not work"),
+            format!("`{column}` is a {name}, which has no order that ranges could follow"),
         )
-        .with_hint("integers, numeric, date, timestamps and uuid work; a unique key of any type works with keyset"));
+        .with_hint(
+            "numbers, dates and moments, texts, bytea and uuid work; a unique key of any type works with keyset",
+        ));
     }
     let rows = estimate(wire, of, table.as_ref())?;
     let count = wanted(request.into, rows);

@@ -58,10 +58,10 @@ fn ranges_over_every_key_type_cover_the_table_once() {
          CASE WHEN i = 5 THEN 'infinity' WHEN i = 6 THEN '-infinity' ELSE date '2020-01-01' + i END AS d, \
          CASE WHEN i = 5 THEN 'infinity' ELSE timestamp '2020-01-01' + i * interval '1 minute' END AS ts, \
          CASE WHEN i = 9 THEN '-infinity' ELSE timestamptz '2020-01-01 00:00+00' + i * interval '7.5 s' END AS tz, \
-         md5(i::text)::uuid AS u FROM generate_series(1, 3000) AS i; CREATE TABLE fresh AS SELECT * FROM t; ANALYZE t",
+         md5(i::text)::uuid AS u, CASE WHEN i = 5 THEN 'NaN' ELSE (i / 7.0)::float8 END AS f, (i / 7.0)::float4 AS r, md5(i::text) AS word FROM generate_series(1, 3000) AS i; CREATE TABLE fresh AS SELECT * FROM t; ANALYZE t",
     );
     for table in ["t", "fresh"] {
-        for column in ["id", "sparse", "n", "skewed", "d", "ts", "tz", "u"] {
+        for column in ["id", "sparse", "n", "skewed", "d", "ts", "tz", "u", "f", "r", "word"] {
             let mut request = schema.request(table);
             request.columns_complete = true;
             request.columns = vec![rivet_sdk::ColumnRequest { name: "id".into(), wanted: None }];

@@ -306,7 +306,8 @@ pub struct KeyColumn {
     pub source_type: String,
     /// Whether NULL may occur.
     pub nullable: bool,
-    /// Whether `split` by range works over it: an ordered type whose values cross as scalars.
+    /// Whether the planner may take ranges over it for its first choice: a number, a date, a moment or
+    /// a uuid, whose values have a distance. `split` by range works over every type that has an order.
     pub rangeable: bool,
 }
 
