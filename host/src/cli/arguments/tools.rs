@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::{Selection, parse_param};
 
@@ -88,6 +88,8 @@ pub enum PluginCommand {
     Verify(PluginVerifyArguments),
     /// Pin version and SHA-256 of the configuration's plugins, for --locked
     Lock(PluginLockArguments),
+    /// Begin a plugin of your own: a crate that builds, passes the conformance suite and exports
+    New(PluginNewArguments),
 }
 
 #[derive(Debug, Args)]
@@ -121,6 +123,32 @@ pub struct PluginLockArguments {
     /// The lock file; the configuration's `plugins.lock` if absent
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct PluginNewArguments {
+    /// Its name: lower-case letters, digits and `_`
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// What it is
+    #[arg(long, value_enum)]
+    pub kind: PluginKind,
+    /// The folder to make; rivet-plugin-NAME if absent
+    #[arg(long, value_name = "DIR")]
+    pub path: Option<PathBuf>,
+    /// The folder `sdk` of a checkout of rivet to build against; this program's own checkout, or else the
+    /// published crates, if absent
+    #[arg(long, value_name = "DIR")]
+    pub sdk: Option<PathBuf>,
+}
+
+/// A role of a plugin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PluginKind {
+    /// Reads from a database
+    Source,
+    /// Writes to a store
+    Destination,
 }
 
 #[derive(Debug, Args)]

@@ -1,9 +1,10 @@
-//! `rivet plugin`: what was found where, what it offers, whether it works, and which may be loaded.
+//! `rivet plugin`: what was found where, what it offers, whether it works, which may be loaded, and new ones.
 
 mod info;
 mod kit;
 mod list;
 mod lock;
+mod new;
 mod options;
 mod verify;
 
@@ -15,13 +16,16 @@ use crate::run::Stop;
 use crate::source::Plugins;
 
 pub fn plugin(command: &PluginCommand, global: &Global, stop: Stop) -> Outcome {
+    if let PluginCommand::New(arguments) = command {
+        return new::new(arguments);
+    }
     let plugins = Plugins::new(&global.plugin_dir, &[], global.untrusted_plugins);
     let plugins = match command {
         PluginCommand::Lock(arguments) => return lock::lock(arguments, plugins, global),
         _ => plugins.locked(global.lock(Path::new(DEFAULT_LOCK)))?,
     };
     match command {
-        PluginCommand::Lock(_) => Ok(()),
+        PluginCommand::Lock(_) | PluginCommand::New(_) => Ok(()),
         PluginCommand::List(arguments) => list::list(arguments, &plugins, global),
         PluginCommand::Info(arguments) => info::info(arguments, &plugins),
         PluginCommand::Verify(arguments) => verify::verify(arguments, &plugins, global, stop),
