@@ -5,13 +5,13 @@
 # The password of every login there.
 TDS_PASSWORD=Secret_1
 
-# tds_ready: builds the server, and finds what makes its certificates.
+# tds_ready: finds what makes its certificates, and builds the server unless RIVET_TEST_TDS says where it is.
 tds_ready() {
     [[ ${RIVET_TEST_MSSQL_URL:-} ]] && return
     installed openssl openssl
+    TDS_PROGRAM=${RIVET_TEST_TDS:-${CARGO_TARGET_DIR:-$ROOT/target}/debug/rivet-tds}
+    [[ ${RIVET_TEST_TDS:-} ]] && return
     cargo build --quiet --manifest-path "$ROOT/Cargo.toml" -p rivet-tds || die "rivet-tds could not be built"
-    TDS_PROGRAM=${CARGO_TARGET_DIR:-$ROOT/target}/debug/rivet-tds
-    [[ -x $TDS_PROGRAM ]] || die "rivet-tds was built, but $TDS_PROGRAM is not there"
 }
 
 # tds_serve: exports RIVET_TEST_MSSQL_URL and RIVET_TEST_MSSQL_CA, unless the user named a server of
@@ -19,6 +19,7 @@ tds_ready() {
 # where it insists on encryption, and where it has none.
 tds_serve() {
     [[ ${RIVET_TEST_MSSQL_URL:-} ]] && return
+    [[ -x $TDS_PROGRAM ]] || die "$TDS_PROGRAM is not there: cargo build --workspace"
     local folder
     folder=$(mktemp -d "$ROOT/.servers/tds.XXXXXX")
     FOLDERS+=("$folder")
