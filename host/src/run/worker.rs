@@ -17,8 +17,10 @@ use crate::budget::Lane;
 use crate::plan::Chunk;
 use crate::source::Lent;
 
-/// Bytes that wait between a source and its encoder: enough to overlap the two.
+/// Bytes that wait between a source and its encoder: enough to overlap the two…
 const QUEUE_BYTES: u64 = 16 << 20;
+/// …and no more than this share of the budget over all workers.
+const QUEUES_OF_BUDGET: u64 = 16;
 
 /// What the pool holds of a worker. Its threads are detached: one that hangs is left behind.
 pub(super) struct Worker {
@@ -174,8 +176,9 @@ impl Reader {
         let (sender, batches) = batch::channel(ChannelSpec {
             schema: Arc::clone(&self.job.schema),
             share: self.shared.lane.share(),
-            capacity_bytes: QUEUE_BYTES
-                .min(self.job.lent_budget.limit() / 8 / u64::from(self.job.plan.execution.parallel.max(1))),
+            capacity_bytes: QUEUE_BYTES.min(
+                self.job.lent_budget.limit() / QUEUES_OF_BUDGET / u64::from(self.job.plan.execution.parallel.max(1)),
+            ),
             fence: Arc::clone(&self.shared.fence),
             counters: Arc::clone(&self.job.counters),
         });
