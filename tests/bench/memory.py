@@ -5,7 +5,7 @@ import postgres
 import tools
 from postgres import FOLDER, SERVER, warm
 
-BARS = [("rss_mb", "rivet 1", None, 150)]
+BARS = [("rss_mb", "rivet 1", None, 150), ("rss_mb", "rivet 4", None, 300)]
 
 
 def big(scale):
