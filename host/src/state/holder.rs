@@ -40,12 +40,17 @@ fn machine() -> String {
     format!("{} {} {}", host.trim(), boot.trim(), namespace.display())
 }
 
-/// When a process started, in clock ticks since boot: tells a reused pid from the first.
+/// When a process started, in clock ticks since boot: tells a reused pid from the first. None for one that is
+/// gone, and for one that ended and only waits for its parent to take note, which some never do.
 fn started(pid: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The command's name is in parentheses and may hold anything; the 22nd field follows it.
+    // The command's name is in parentheses and may hold anything; the third field follows it.
     let (_, fields) = stat.rsplit_once(')')?;
-    fields.split_whitespace().nth(19).map(str::to_owned)
+    let fields: Vec<&str> = fields.split_whitespace().collect();
+    let (state, threads, started) = (fields.first()?, fields.get(17)?, fields.get(19)?);
+    // Where other threads are still on their way out, a call of theirs may take effect yet.
+    let ended = matches!(*state, "Z" | "X") && matches!(*threads, "0" | "1");
+    (!ended).then(|| (*started).to_owned())
 }
 
 #[cfg(test)]
@@ -62,5 +67,23 @@ mod tests {
             &Holder { machine: "elsewhere".to_owned(), started: "1".to_owned(), ..this }.to_text()
         ));
         assert!(!Holder::is_dead("somebody"));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_process_that_was_killed_is_dead_before_its_parent_takes_note() {
+        use std::process::{Command, Stdio};
+        use std::time::{Duration, Instant};
+
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let holder = Holder { pid: child.id(), started: started(child.id()).unwrap(), ..Holder::this() }.to_text();
+        assert!(!Holder::is_dead(&holder));
+        child.kill().unwrap();
+        let since = Instant::now();
+        while !Holder::is_dead(&holder) {
+            assert!(since.elapsed() < Duration::from_secs(60), "it counts as alive until somebody waits for it");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.wait().unwrap();
     }
 }
