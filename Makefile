@@ -2,11 +2,7 @@
 
 # A sample shop in SQLite, exported to Parquet by the real binary, and what landed.
 demo:
-	cargo build --release -p rivet -p rivet-plugin-example -p rivet-plugin-sqlite
-	rm -rf demo && mkdir -p demo
-	cargo run -q --release -p rivet-plugin-sqlite --example make_sample demo/shop.db
-	target/release/rivet run -c docs/demo/demo.yaml
-	cargo run -q --release -p rivet --example show_parquet demo/out
+	docs/demo/run
 
 # TESTS="-p rivet-tests kill" runs a part of them.
 test:

@@ -1,7 +1,4 @@
 //! The conformance suite over a database of odd tables.
-//!
-//! Instants in UTC are in `values.rs`: the suite cannot print the zone `UTC` (arrow-cast without
-//! `chrono-tz`).
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 

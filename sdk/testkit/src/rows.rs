@@ -1,9 +1,10 @@
 //! Collects an export's rows as texts that can be compared.
 
-use arrow_cast::display::{ArrayFormatter, FormatOptions};
-use rivet_sdk::arrow_array::{ArrayRef, RecordBatch};
-use rivet_sdk::arrow_schema::{DataType, SchemaRef};
+use rivet_sdk::arrow_array::{Array, ArrayRef, RecordBatch};
+use rivet_sdk::arrow_schema::SchemaRef;
 use rivet_sdk::{BatchSink, Error, ExportRequest, ExportStats, Result, Source};
+
+use crate::keep::text;
 
 /// Everything an export sent.
 #[derive(Default)]
@@ -33,14 +34,14 @@ impl BatchSink for Collected {
 impl Collected {
     /// One text a row, unambiguous between NULL and any text, in the order of arrival.
     pub fn rows(&self) -> Vec<String> {
-        let options = FormatOptions::default().with_null("\u{0}NULL");
+        let cell = |column: &ArrayRef, row| match column.is_null(row) {
+            true => "\u{0}NULL".to_owned(),
+            false => text(column, row),
+        };
         let mut rows = Vec::new();
         for batch in &self.batches {
-            let columns: Vec<ArrayRef> = batch.columns().iter().map(printable).collect();
-            let columns: Vec<_> =
-                columns.iter().map(|column| ArrayFormatter::try_new(column, &options).unwrap()).collect();
             for row in 0..batch.num_rows() {
-                rows.push(columns.iter().map(|column| column.value(row).to_string()).collect::<Vec<_>>().join("\u{1}"));
+                rows.push(batch.columns().iter().map(|column| cell(column, row)).collect::<Vec<_>>().join("\u{1}"));
             }
         }
         rows
@@ -50,14 +51,6 @@ impl Collected {
         let mut rows = self.rows();
         rows.sort_unstable();
         rows
-    }
-}
-
-/// Instants as numbers: printing them with a zone would need the zone's rules.
-fn printable(column: &ArrayRef) -> ArrayRef {
-    match column.data_type() {
-        DataType::Timestamp(_, Some(_)) => arrow_cast::cast(column, &DataType::Int64).unwrap(),
-        _ => ArrayRef::clone(column),
     }
 }
 

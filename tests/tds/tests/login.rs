@@ -1,55 +1,16 @@
-//! How a client comes in, or not, with each way of encryption.
+//! How a client comes in, or not. With encryption: `tests/tds/tls`.
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 mod support;
 
 use support::{Server, failure};
-use tiberius::EncryptionLevel;
-
-#[test]
-fn a_login_that_alone_is_encrypted() {
-    let server = Server::start();
-    let mut client = server.client_with(|config| config.encryption(EncryptionLevel::Off)).unwrap();
-    assert_eq!(client.text("SELECT CAST(1 AS varchar(5))"), "1");
-    assert_eq!(client.text("SELECT encrypt_option FROM sys.dm_exec_connections WHERE session_id = @@SPID"), "FALSE");
-}
-
-#[test]
-fn everything_encrypted() {
-    let server = Server::start();
-    let mut client = server.client_with(|config| config.encryption(EncryptionLevel::Required)).unwrap();
-    assert_eq!(client.text("SELECT encrypt_option FROM sys.dm_exec_connections WHERE session_id = @@SPID"), "TRUE");
-}
 
 #[test]
 fn nothing_encrypted() {
     let server = Server::start();
-    let mut client = server.client_with(|config| config.encryption(EncryptionLevel::NotSupported)).unwrap();
+    let mut client = server.client();
     assert_eq!(client.text("SELECT encrypt_option FROM sys.dm_exec_connections WHERE session_id = @@SPID"), "FALSE");
-}
-
-#[test]
-fn tls_before_everything() {
-    let server = Server::start();
-    let mut client = server.client_with(|config| config.encryption(EncryptionLevel::Strict)).unwrap();
-    assert_eq!(client.text("SELECT encrypt_option FROM sys.dm_exec_connections WHERE session_id = @@SPID"), "TRUE");
-}
-
-#[test]
-fn a_listener_that_requires_encryption_gets_it() {
-    let server = Server::start();
-    let mut client = server.client_at(server.required, |config| config.encryption(EncryptionLevel::Off)).unwrap();
-    assert_eq!(client.text("SELECT encrypt_option FROM sys.dm_exec_connections WHERE session_id = @@SPID"), "TRUE");
-}
-
-#[test]
-fn a_listener_without_encryption_disappoints_who_wants_it() {
-    let server = Server::start();
-    let refused = server.client_at(server.none, |config| config.encryption(EncryptionLevel::Required));
-    assert!(refused.err().unwrap().to_string().contains("encryption level"));
-    let mut client = server.client_at(server.none, |config| config.encryption(EncryptionLevel::NotSupported)).unwrap();
-    assert_eq!(client.text("SELECT CAST(2 AS varchar(5))"), "2");
 }
 
 #[test]

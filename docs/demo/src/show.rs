@@ -1,6 +1,4 @@
-//! `show_parquet PATH...`: the schema, the row count and the first rows of Parquet files, folder by folder.
-
-#![allow(clippy::print_stdout, reason = "printing is all it does")]
+//! The schema, the row count and the first rows of Parquet files, folder by folder.
 
 use std::{
     error::Error,
@@ -13,15 +11,8 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 const ROWS: usize = 5;
 const WIDTH: usize = 24;
 
-fn main() -> Result<(), Box<dyn Error>> {
-    for path in std::env::args_os().skip(1) {
-        show(Path::new(&path))?;
-    }
-    Ok(())
-}
-
-/// A file, or a folder's files as one table, then the folders below it.
-fn show(path: &Path) -> Result<(), Box<dyn Error>> {
+/// Prints a file, or a folder's files as one table, then the folders below it.
+pub fn show(path: &Path) -> Result<(), Box<dyn Error>> {
     if path.is_file() {
         return table(path, &[path.to_owned()]);
     }

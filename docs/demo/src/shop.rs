@@ -1,4 +1,6 @@
-//! `make_sample FILE`: a small shop's database, the same every time. `make demo` exports it.
+//! A small shop's database, the same every time.
+
+use std::path::Path;
 
 use rusqlite::{Connection, Result};
 
@@ -6,8 +8,8 @@ const CUSTOMERS: i64 = 5_000;
 const ORDERS: i64 = 50_000;
 const ITEMS: i64 = 150_000;
 
-fn main() -> Result<()> {
-    let path = std::env::args_os().nth(1).unwrap_or_else(|| "demo/shop.db".into());
+/// Writes the shop to a file that is not there yet.
+pub fn make(path: &Path) -> Result<()> {
     let shop = Connection::open(path)?;
     shop.execute_batch(
         "PRAGMA journal_mode = OFF;
