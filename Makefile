@@ -1,4 +1,4 @@
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench times clean
 
 # A sample shop in SQLite, exported to Parquet by the real binary, and what landed.
 demo:
@@ -15,6 +15,10 @@ lint:
 # BENCH="--scale 0.1 --rounds 1" is a quick one; tests/bench/README.md has the rest.
 bench:
 	tests/bench/run $(BENCH)
+
+# What a newcomer waits for, and an author: TIMES="demo release" is a part. An hour on two cores, all together.
+times:
+	tests/times $(TIMES)
 
 clean:
 	cargo clean
