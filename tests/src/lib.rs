@@ -1,6 +1,6 @@
 //! The product as users meet it: the real `rivet` binary, real databases, independent readers.
 //!
-//! Each file in `tests/tests/` holds one promise. It arranges with this library:
+//! Each file in `tests/tests/product/` holds one promise. It arranges with this library:
 //!
 //! * [`mssql`]: a database of its own on SQL Server, or on the project's own TDS server;
 //! * [`postgres`]: a database of its own on the server that `make test` starts;

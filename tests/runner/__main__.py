@@ -1,0 +1,123 @@
+"""Runs the tests that cargo built, side by side, and closes with what came of it. `tests/run` calls it."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import plan
+from work import Crew, say
+
+# Much of the time tests wait for a server, a lock, a clock: more of them than cores.
+HANDS = int(os.environ.get("RIVET_TEST_JOBS", 3 * (os.cpu_count() or 2)))
+SLOWEST = 15
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="tests/run", description="runs tests beside private servers")
+    parser.add_argument("words", nargs="*", metavar="WORD", help="tests whose names hold one of these words")
+    parser.add_argument("-p", "--package", action="append", default=[], help="this crate's tests only")
+    parser.add_argument("--workspace", action="store_true", help="every crate's: the default")
+    parser.add_argument("--test", action="append", default=[], help="this test target only")
+    parser.add_argument("--slow", action="store_true", help="the slow suites; each WORD names one, none means all")
+    parser.add_argument("--artifacts", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--cargo", default="", help=argparse.SUPPRESS)
+    return parser.parse_intermixed_args()
+
+
+def chosen(wanted):
+    """The jobs that are asked for. Ends the program where nobody knows them."""
+    found = plan.binaries(wanted.artifacts)
+    for package in wanted.package:
+        if package not in {binary.package for binary in found}:
+            sys.exit(f"tests/run: there is no crate `{package}` with tests")
+    if wanted.package:
+        found = [binary for binary in found if binary.package in wanted.package]
+    if wanted.test:
+        found = [binary for binary in found if binary.kind == "test" and binary.target in wanted.test]
+    if wanted.slow:
+        suites = plan.suites(found)
+        for suite in wanted.words:
+            if suite not in suites:
+                sys.exit(f"tests/run: there is no slow suite `{suite}`; there are: {', '.join(sorted(suites))}")
+        return found, plan.jobs(found, [], wanted.words or sorted(suites))
+    jobs = plan.jobs(found, wanted.words)
+    if not (wanted.words or wanted.test) and (examples := plan.documented(found)):
+        jobs.append(plan.Documented(examples, wanted.cargo.split()))
+    return found, jobs
+
+
+def told(outcome):
+    verdict = "FAILED" if outcome.failed else "ok"
+    count = f"{outcome.passed} passed"
+    for number, word in ((len(outcome.failed), "failed"), (len(outcome.skipped), "skipped")):
+        count += f", {number} {word}" if number else ""
+    say(f"=== {outcome.job.name}: {verdict}, {count}, {outcome.seconds:.1f} s")
+    if outcome.text:
+        say(outcome.text)
+
+
+def summary(outcomes, slow, wall):
+    """The last words, and the exit code."""
+    skipped = [(outcome.named(test), why) for outcome in outcomes for test, why in outcome.skipped]
+    if why := os.environ.get("RIVET_TEST_MYSQL_MISSING"):
+        skipped.append(("everything on MySQL", why))
+    failed = [outcome.named(test) for outcome in outcomes for test in outcome.failed]
+    passed = sum(outcome.passed for outcome in outcomes)
+    say(f"\n=== the slowest of {len(outcomes)} modules, which took {wall:.0f} s with {HANDS} at a time")
+    for outcome in sorted(outcomes, key=lambda outcome: -outcome.seconds)[:SLOWEST]:
+        say(f"{outcome.seconds:7.1f} s  {outcome.job.name}")
+    say("=== the slowest tests")
+    times = [(seconds, outcome.named(test)) for outcome in outcomes for test, seconds in outcome.times]
+    for seconds, test in sorted(times, reverse=True)[:SLOWEST]:
+        say(f"{seconds:7.1f} s  {test}")
+    if slow:
+        say("=== left to `make test-slow`")
+        for suite, tests in sorted(slow.items()):
+            say(f"{suite}: {len(tests)} tests")
+    if skipped:
+        say("=== skipped")
+        for test, why in sorted(set(skipped)):
+            say(f"{test}: {why}")
+    if failed:
+        say("=== failed")
+        for test in sorted(failed):
+            say(test)
+    if not (passed or failed or skipped):
+        failed.append("nothing")
+        say("no test has such a name")
+    say(f"{passed} passed, {len(failed)} failed, {len(skipped)} skipped")
+    return 1 if failed else 0
+
+
+def main():
+    wanted = arguments()
+    found, jobs = chosen(wanted)
+    if wanted.check:
+        return 0
+    seconds = Path(wanted.artifacts).with_name("test-seconds.json")
+    known = json.loads(seconds.read_text()) if seconds.exists() else {}
+    jobs = plan.longest_first(jobs, known)
+    crew = Crew(HANDS, dict(os.environ, CARGO=os.environ.get("CARGO", "cargo")))
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    began = time.monotonic()
+    try:
+        crew.run([job for job in jobs if not job.alone], told)
+        for job in jobs:
+            if job.alone:
+                crew.run([job], told)
+    except KeyboardInterrupt:
+        crew.stop()
+        say("interrupted")
+        return 130
+    known.update({outcome.job.name: round(outcome.seconds, 1) for outcome in crew.outcomes})
+    seconds.write_text(json.dumps(known, indent=1, sort_keys=True))
+    slow = {} if wanted.slow or wanted.words else plan.suites(found)
+    return summary(crew.outcomes, slow, time.monotonic() - began)
+
+
+sys.exit(main())
