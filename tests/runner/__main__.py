@@ -14,6 +14,7 @@ from work import Crew, say
 # Much of the time tests wait for a server, a lock, a clock: more of them than cores.
 HANDS = int(os.environ.get("RIVET_TEST_JOBS", 3 * (os.cpu_count() or 2)))
 SLOWEST = 15
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def arguments():
@@ -40,15 +41,16 @@ def chosen(wanted):
     if wanted.test:
         found = [binary for binary in found if binary.kind == "test" and binary.target in wanted.test]
     if wanted.slow:
-        suites = plan.suites(found)
-        for suite in wanted.words:
-            if suite not in suites:
-                sys.exit(f"tests/run: there is no slow suite `{suite}`; there are: {', '.join(sorted(suites))}")
-        return found, plan.jobs(found, [], wanted.words or sorted(suites))
+        suites = [*plan.SLOW, *plan.ELSEWHERE]
+        words = [word.replace("_", "-") for word in wanted.words]
+        for word in words:
+            if word not in suites:
+                sys.exit(f"tests/run: there is no slow suite `{word}`; there are: {', '.join(suites)}")
+        return plan.slow_jobs(found, words or suites, ROOT, Path(wanted.artifacts).parents[1])
     jobs = plan.jobs(found, wanted.words)
     if not (wanted.words or wanted.test) and (examples := plan.documented(found)):
         jobs.append(plan.Documented(examples, wanted.cargo.split()))
-    return found, jobs
+    return jobs
 
 
 def told(outcome):
@@ -56,12 +58,12 @@ def told(outcome):
     count = f"{outcome.passed} passed"
     for number, word in ((len(outcome.failed), "failed"), (len(outcome.skipped), "skipped")):
         count += f", {number} {word}" if number else ""
-    say(f"=== {outcome.job.name}: {verdict}, {count}, {outcome.seconds:.1f} s")
+    say(f"=== {outcome.job.name}: {verdict}, {count}, {outcome.seconds:.1f} s, {outcome.cpu:.1f} s of CPU")
     if outcome.text:
         say(outcome.text)
 
 
-def summary(outcomes, slow, wall):
+def summary(outcomes, whole, wall):
     """The last words, and the exit code."""
     skipped = [(outcome.named(test), why) for outcome in outcomes for test, why in outcome.skipped]
     if why := os.environ.get("RIVET_TEST_MYSQL_MISSING"):
@@ -70,15 +72,13 @@ def summary(outcomes, slow, wall):
     passed = sum(outcome.passed for outcome in outcomes)
     say(f"\n=== the slowest of {len(outcomes)} modules, which took {wall:.0f} s with {HANDS} at a time")
     for outcome in sorted(outcomes, key=lambda outcome: -outcome.seconds)[:SLOWEST]:
-        say(f"{outcome.seconds:7.1f} s  {outcome.job.name}")
+        say(f"{outcome.seconds:7.1f} s  {outcome.cpu:7.1f} s of CPU  {outcome.job.name}")
     say("=== the slowest tests")
     times = [(seconds, outcome.named(test)) for outcome in outcomes for test, seconds in outcome.times]
     for seconds, test in sorted(times, reverse=True)[:SLOWEST]:
         say(f"{seconds:7.1f} s  {test}")
-    if slow:
-        say("=== left to `make test-slow`")
-        for suite, tests in sorted(slow.items()):
-            say(f"{suite}: {len(tests)} tests")
+    if whole:
+        say(f"=== left to `make test-slow`\n{', '.join([*plan.SLOW, *plan.ELSEWHERE])}")
     if skipped:
         say("=== skipped")
         for test, why in sorted(set(skipped)):
@@ -96,13 +96,16 @@ def summary(outcomes, slow, wall):
 
 def main():
     wanted = arguments()
-    found, jobs = chosen(wanted)
+    jobs = chosen(wanted)
     if wanted.check:
         return 0
     seconds = Path(wanted.artifacts).with_name("test-seconds.json")
     known = json.loads(seconds.read_text()) if seconds.exists() else {}
     jobs = plan.longest_first(jobs, known)
-    crew = Crew(HANDS, dict(os.environ, CARGO=os.environ.get("CARGO", "cargo")))
+    environment = dict(os.environ, CARGO=os.environ.get("CARGO", "cargo"))
+    if wanted.slow:
+        environment["RIVET_TEST_SLOW"] = "1"
+    crew = Crew(HANDS, environment)
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     began = time.monotonic()
     try:
@@ -116,8 +119,8 @@ def main():
         return 130
     known.update({outcome.job.name: round(outcome.seconds, 1) for outcome in crew.outcomes})
     seconds.write_text(json.dumps(known, indent=1, sort_keys=True))
-    slow = {} if wanted.slow or wanted.words else plan.suites(found)
-    return summary(crew.outcomes, slow, time.monotonic() - began)
+    whole = not (wanted.slow or wanted.words or wanted.package or wanted.test)
+    return summary(crew.outcomes, whole, time.monotonic() - began)
 
 
 sys.exit(main())

@@ -6,14 +6,53 @@ Each runs its tests one after the other; many jobs run at once."""
 import json
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 # Seconds that a job takes, where no earlier run wrote down how long it did: the long ones begin first.
 LONG = {}
 
-# Modules whose tests would change the outcome of others, or be changed by them: each runs when all else is done.
-ALONE = {}
+# Modules and tests that would change the outcome of others, or be changed by them: each runs when all else is done.
+ALONE = {
+    # They change settings of the whole server.
+    "mysql/driver traps",
+    "product mysql_server::a_statement_larger_than_the_server_takes_is_told",
+    # They take a lock of the whole server, which waits for everybody's statements, and for which everybody waits.
+    "mysql/driver snapshots",
+    "mysql/driver server::select_alone_is_enough_and_doctor_says_what_more_buys",
+    "product mysql_snapshot",
+    "product connections::four_workers_read_every_row_once_over_five_connections",
+}
+
+# The slow suites: modules and tests that are run to their full depth there, with RIVET_TEST_SLOW. Those that are not
+# marked `#[ignore]` are in the usual run, too, where they try less.
+SLOW = {
+    "kills": (
+        "product kill::killed_at_random_and_resumed_it_is_the_table",
+        "product stores::killed_at_random_and_resumed_elsewhere_it_is_the_table",
+    ),
+    "crash-points": ("product crash_points",),
+    "store-faults": ("product store_faults",),
+    "keys": ("product keys",),
+    "slices": ("postgres/driver slices", "mysql/driver slices", "mssql/driver slices"),
+    "scaffold": ("product scaffold",),
+    "skew": ("product skew",),
+}
+
+# Marked `#[ignore]`, and in no suite.
+BY_HAND = {
+    "rivet/unit commit::tests_crash::victim": "another test starts it, and kills it",
+    "rivet/unit commit::model::explore::the_protocol_holds_in_every_interleaving_with_two_deaths": "it takes gigabytes and "
+    "minutes even of a release build",
+}
+
+# Slow suites that are workspaces of their own, by the folder of each.
+ELSEWHERE = {"tds-tls": "tests/tds/tls"}
+
+
+# One after the other, so that each has a time of its own; and what a test says that passed.
+LISTED = ["--test-threads=1", "--show-output"]
 
 
 class Binary:
@@ -45,6 +84,7 @@ class Binary:
 class Job:
     def __init__(self, binary, module, tests, arguments):
         self.binary = binary
+        # Or the name of a test that is a job by itself.
         self.module = module
         # None: whatever the binary has.
         self.tests = tests
@@ -65,6 +105,24 @@ class Documented(Job):
     def __init__(self, binary, flags):
         super().__init__(binary, "examples in doc comments", None, [])
         self.command = ["cargo", "test", "--doc", "--workspace", "--manifest-path", str(binary.folder / "Cargo.toml"), *flags]
+
+
+class Elsewhere(Job):
+    """The tests of another workspace, which cargo builds and runs, too."""
+
+    def __init__(self, suite, folder, target):
+        super().__init__(Workspace(suite, folder), "", None, [])
+        self.command = ["cargo", "test", "--quiet", "--no-fail-fast", "--target-dir", str(target / suite)]
+        self.command += ["--", "--test-threads=1", "--format=pretty"]
+
+
+class Workspace:
+    executable = ""
+    version = ""
+
+    def __init__(self, suite, folder):
+        self.name = self.package = suite
+        self.folder = folder
 
 
 def documented(found):
@@ -95,35 +153,48 @@ def module(test):
     return test.split("::")[0] if "::" in test else ""
 
 
-def suites(found):
-    """The slow suites: a suite is every module of this name that has tests marked `#[ignore = "slow"]`."""
-    names = {}
-    for binary in found:
-        if binary.listed:
-            for test in binary.tests(ignored=True):
-                names.setdefault(module(test), []).append((binary, test))
-    return names
+def within(places, binary, test):
+    return f"{binary.name} {module(test)}" in places or f"{binary.name} {test}" in places
 
 
-def jobs(found, filters, slow=None):
-    """What to run: tests whose names hold one of `filters` (any, if there are none); with `slow`, the slow ones of
-    these suites, and no others."""
+def grouped(binary, tests, arguments):
+    """A job for each module, and for each test that is to run alone."""
+    of = {}
+    for test in tests:
+        by_itself = f"{binary.name} {test}" in ALONE
+        of.setdefault(test if by_itself else module(test), []).append(test)
+    return [Job(binary, name, tests, arguments) for name, tests in of.items()]
+
+
+def jobs(found, words):
+    """What the usual run has: tests whose names hold one of `words`; any, if there are none."""
     made = []
     for binary in found:
         if not binary.listed:
-            if slow is None:
-                made.append(Job(binary, "", None, ["--test-threads=1", *filters]))
+            made.append(Job(binary, "", None, ["--test-threads=1", *words]))
             continue
-        ignored = binary.tests(ignored=True)
-        if slow is None:
-            tests = [test for test in binary.tests() if test not in set(ignored)]
-        else:
-            tests = [test for test in ignored if module(test) in slow]
-        if filters:
-            tests = [test for test in tests if any(word in test for word in filters)]
-        arguments = ["--test-threads=1", "--show-output"] + (["--ignored"] if slow is not None else [])
-        for name in dict.fromkeys(map(module, tests)):
-            made.append(Job(binary, name, [test for test in tests if module(test) == name], arguments))
+        ignored = set(binary.tests(ignored=True))
+        for test in ignored:
+            if not any(within(places, binary, test) for places in [*SLOW.values(), BY_HAND]):
+                sys.exit(f"tests/run: {binary.name} {test} is ignored, and no slow suite has it: see SLOW in {__file__}")
+        tests = [test for test in binary.tests() if test not in ignored]
+        if words:
+            tests = [test for test in tests if any(word in test for word in words)]
+        made += grouped(binary, tests, LISTED)
+    return made
+
+
+def slow_jobs(found, suites, root, target):
+    """What these slow suites have."""
+    made = []
+    for suite in suites:
+        if suite in ELSEWHERE:
+            made.append(Elsewhere(suite, root / ELSEWHERE[suite], target))
+            continue
+        for binary in found:
+            if binary.listed and any(place.split(" ")[0] == binary.name for place in SLOW[suite]):
+                tests = [test for test in binary.tests() if within(SLOW[suite], binary, test)]
+                made += grouped(binary, tests, [*LISTED, "--include-ignored"])
     return made
 
 

@@ -23,6 +23,8 @@ class Outcome:
     def __init__(self, job):
         self.job = job
         self.seconds = 0.0
+        # Of its own and of what it started, the servers left out.
+        self.cpu = 0.0
         self.passed = 0
         self.failed = []
         # Pairs of a test and the reason.
@@ -136,11 +138,13 @@ class Crew:
             lines = []
             for line in process.stdout:
                 lines.append((line.decode(errors="replace").rstrip("\n"), time.monotonic() - began))
-            ended = process.wait()
+            _, status, used = os.wait4(process.pid, 0)
+            ended = process.returncode = os.waitstatus_to_exitcode(status)
             timer.cancel()
             with self.lock:
                 self.running.discard(process)
             outcome.seconds = time.monotonic() - began
+            outcome.cpu = used.ru_utime + used.ru_stime
             errors.seek(0)
             outcome.read(lines, errors.read().decode(errors="replace"), ended, hung.is_set())
         return outcome

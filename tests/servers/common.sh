@@ -77,6 +77,8 @@ FOLDERS=()
 # stop_servers: for a trap on EXIT. Ends what this script started, by pid, and nothing else.
 stop_servers() {
     local pid tenth
+    # The shell would tell of each that was killed.
+    exec 2>/dev/null
     for pid in "${SERVERS[@]}"; do kill -INT "$pid" 2>/dev/null || true; done
     for pid in "${TERM_SERVERS[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
     for pid in "${KILL_SERVERS[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done

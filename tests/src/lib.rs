@@ -32,6 +32,17 @@ pub mod signatures;
 pub mod sqlite;
 pub mod stores;
 
+/// Whether this is a slow suite (`make test-slow`): what tries many things tries all of them.
+pub fn slow() -> bool {
+    std::env::var_os("RIVET_TEST_SLOW").is_some()
+}
+
+/// How often a run is killed: `RIVET_TEST_KILLS`, or else so many times `usually` and in a slow suite.
+pub fn kills(usually: u32, slowly: u32) -> u32 {
+    let wanted = std::env::var("RIVET_TEST_KILLS").map(|text| text.parse().unwrap());
+    wanted.unwrap_or(if slow() { slowly } else { usually })
+}
+
 /// An environment variable that the runner sets.
 pub fn from_runner(name: &str) -> String {
     std::env::var(name)

@@ -25,11 +25,11 @@ impl Disk {
         match Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&path).output() {
             Ok(done) if done.status.success() => Some(Self { path }),
             Ok(done) => {
-                eprintln!("SKIPPED: no disk can be mounted here: {}", String::from_utf8_lossy(&done.stderr).trim());
+                eprintln!("skipped: no disk can be mounted here: {}", String::from_utf8_lossy(&done.stderr).trim());
                 None
             }
             Err(error) => {
-                eprintln!("SKIPPED: no disk can be mounted here: mount: {error}");
+                eprintln!("skipped: no disk can be mounted here: mount: {error}");
                 None
             }
         }

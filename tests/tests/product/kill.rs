@@ -1,6 +1,6 @@
 //! Killed with SIGKILL at any instant, then resumed: the manifest and the folder hold exactly the table, once.
 //!
-//! `RIVET_TEST_KILLS=100` asks for that many random kill points; the usual run takes fewer.
+//! `make test-slow SUITE=kills` takes hundreds of random kill points, or as many as `RIVET_TEST_KILLS` says.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -45,7 +45,7 @@ fn assert_exactly_the_table(project: &rivet::Project, what: &str) {
 
 #[test]
 fn killed_at_random_and_resumed_it_is_the_table() {
-    let kills: u32 = std::env::var("RIVET_TEST_KILLS").map_or(12, |text| text.parse().unwrap());
+    let kills = rivet_tests::kills(12, 200);
     let database = table();
     let whole = {
         let started = std::time::Instant::now();

@@ -31,7 +31,7 @@ fn nothing_is_there(project: &rivet::Project) {
 #[test]
 fn a_locked_login_and_a_full_server_say_what_to_do() {
     if !mssql::is_fixture() {
-        return; // A real server has no such login.
+        return;
     }
     let mut database = numbered(3);
     let project = project("tuning: {max_retries: 1, retry_backoff_ms: 10}");

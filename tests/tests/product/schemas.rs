@@ -1,11 +1,10 @@
 //! The published JSON Schemas describe the files of real runs, judged by a validator that is not ours.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use object::{Object as _, ObjectSection as _};
 use rivet_tests::{
-    from_runner,
+    readers,
     rivet::{self, Project},
 };
 use serde_json::Value;
@@ -16,11 +15,9 @@ fn published() -> PathBuf {
 
 /// What the validator says against the files; nothing if they are as the schema has them.
 fn refused(schema: &str, files: &[PathBuf]) -> Option<String> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("readers/validate.py");
     let schema = published().join(format!("{schema}.schema.json"));
-    let mut command = Command::new(from_runner("RIVET_TEST_PYTHON"));
-    let output = command.arg(script).arg(schema).args(files).output().unwrap();
-    (!output.status.success()).then(|| String::from_utf8_lossy(&output.stderr).into_owned())
+    let files = [&schema].into_iter().chain(files).map(|file| file.to_str().unwrap());
+    readers::script("validate.py", &files.collect::<Vec<_>>()).err()
 }
 
 #[track_caller]

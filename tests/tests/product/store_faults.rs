@@ -76,16 +76,21 @@ fn survives(kind: Kind, faults: Faults) -> bool {
     met.unwrap_or_else(|| panic!("{kind:?}: nothing was done to any connection"))
 }
 
+/// Every store in a slow suite; otherwise each fault meets one of them.
+fn some(number: usize) -> Vec<Kind> {
+    if rivet_tests::slow() { stores::ALL.into() } else { vec![stores::ALL[number]] }
+}
+
 #[test]
 fn latency_only_takes_time() {
-    for kind in stores::ALL {
+    for kind in some(0) {
         assert!(survives(kind, Faults { latency: Duration::from_millis(5), ..Faults::default() }), "{kind:?}");
     }
 }
 
 #[test]
 fn cut_connections_are_made_again() {
-    for kind in stores::ALL {
+    for kind in some(1) {
         let faults = Faults { cut_one_in: 3, cut_within: 4 << 20, ..Faults::default() };
         assert!(survives(kind, faults), "{kind:?}");
     }
@@ -93,14 +98,14 @@ fn cut_connections_are_made_again() {
 
 #[test]
 fn connections_cut_at_their_first_bytes_are_made_again() {
-    for kind in stores::ALL {
+    for kind in some(2) {
         survives(kind, Faults { cut_one_in: 3, cut_within: 4_000, ..Faults::default() });
     }
 }
 
 #[test]
 fn a_stalled_connection_is_given_up() {
-    for kind in stores::ALL {
+    for kind in some(0) {
         let faults = Faults { stall_one_in: 3, cut_within: 1 << 20, ..Faults::default() };
         assert!(survives(kind, faults), "{kind:?}");
     }
@@ -108,7 +113,7 @@ fn a_stalled_connection_is_given_up() {
 
 #[test]
 fn a_busy_store_is_asked_again() {
-    for kind in stores::ALL {
+    for kind in some(1) {
         survives(kind, Faults { busy_one_in: 2, ..Faults::default() });
     }
 }

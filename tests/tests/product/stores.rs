@@ -160,10 +160,9 @@ fn secret(kind: Kind) -> String {
     }
 }
 
-/// `RIVET_TEST_KILLS=100` asks for that many kill points in each store.
 #[test]
 fn killed_at_random_and_resumed_elsewhere_it_is_the_table() {
-    let kills: u32 = std::env::var("RIVET_TEST_KILLS").map_or(4, |text| text.parse().unwrap());
+    let kills = rivet_tests::kills(3, 40);
     let database = table();
     let url = database.url();
     each_store(|kind| {

@@ -3,7 +3,7 @@
 use rivet_plugin_mssql::{MssqlDriver, MssqlOptions};
 use rivet_sdk::options::{TlsMode, TlsOptions};
 use rivet_sdk::{Context, Error, ErrorKind, Result, Scalar, Source, SourceDriver};
-use crate::support::{Database, open_url, options, server, url_of};
+use crate::support::{Database, fixture, open_url, options, server, url_of};
 
 fn refused(url: &str) -> Error {
     open_url(url).map(|_| ()).unwrap_err()
@@ -24,8 +24,8 @@ fn a_wrong_password_is_an_auth_error_that_does_not_repeat_it() {
 
 #[test]
 fn a_locked_login_says_how_to_unlock_it() {
-    if server().fixture.is_none() {
-        return; // A real server has no such login.
+    if fixture().is_none() {
+        return;
     }
     let error = refused(&url_of(&server().url, Some("locked:Secret_1"), "master"));
     assert_eq!((error.kind(), error.code()), (ErrorKind::Auth, Some("18486")));
@@ -34,7 +34,7 @@ fn a_locked_login_says_how_to_unlock_it() {
 
 #[test]
 fn every_tls_mode_does_what_it_says() {
-    let Some(fixture) = &server().fixture else { return };
+    let Some(fixture) = fixture() else { return };
     let mode = |mode| TlsOptions { mode, ..TlsOptions::prefer() };
     let (optional, required, none) = (&server().url, &fixture.required, &fixture.none);
     assert!(tls_of(optional, mode(TlsMode::Disable)).unwrap().contains("plain"));
@@ -89,7 +89,7 @@ fn session_settings_hold_whatever_the_login_has() {
 
 #[test]
 fn a_server_without_a_connection_left_says_what_to_lower() {
-    if server().fixture.is_none() {
+    if fixture().is_none() {
         return;
     }
     let database = Database::new();
@@ -101,7 +101,7 @@ fn a_server_without_a_connection_left_says_what_to_lower() {
 
 #[test]
 fn strict_encryption_is_encrypted_from_the_first_byte() {
-    let Some(fixture) = &server().fixture else { return };
+    let Some(fixture) = fixture() else { return };
     let tls = TlsOptions {
         mode: TlsMode::VerifyFull,
         ca_file: Some(fixture.authority.to_str().unwrap().to_owned()),

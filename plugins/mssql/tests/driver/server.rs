@@ -6,7 +6,7 @@ use rivet_plugin_mssql::Mssql;
 use rivet_sdk::arrow_array::RecordBatch;
 use rivet_sdk::arrow_schema::SchemaRef;
 use rivet_sdk::{BatchSink, Error, ErrorKind, ExportRequest, Relation, Result, Scalar, Source, TableFilter};
-use crate::support::{Database, Keep, export, open_url, server, url_of};
+use crate::support::{Database, Keep, export, fixture, open_url, server, url_of};
 
 fn refused(url: &str) -> Error {
     open_url(url).map(|_| ()).unwrap_err()
@@ -210,8 +210,8 @@ fn where_the_database_allows_it_sessions_read_snapshots() {
 
 #[test]
 fn select_alone_is_enough_and_without_it_the_table_is_refused() {
-    if server().fixture.is_none() {
-        return; // It has no login `reader`.
+    if fixture().is_none() {
+        return;
     }
     let database = Database::new();
     database.run("CREATE TABLE open_to_all (id int NOT NULL PRIMARY KEY); CREATE TABLE closed (id int); INSERT INTO open_to_all VALUES (1), (2)");
@@ -230,7 +230,7 @@ fn select_alone_is_enough_and_without_it_the_table_is_refused() {
 }
 
 fn faulty(fault: &str) -> Option<(Database, Mssql, ExportRequest)> {
-    server().fixture.as_ref()?;
+    fixture()?;
     let database = Database::new();
     database.run("CREATE TABLE t (id int NOT NULL PRIMARY KEY)");
     database.insert("t", (0..5000).map(|i| i.to_string()));
@@ -299,7 +299,7 @@ fn azure_asks_for_patience() {
 
 #[test]
 fn a_login_is_followed_to_where_the_gateway_sends_it() {
-    let Some(fixture) = &server().fixture else { return };
+    let Some(fixture) = fixture() else { return };
     let port = fixture.none.rsplit(':').next().unwrap().split('/').next().unwrap();
     let Some((database, _source, request)) = faulty(&format!("'route', {port}")) else { return };
     let mut routed = database.open();

@@ -162,7 +162,8 @@ fn the_source_only_reads() {
 #[test]
 fn a_lost_connection_is_transient_and_opened_anew() {
     if !psql_is_direct() {
-        return; // A pooler gives the next statement another server connection.
+        eprintln!("skipped: a pooler gives the next statement another server connection");
+        return;
     }
     let mut source = open();
     let pid = source.query_scalar("SELECT pg_backend_pid()").unwrap().unwrap();
