@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import plan
+from report import closing
 from work import Crew, say
 
 # Much of the time tests wait for a server, a lock, a clock: more of them than cores.
@@ -65,9 +66,9 @@ def told(outcome):
 
 def summary(outcomes, whole, wall):
     """The last words, and the exit code."""
-    skipped = [(outcome.named(test), why) for outcome in outcomes for test, why in outcome.skipped]
+    skipped = {(outcome.named(test), why) for outcome in outcomes for test, why in outcome.skipped}
     if why := os.environ.get("RIVET_TEST_MYSQL_MISSING"):
-        skipped.append(("everything on MySQL", why))
+        skipped.add(("everything on MySQL", why))
     failed = [outcome.named(test) for outcome in outcomes for test in outcome.failed]
     passed = sum(outcome.passed for outcome in outcomes)
     say(f"\n=== the slowest of {len(outcomes)} modules, which took {wall:.0f} s with {HANDS} at a time")
@@ -79,18 +80,13 @@ def summary(outcomes, whole, wall):
         say(f"{seconds:7.1f} s  {test}")
     if whole:
         say(f"=== left to `make test-slow`\n{', '.join([*plan.SLOW, *plan.ELSEWHERE])}")
-    if skipped:
-        say("=== skipped")
-        for test, why in sorted(set(skipped)):
-            say(f"{test}: {why}")
-    if failed:
-        say("=== failed")
-        for test in sorted(failed):
-            say(test)
     if not (passed or failed or skipped):
-        failed.append("nothing")
         say("no test has such a name")
-    say(f"{passed} passed, {len(failed)} failed, {len(skipped)} skipped")
+        failed.append("nothing")
+    if report := os.environ.get("RIVET_TEST_REPORT"):
+        with open(report, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"passed": passed, "failed": failed, "skipped": list(skipped)}) + "\n")
+    say(closing(passed, failed, skipped))
     return 1 if failed else 0
 
 
@@ -101,12 +97,13 @@ def main():
         return 0
     seconds = Path(wanted.artifacts).with_name("test-seconds.json")
     known = json.loads(seconds.read_text()) if seconds.exists() else {}
-    jobs = plan.longest_first(jobs, known)
+    depth = "slow " if wanted.slow else ""
+    jobs = plan.longest_first(jobs, known, depth)
     environment = dict(os.environ, CARGO=os.environ.get("CARGO", "cargo"))
     if wanted.slow:
         environment["RIVET_TEST_SLOW"] = "1"
     crew = Crew(HANDS, environment)
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
     try:
         crew.run([job for job in jobs if not job.alone], told)
@@ -117,7 +114,7 @@ def main():
         crew.stop()
         say("interrupted")
         return 130
-    known.update({outcome.job.name: round(outcome.seconds, 1) for outcome in crew.outcomes})
+    known.update({depth + outcome.job.name: round(outcome.seconds, 1) for outcome in crew.outcomes})
     seconds.write_text(json.dumps(known, indent=1, sort_keys=True))
     whole = not (wanted.slow or wanted.words or wanted.package or wanted.test)
     return summary(crew.outcomes, whole, time.monotonic() - began)

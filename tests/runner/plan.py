@@ -198,6 +198,6 @@ def slow_jobs(found, suites, root, target):
     return made
 
 
-def longest_first(made, seconds):
+def longest_first(made, seconds, depth):
     """In the order in which they begin: what nobody has timed yet counts as short."""
-    return sorted(made, key=lambda job: -seconds.get(job.name, LONG.get(job.name, 1.0)))
+    return sorted(made, key=lambda job: -seconds.get(depth + job.name, LONG.get(job.name, 1.0)))

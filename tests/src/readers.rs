@@ -218,7 +218,8 @@ fn same_float(one: &str, other: &str) -> bool {
 fn json<T: for<'a> Deserialize<'a>>(arguments: &[&str], files: &[&Path]) -> T {
     let files = files.iter().map(|file| file.to_str().unwrap());
     let arguments: Vec<&str> = arguments.iter().copied().chain(files).collect();
-    let answer = script("read.py", &arguments).unwrap_or_else(|error| panic!("the readers refuse {arguments:?}:\n{error}"));
+    let answer =
+        script("read.py", &arguments).unwrap_or_else(|error| panic!("the readers refuse {arguments:?}:\n{error}"));
     serde_json::from_str(&answer).unwrap()
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use rivet_tests::{readers, rivet, sqlite};
+use rustix::process::Signal;
 
 const ROWS: u64 = 30_000;
 
@@ -33,16 +34,18 @@ fn run(project: &rivet::Project, database: &sqlite::Database) -> rivet::Command 
     project.rivet("run").arg("--json").env("DATABASE_URL", database.url())
 }
 
-/// Three seconds between the first chunk of three and the next.
-const SLOW: &str = ", tuning: {throttle_ms: 3000}";
+/// A second between the first chunk of three and the next: it is stopped there.
+const SLOW: &str = ", tuning: {throttle_ms: 1000}";
 const CHUNKS: &str = "chunk_by: range, chunk_size: 10000";
 
-/// A slow run of one project, in whose middle another one runs to its end. Gives how both ended.
+/// A slow run of one project, which stands still while another one runs to its end. Gives how both ended.
 fn meet(slow: rivet::Command, out: &rivet::Project, fast: rivet::Command) -> (rivet::Output, rivet::Output) {
     let mut slow = slow.spawn();
     let folder = out.out();
     assert!(slow.until(|| folder.exists() && !readers::files(&folder).is_empty()), "nothing was written");
+    slow.signal(Signal::STOP);
     let fast = fast.run();
+    slow.signal(Signal::CONT);
     (slow.wait(), fast)
 }
 

@@ -1,9 +1,9 @@
 //! Who gets in, how the way is secured, and that no login's defaults change a value.
 
+use crate::support::{Database, fixture, open_url, options, server, url_of};
 use rivet_plugin_mssql::{MssqlDriver, MssqlOptions};
 use rivet_sdk::options::{TlsMode, TlsOptions};
 use rivet_sdk::{Context, Error, ErrorKind, Result, Scalar, Source, SourceDriver};
-use crate::support::{Database, fixture, open_url, options, server, url_of};
 
 fn refused(url: &str) -> Error {
     open_url(url).map(|_| ()).unwrap_err()

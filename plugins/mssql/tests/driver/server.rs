@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use crate::support::{Database, Keep, export, fixture, open_url, server, url_of};
 use rivet_plugin_mssql::Mssql;
 use rivet_sdk::arrow_array::RecordBatch;
 use rivet_sdk::arrow_schema::SchemaRef;
 use rivet_sdk::{BatchSink, Error, ErrorKind, ExportRequest, Relation, Result, Scalar, Source, TableFilter};
-use crate::support::{Database, Keep, export, fixture, open_url, server, url_of};
 
 fn refused(url: &str) -> Error {
     open_url(url).map(|_| ()).unwrap_err()

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::support::{Database, export, fixture, open_url, server, url_of};
 use proptest::prelude::*;
 use rivet_plugin_mssql::Mssql;
 use rivet_sdk::{
     Bound, ColumnRequest, Condition, ErrorKind, ExportRequest, NativeSplit, Relation, Scalar, Source, SplitBy,
     SplitInto, SplitRequest,
 };
-use crate::support::{Database, export, fixture, open_url, server, url_of};
 
 fn range(column: &str) -> SplitBy {
     SplitBy::Range { column: column.into() }

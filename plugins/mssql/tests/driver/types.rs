@@ -1,7 +1,7 @@
 //! docs/reference/types/sqlserver.md is what the driver answers: `RIVET_BLESS=1` writes it anew.
 
-use rivet_testkit::{check_types_page, type_row};
 use crate::support::Database;
+use rivet_testkit::{check_types_page, type_row};
 
 const TYPES: &[&str] = &[
     "bit",

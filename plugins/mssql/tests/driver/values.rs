@@ -1,8 +1,8 @@
 //! Every type at its edges. What must arrive is written here, not computed.
 
+use crate::support::{Database, Keep, export};
 use rivet_sdk::arrow_schema::{DataType, TimeUnit};
 use rivet_sdk::{ColumnRequest, ErrorKind, ExportRequest, Fidelity, OnUnrepresentable, Relation, Source, WantedType};
-use crate::support::{Database, Keep, export};
 
 /// One column per case: its type, and pairs of a value in T-SQL and what its Arrow value reads as
 /// (dates and times as integers, bytes as hex).

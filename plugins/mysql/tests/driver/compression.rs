@@ -1,11 +1,11 @@
 //! The protocol's compression: the server packs, and every value is what it is without.
 
+use crate::support::{Server, export, open_url, open_with, servers};
 use rivet_plugin_mysql::{Compression, Mysql, MysqlOptions};
 use rivet_sdk::arrow_array::RecordBatch;
 use rivet_sdk::arrow_schema::SchemaRef;
 use rivet_sdk::options::{TlsMode, TlsOptions};
 use rivet_sdk::{BatchSink, Error, ErrorKind, ExportRequest, Relation, Result, Scalar, Secret, Source};
-use crate::support::{Server, export, open_url, open_with, servers};
 
 fn open(server: &Server, compression: Compression, mode: TlsMode) -> Result<Mysql> {
     let tls = Some(TlsOptions { mode, ..TlsOptions::prefer() });

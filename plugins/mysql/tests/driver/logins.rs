@@ -1,9 +1,9 @@
 //! Who gets in: passwords, login plugins, TLS, sockets, limits of connections.
 
+use crate::support::{Server, open_url, open_with, servers};
 use rivet_plugin_mysql::{Mysql, MysqlOptions};
 use rivet_sdk::options::{TlsMode, TlsOptions};
 use rivet_sdk::{ErrorKind, Result, Secret, Source};
-use crate::support::{Server, open_url, open_with, servers};
 
 fn options(server: &Server) -> MysqlOptions {
     MysqlOptions { url: Some(Secret::new(&server.url)), ..MysqlOptions::default() }

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use crate::support::{Keep, export, open_url, servers};
 use rivet_sdk::arrow_array::RecordBatch;
 use rivet_sdk::arrow_schema::SchemaRef;
 use rivet_sdk::{
     BatchSink, Error, ErrorKind, ExportRequest, NativeSplit, Relation, Result, Scalar, Source, SplitBy, SplitInto,
     SplitRequest, TableFilter,
 };
-use crate::support::{Keep, export, open_url, servers};
 
 const NUMBERS: &str = "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 900)";
 

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::support::{Database, export, servers};
 use proptest::prelude::*;
 use rivet_plugin_mysql::Mysql;
 use rivet_sdk::{
     Bound, ColumnRequest, Condition, ErrorKind, ExportRequest, Relation, Scalar, Source, SplitBy, SplitInto,
     SplitRequest,
 };
-use crate::support::{Database, export, servers};
 
 const NUMBERS: &str = "WITH RECURSIVE r AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM r WHERE i < 900)";
 

@@ -1,9 +1,9 @@
 //! One read point for several connections, and what is said once it is gone.
 
+use crate::support::{export, servers};
 use rivet_sdk::arrow_array::RecordBatch;
 use rivet_sdk::arrow_schema::SchemaRef;
 use rivet_sdk::{BatchSink, Error, ErrorKind, Result, SNAPSHOT_LOST, Source};
-use crate::support::{export, servers};
 
 /// What makes the host start the run again.
 fn is_lost(error: &Error) -> bool {

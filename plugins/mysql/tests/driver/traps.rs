@@ -6,8 +6,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use rivet_sdk::{ErrorKind, Source, SplitBy, SplitInto, SplitRequest};
 use crate::support::{Server, export, open_url, servers};
+use rivet_sdk::{ErrorKind, Source, SplitBy, SplitInto, SplitRequest};
 
 /// Global settings changed for a while. No other test of this file may run beside it.
 struct Trap<'a> {

@@ -1,7 +1,7 @@
 //! docs/reference/types/mysql.md is what the driver answers: `RIVET_BLESS=1` writes it anew.
 
-use rivet_testkit::{check_types_page, type_row};
 use crate::support::servers;
+use rivet_testkit::{check_types_page, type_row};
 
 /// A type, and the only product that has it.
 const TYPES: &[(&str, &str)] = &[

@@ -1,8 +1,8 @@
 //! Every type at its edges, compared with the database's own answer.
 
+use crate::support::{Server, export, open_with, servers};
 use rivet_sdk::arrow_schema::DataType;
 use rivet_sdk::{ColumnRequest, ErrorKind, ExportRequest, Fidelity, OnUnrepresentable, Relation, Source, WantedType};
-use crate::support::{Server, export, open_with, servers};
 
 /// Where a type exists.
 #[derive(Clone, Copy, PartialEq)]

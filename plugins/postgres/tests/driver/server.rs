@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::support::{Keep, Schema, direct_url, export, open, open_url, psql, psql_is_direct, url};
 use rivet_plugin_postgres::PostgresDriver;
 use rivet_sdk::arrow_array::RecordBatch;
 use rivet_sdk::arrow_schema::SchemaRef;
@@ -10,7 +11,6 @@ use rivet_sdk::{
     BatchSink, Context, Error, ErrorKind, ExportRequest, Relation, Result, Scalar, Secret, Source, SourceDriver,
     TableFilter,
 };
-use crate::support::{Keep, Schema, direct_url, export, open, open_url, psql, psql_is_direct, url};
 
 fn options() -> ServerOptions {
     ServerOptions { url: Some(Secret::new(url())), ..ServerOptions::default() }
@@ -137,7 +137,8 @@ impl BatchSink for Stop {
 fn a_sink_that_stops_leaves_no_statement_and_no_transaction() {
     let mut source = open();
     let pid = source.query_scalar("SELECT pg_backend_pid()").unwrap().unwrap();
-    let query = "SELECT i AS i FROM generate_series(1, 100000000) AS i";
+    // Made while it is read: in FROM, the server would first write all of them to its disk.
+    let query = "SELECT generate_series(1, 100000000) AS i";
     let request = ExportRequest::whole(Relation::Query(query.into()));
     let started = Instant::now();
     let error = source.export(&request, &mut Stop(0)).unwrap_err();

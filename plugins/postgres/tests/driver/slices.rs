@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::support::{Schema, export, open};
 use rivet_plugin_postgres::Postgres;
 use rivet_sdk::{
     Condition, ErrorKind, ExportRequest, NativeSplit, OneReadPoint, Relation, Scalar, Source, SplitBy, SplitInto,
     SplitRequest,
 };
-use crate::support::{Schema, export, open};
 
 fn range(column: &str) -> SplitBy {
     SplitBy::Range { column: column.into() }

@@ -1,8 +1,8 @@
 //! Every type at its edges, compared with the database's own answer.
 
+use crate::support::{Schema, export, open};
 use rivet_sdk::arrow_schema::DataType;
 use rivet_sdk::{ColumnRequest, ErrorKind, ExportRequest, OnUnrepresentable, Relation, Source, WantedType};
-use crate::support::{Schema, export, open};
 
 /// One column per case: its type, its values as SQL, and an expression over `v` whose text
 /// is what the Arrow value must read.
