@@ -33,6 +33,7 @@ fn build(folder: &Path) -> PathBuf {
 }
 
 #[test]
+#[ignore = "compiles for minutes: make test-slow SUITE=scaffold"]
 fn a_new_source_and_a_new_destination_pass_the_suite_and_export() {
     let project = rivet::project();
     new(&project, &["quotes", "--kind", "source"]).ok();

@@ -59,6 +59,7 @@ fn exports(plugin: &str, folder: &Path) {
 }
 
 #[test]
+#[ignore = "compiles for minutes: make test-slow SUITE=skew"]
 fn another_arrow_and_another_allocator() {
     exports("arrow58", &PLUGINS);
     let lock = std::fs::read_to_string(PLUGINS.with_file_name("arrow58").join("Cargo.lock")).unwrap();
@@ -69,6 +70,7 @@ fn another_arrow_and_another_allocator() {
 }
 
 #[test]
+#[ignore = "compiles for minutes: make test-slow SUITE=skew"]
 fn a_newer_minor_abi() {
     exports("newer", &PLUGINS);
 }
@@ -91,6 +93,7 @@ fn the_first_abi_still_loads_and_exports() {
 }
 
 #[test]
+#[ignore = "compiles for minutes: make test-slow SUITE=skew"]
 fn a_changed_interface_is_refused() {
     let project = project("changed");
     let output = project.rivet("run").plugins(&[&PLUGINS]).fails(2);
