@@ -1,4 +1,4 @@
-.PHONY: demo test lint bench times clean
+.PHONY: demo test test-slow lint bench times clean
 
 # A sample shop in SQLite, exported to Parquet by the real binary, and what landed.
 demo:
@@ -7,6 +7,10 @@ demo:
 # TESTS="-p rivet-tests kill" runs a part of them.
 test:
 	tests/run $(TESTS)
+
+# SUITE=kills runs one of the slow suites.
+test-slow:
+	tests/run --slow $(SUITE)
 
 lint:
 	cargo fmt --all --check

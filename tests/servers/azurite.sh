@@ -22,7 +22,7 @@ azurite_ready() {
 # azurite_serve: exports RIVET_TEST_AZURE_*.
 azurite_serve() {
     local folder port attempt
-    folder=$(mktemp -d "$ROOT/.servers/azurite.XXXXXX")
+    folder=$(mktemp -d "$DATA/azurite.XXXXXX")
     FOLDERS+=("$folder")
     for attempt in 1 2 3; do
         port=$(free_port)

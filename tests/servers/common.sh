@@ -2,6 +2,8 @@
 # shellcheck shell=bash
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+# Where the servers of a test run keep their data. `tests/run` names a place where no fsync waits.
+DATA=${RIVET_TEST_DATA:-$ROOT/.servers}
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $*"; exit 1; }
@@ -43,17 +45,17 @@ free_port() {
     "$PYTHON" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
-# reachable_folder USER NAME: a new folder under .servers that USER can reach, or else one under the
-# system's temporary folder (a checkout in a closed home can be entered by its owner only).
+# reachable_folder USER NAME [PLACE]: a new folder under PLACE ($DATA) that USER can reach, or else one under
+# the system's temporary folder (a checkout in a closed home can be entered by its owner only).
 reachable_folder() {
-    local folder
-    folder=$(mktemp -d "$ROOT/.servers/$2.XXXXXX")
+    local folder place=${3:-$DATA}
+    folder=$(mktemp -d "$place/$2.XXXXXX")
     chmod 755 "$folder"
     if ! as_user "$1" test -x "$folder"; then
         rmdir "$folder"
         folder=$(mktemp -d "${TMPDIR:-/tmp}/rivet-$2.XXXXXX")
         chmod 755 "$folder"
-        as_user "$1" test -x "$folder" || die "user $1 can reach neither .servers nor $folder"
+        as_user "$1" test -x "$folder" || die "user $1 can reach neither $place nor $folder"
     fi
     echo "$folder"
 }
@@ -65,17 +67,21 @@ as_user() {
     if [[ $(id -un) == "$user" ]]; then "$@"; else setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups "$@"; fi
 }
 
-# The process ids of the servers started (those of the second list end at SIGTERM, not at SIGINT),
-# and the folders that go with them.
+# The process ids of the servers started (those of the second list end at SIGTERM, not at SIGINT; those of the third
+# take ten seconds for what a KILL does as well, where nothing is kept), and the folders that go with them.
 SERVERS=()
 TERM_SERVERS=()
+KILL_SERVERS=()
 FOLDERS=()
 
 # stop_servers: for a trap on EXIT. Ends what this script started, by pid, and nothing else.
 stop_servers() {
     local pid tenth
+    # The shell would tell of each that was killed.
+    exec 2>/dev/null
     for pid in "${SERVERS[@]}"; do kill -INT "$pid" 2>/dev/null || true; done
     for pid in "${TERM_SERVERS[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
+    for pid in "${KILL_SERVERS[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
     for ((tenth = 0; tenth < 100; tenth++)); do
         kill -0 "${SERVERS[@]}" "${TERM_SERVERS[@]}" 2>/dev/null || break
         sleep 0.1

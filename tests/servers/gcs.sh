@@ -11,7 +11,7 @@ print(glob.glob(os.path.join(os.path.dirname(m.__file__), "vendor/fake-gcs-serve
 # gcs_serve: exports RIVET_TEST_GCS_*.
 gcs_serve() {
     local folder back port attempt
-    folder=$(mktemp -d "$ROOT/.servers/gcs.XXXXXX")
+    folder=$(mktemp -d "$DATA/gcs.XXXXXX")
     FOLDERS+=("$folder")
     mkdir "$folder/data"
     for attempt in 1 2 3; do

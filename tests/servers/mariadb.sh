@@ -17,7 +17,7 @@ mariadb_serve() {
     user=$(mariadb_user)
     if $KEEP; then
         folder=$ROOT/.servers/bench-mariadb
-        if [[ ! -d $folder ]]; then mv "$(reachable_folder "$user" bench-mariadb)" "$folder"; fi
+        if [[ ! -d $folder ]]; then mv "$(reachable_folder "$user" bench-mariadb "$ROOT/.servers")" "$folder"; fi
         settings=("${FAMILY_BENCH[@]}" --skip-log-bin)
     else
         folder=$(reachable_folder "$user" mariadb)

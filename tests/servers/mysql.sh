@@ -11,16 +11,16 @@ source "$ROOT/tests/servers/lib/mysql-family.sh"
 MYSQL_ROOT=$ROOT/.servers/mysql
 
 # mysql_ready: unpacks MySQL, unless it is there. Where it cannot be had, tests on it are left out.
+# RIVET_TEST_MYSQL_MISSING says so to those who come after.
 mysql_ready() {
-    MYSQL_MISSING=
-    [[ ! -x $MYSQL_ROOT/usr/sbin/mysqld ]] || return 0
+    [[ ! -x $MYSQL_ROOT/usr/sbin/mysqld && ! ${RIVET_TEST_MYSQL_MISSING:-} ]] || return 0
     (
         flock 9
         [[ ! -x $MYSQL_ROOT/usr/sbin/mysqld ]] || exit 0
         mysql_unpack
     ) 9>"$ROOT/.servers/mysql.lock" && return
-    say "skipped: MySQL cannot be had here (.servers/mysql.log says why); MariaDB stands in for it"
-    MYSQL_MISSING=yes
+    export RIVET_TEST_MYSQL_MISSING="MySQL cannot be had here (.servers/mysql.log says why); MariaDB stands in for it"
+    say "skipped: $RIVET_TEST_MYSQL_MISSING"
 }
 
 mysql_unpack() {
@@ -49,14 +49,14 @@ mysql_unpack() {
 # mysql_serve: the server of a test run, or with KEEP the bench's, exported as RIVET_TEST_MYSQL_*.
 mysql_serve() {
     local user folder settings=()
-    [[ ! $MYSQL_MISSING ]] || return 0
+    [[ ! ${RIVET_TEST_MYSQL_MISSING:-} ]] || return 0
     user=$(id -un)
     if $KEEP; then
         folder=$ROOT/.servers/bench-mysql
         mkdir -p "$folder"
         settings=("${FAMILY_BENCH[@]}" --skip-log-bin --innodb-redo-log-capacity=2G)
     else
-        folder=$(mktemp -d "$ROOT/.servers/mysql-data.XXXXXX")
+        folder=$(mktemp -d "$DATA/mysql.XXXXXX")
         FOLDERS+=("$folder")
         settings=(--innodb-buffer-pool-size=64M --log-bin=binlog --server-id=1)
     fi

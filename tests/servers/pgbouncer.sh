@@ -1,6 +1,9 @@
 # pgBouncer in transaction mode, in front of the PostgreSQL of postgres.sh, which comes first.
 # shellcheck shell=bash
 
+# What it needs: started before it, by the same `serve`.
+PGBOUNCER_NEEDS=postgres
+
 pgbouncer_ready() {
     # A bench measures the server, not the pooler.
     $KEEP || PATH=$PATH:/usr/sbin installed pgbouncer pgbouncer

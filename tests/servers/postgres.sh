@@ -24,7 +24,7 @@ postgres_serve() {
     user=$(postgres_user)
     if $KEEP; then
         folder=$ROOT/.servers/bench
-        if [[ ! -d $folder ]]; then mv "$(reachable_folder "$user" bench)" "$folder"; fi
+        if [[ ! -d $folder ]]; then mv "$(reachable_folder "$user" bench "$ROOT/.servers")" "$folder"; fi
         as_user "$user" test -x "$folder" || die "user $user cannot enter $folder: move the checkout to where it can"
         postgres_start "$folder" shared_buffers=1GB wal_level=minimal max_wal_senders=0 max_wal_size=4GB \
             maintenance_work_mem=256MB jit=off

@@ -11,7 +11,7 @@ seaweedfs_ready() {
 # seaweedfs_serve: exports RIVET_TEST_S3_*.
 seaweedfs_serve() {
     local folder port attempt
-    folder=$(mktemp -d "$ROOT/.servers/seaweedfs.XXXXXX")
+    folder=$(mktemp -d "$DATA/seaweedfs.XXXXXX")
     FOLDERS+=("$folder")
     mkdir "$folder/data"
     cat >"$folder/s3.json" <<-JSON
@@ -33,7 +33,7 @@ seaweedfs_serve() {
             -volume.port.grpc="$(free_port)" -filer -filer.port="$(free_port)" -filer.port.grpc="$(free_port)" \
             -s3 -s3.port="$port" -s3.port.grpc="$(free_port)" -s3.port.iceberg=0 -s3.port.lance=0 \
             -s3.config="$folder/s3.json" -master.telemetry=false -webdav=false </dev/null >"$folder/log" 2>&1 &
-        SERVERS+=("$!")
+        KILL_SERVERS+=("$!")
         export RIVET_TEST_S3_ENDPOINT=http://127.0.0.1:$port RIVET_TEST_S3_BUCKET=rivet \
             RIVET_TEST_S3_ACCESS_KEY=rivetkey RIVET_TEST_S3_SECRET_KEY=rivetsecret
         if RIVET_TEST_S3_ACCESS_KEY=ownerkey RIVET_TEST_S3_SECRET_KEY=ownersecret \

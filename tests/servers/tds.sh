@@ -21,7 +21,7 @@ tds_serve() {
     [[ ${RIVET_TEST_MSSQL_URL:-} ]] && return
     [[ -x $TDS_PROGRAM ]] || die "$TDS_PROGRAM is not there: cargo build --workspace"
     local folder
-    folder=$(mktemp -d "$ROOT/.servers/tds.XXXXXX")
+    folder=$(mktemp -d "$DATA/tds.XXXXXX")
     FOLDERS+=("$folder")
     tds_certificates "$folder"
     # Its own session, so that Ctrl-C reaches it only through us, and a parent-death signal, so that

@@ -1,6 +1,6 @@
 //! The product as users meet it: the real `rivet` binary, real databases, independent readers.
 //!
-//! Each file in `tests/tests/` holds one promise. It arranges with this library:
+//! Each file in `tests/tests/product/` holds one promise. It arranges with this library:
 //!
 //! * [`mssql`]: a database of its own on SQL Server, or on the project's own TDS server;
 //! * [`postgres`]: a database of its own on the server that `make test` starts;
@@ -31,6 +31,17 @@ pub mod rivet;
 pub mod signatures;
 pub mod sqlite;
 pub mod stores;
+
+/// Whether this is a slow suite (`make test-slow`): what tries many things tries all of them.
+pub fn slow() -> bool {
+    std::env::var_os("RIVET_TEST_SLOW").is_some()
+}
+
+/// How often a run is killed: `RIVET_TEST_KILLS`, or else so many times `usually` and in a slow suite.
+pub fn kills(usually: u32, slowly: u32) -> u32 {
+    let wanted = std::env::var("RIVET_TEST_KILLS").map(|text| text.parse().unwrap());
+    wanted.unwrap_or(if slow() { slowly } else { usually })
+}
 
 /// An environment variable that the runner sets.
 pub fn from_runner(name: &str) -> String {

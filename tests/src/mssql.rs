@@ -20,9 +20,13 @@ use crate::rivet;
 
 const PASSWORD: &str = "Secret_1";
 
-/// Whether the server is the project's own, which can be told to fail (`EXEC rivet_fault`).
+/// Whether the server is the project's own, which can be told to fail (`EXEC rivet_fault`). If not, it is said aloud.
 pub fn is_fixture() -> bool {
-    std::env::var_os("RIVET_TEST_MSSQL_URL").is_none() || std::env::var_os("RIVET_TEST_MSSQL_NONE").is_some()
+    let own = std::env::var_os("RIVET_TEST_MSSQL_URL").is_none() || std::env::var_os("RIVET_TEST_MSSQL_NONE").is_some();
+    if !own {
+        eprintln!("skipped: the server is a real one, and this takes what only the project's own has");
+    }
+    own
 }
 
 fn server() -> &'static str {

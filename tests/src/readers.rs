@@ -2,13 +2,15 @@
 
 use std::{
     collections::BTreeMap,
-    fmt::Write,
+    fmt::Write as _,
+    io::{Read, Write as _},
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Rows in canonical form: each value is null, a text that loses nothing, or an array or object of
 /// those. `read.py` describes the texts.
@@ -214,9 +216,41 @@ fn same_float(one: &str, other: &str) -> bool {
 }
 
 fn json<T: for<'a> Deserialize<'a>>(arguments: &[&str], files: &[&Path]) -> T {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("readers/read.py");
-    let output =
-        Command::new(crate::from_runner("RIVET_TEST_PYTHON")).arg(script).args(arguments).args(files).output().unwrap();
-    assert!(output.status.success(), "the readers refuse {files:?}:\n{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
+    let files = files.iter().map(|file| file.to_str().unwrap());
+    let arguments: Vec<&str> = arguments.iter().copied().chain(files).collect();
+    let answer =
+        script("read.py", &arguments).unwrap_or_else(|error| panic!("the readers refuse {arguments:?}:\n{error}"));
+    serde_json::from_str(&answer).unwrap()
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+/// What a script of `tests/readers` prints; an error is what it prints where it fails. It runs in the process that the
+/// runner keeps for it, or else in one of its own.
+pub fn script(name: &str, arguments: &[&str]) -> Result<String, String> {
+    let answer = match std::env::var_os("RIVET_TEST_READERS") {
+        Some(socket) => {
+            let runner = std::env::vars().filter(|(name, _)| name.starts_with("RIVET_TEST_"));
+            let environment: BTreeMap<String, String> = runner.collect();
+            let call = json!({"script": name, "arguments": arguments, "environment": environment});
+            let mut stream = UnixStream::connect(socket).unwrap();
+            writeln!(stream, "{call}").unwrap();
+            let mut text = String::new();
+            stream.read_to_string(&mut text).unwrap();
+            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name} {arguments:?}: {error}"))
+        }
+        None => {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("readers").join(name);
+            let mut python = Command::new(crate::from_runner("RIVET_TEST_PYTHON"));
+            let output = python.arg(path).args(arguments).output().unwrap();
+            let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+            Answer { code: output.status.code().unwrap_or(1), stdout: text(output.stdout), stderr: text(output.stderr) }
+        }
+    };
+    if answer.code == 0 { Ok(answer.stdout) } else { Err(answer.stderr) }
 }

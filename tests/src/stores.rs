@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde::de::DeserializeOwned;
@@ -54,15 +53,11 @@ pub struct Place {
 
 /// A shared access signature for Azurite's account.
 pub fn azure_sas(permissions: &str, expiry: &str) -> String {
-    serde_json::from_slice(&ask(&["sas", "azure", permissions, expiry])).unwrap()
+    serde_json::from_str(&ask(&["sas", "azure", permissions, expiry])).unwrap()
 }
 
-fn ask(arguments: &[&str]) -> Vec<u8> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("readers/stores.py");
-    let mut command = Command::new(crate::from_runner("RIVET_TEST_PYTHON"));
-    let output = command.arg(script).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    output.stdout
+fn ask(arguments: &[&str]) -> String {
+    readers::script("stores.py", arguments).unwrap_or_else(|error| panic!("{arguments:?}: {error}"))
 }
 
 /// A fresh prefix. Stores end with the test run, so nothing is removed.
@@ -194,10 +189,10 @@ impl Place {
     }
 
     fn look<T: DeserializeOwned>(&self, what: &str) -> T {
-        serde_json::from_slice(&self.ask(what, None)).unwrap()
+        serde_json::from_str(&self.ask(what, None)).unwrap()
     }
 
-    fn ask(&self, what: &str, folder: Option<&Path>) -> Vec<u8> {
+    fn ask(&self, what: &str, folder: Option<&Path>) -> String {
         let folder = folder.map(|folder| folder.to_str().unwrap());
         let arguments: Vec<&str> = [what, self.kind.name(), &self.prefix].into_iter().chain(folder).collect();
         ask(&arguments)

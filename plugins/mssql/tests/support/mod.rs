@@ -46,6 +46,15 @@ pub fn server() -> &'static Server {
     })
 }
 
+/// What only the project's own server has. None, said aloud, for a real server.
+pub fn fixture() -> Option<&'static Fixture> {
+    let fixture = server().fixture.as_ref();
+    if fixture.is_none() {
+        eprintln!("skipped: the server is a real one, and this takes what only the project's own has");
+    }
+    fixture
+}
+
 /// The project's own server, where `tests/with-servers` started it.
 fn served(url: &str) -> Option<Fixture> {
     let address = |name: &str| std::env::var(name).ok();

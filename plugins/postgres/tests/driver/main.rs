@@ -1,0 +1,10 @@
+//! The PostgreSQL driver over a real server. Each module holds one promise.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod server;
+mod slices;
+#[path = "../support/mod.rs"]
+mod support;
+mod types;
+mod values;

@@ -1,0 +1,7 @@
+//! The SQLite driver over database files. Each module holds one promise.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod slices;
+mod types;
+mod values;

@@ -1,0 +1,54 @@
+//! The product as users meet it. Each module holds one promise.
+
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+mod adaptive;
+mod after_commit;
+mod apply;
+mod architecture;
+mod bad_input;
+mod bad_records;
+mod broken_plugins;
+mod chunks;
+mod connections;
+mod crash_points;
+mod examples;
+mod features;
+mod full_disk;
+mod gates;
+mod harness;
+mod hostile;
+mod incremental;
+mod incremental_others;
+mod keys;
+mod kill;
+mod late_commits;
+mod lock;
+mod memory;
+mod modes;
+mod mssql_connections;
+mod mssql_server;
+mod mssql_types;
+mod mysql_server;
+mod mysql_snapshot;
+mod mysql_types;
+mod notifications;
+mod repair;
+mod scaffold;
+mod schemas;
+mod side_by_side;
+mod skew;
+mod state;
+mod state_commands;
+mod store_credentials;
+mod store_faults;
+mod store_identities_azure;
+mod store_identities_gcs;
+mod store_identities_s3;
+mod store_places_s3;
+mod stores;
+mod stores_every_source;
+mod tables;
+mod two_plugins;
+mod types;
+mod verify;

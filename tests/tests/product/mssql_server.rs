@@ -1,0 +1,79 @@
+//! SQL Server as it misbehaves: the real binary says what to do, with the exit code of its kind, and
+//! loses no row.
+
+use rivet_tests::{
+    mssql::{self, Database},
+    readers, rivet,
+};
+
+fn numbered(rows: u32) -> Database {
+    let mut database = mssql::database();
+    database.run("CREATE TABLE t (id int NOT NULL PRIMARY KEY, moment datetime NOT NULL)");
+    // One row a day: every date that reads in two orders is among them.
+    database.run("CREATE INDEX by_day ON t (moment)");
+    database.insert("t", (1..=rows).map(|i| format!("{i}, DATEADD(day, {i}, '20190101')")));
+    database
+}
+
+fn project(export: &str) -> rivet::Project {
+    let project = rivet::project();
+    project.config(&format!(
+        "source: {{url_env: DATABASE_URL}}\nexports:\n  - {{name: e, table: t, format: parquet, {export}, \
+         destination: {{type: local, path: '{{out}}'}}}}\n"
+    ));
+    project
+}
+
+fn nothing_is_there(project: &rivet::Project) {
+    assert!(!project.out().exists() || readers::files(project.out()).is_empty());
+}
+
+#[test]
+fn a_locked_login_and_a_full_server_say_what_to_do() {
+    if !mssql::is_fixture() {
+        return;
+    }
+    let mut database = numbered(3);
+    let project = project("tuning: {max_retries: 1, retry_backoff_ms: 10}");
+    let locked = project.rivet("run").env("DATABASE_URL", database.url_as("locked")).fails(1);
+    locked.says(&["18486", "hint:", "UNLOCK"]).never_says("Secret_1");
+    database.run("EXEC rivet_fault 'login', 17809, 9");
+    let full = project.rivet("run").env("DATABASE_URL", database.url()).fails(75);
+    full.says(&["17809", "hint:", "`parallel`"]).never_says("Secret_1");
+    database.run("EXEC rivet_fault 'login', 17809, 0");
+    nothing_is_there(&project);
+}
+
+#[test]
+fn a_login_in_another_language_reads_the_same_rows() {
+    if !mssql::is_fixture() {
+        return;
+    }
+    let mut database = numbered(900);
+    for login in ["deutsch", "svenska"] {
+        database.run(&format!("CREATE USER {login} FOR LOGIN {login}; GRANT SELECT ON dbo.t TO {login}"));
+        let project = project("mode: chunked, chunk_column: moment, chunk_size: 50, parallel: 2");
+        let output = project.rivet("run").arg("--json").env("DATABASE_URL", database.url_as(login)).ok();
+        assert!(output.json()["exports"][0]["chunks"].as_u64().unwrap() >= 10, "{output}");
+        let found = readers::sql(
+            project.out(),
+            "SELECT count(*), count(DISTINCT id), count(*) FILTER (WHERE moment = TIMESTAMP '2019-01-01' + to_days(id)) FROM t",
+        );
+        assert_eq!(found, [vec![Some("900".to_owned()); 3]], "{login}");
+    }
+}
+
+#[test]
+fn a_table_dropped_while_it_is_exported_ends_the_run_without_a_manifest() {
+    let mut database = numbered(3000);
+    let project =
+        project("mode: chunked, chunk_size: 100, tuning: {throttle_ms: 200, max_retries: 1, retry_backoff_ms: 10}");
+    let mut running = project.rivet("run").env("DATABASE_URL", database.url()).spawn();
+    let out = project.out();
+    assert!(running.until(|| out.exists() && !readers::files(&out).is_empty()), "the run was over too soon");
+    database.run("DROP TABLE t");
+    let output = running.wait();
+    assert_eq!(output.code, Some(1), "{output}");
+    output.says(&["208", "hint:"]);
+    assert!(!out.join("_SUCCESS").exists());
+}
