@@ -43,7 +43,8 @@ pub(super) fn withdraw_rivals(dest: &mut dyn Destination, plan: &Plan) -> Result
     let (Some(incremental), None) = (&plan.incremental, &plan.repairs) else { return Ok(()) };
     crash_point("chain.list");
     withdraw(dest, &RunKey::of(plan)?, "chain.withdraw", "another run from the same watermark commits", |rival| {
-        let same = rival.incremental.as_ref().is_some_and(|theirs| theirs.fingerprint == incremental.fingerprint);
+        let same =
+            rival.incremental.as_ref().is_some_and(|theirs| theirs.belongs_to().is_of(&incremental.belongs_to()));
         same && rival.repairs.is_none()
     })?;
     crash_point("chain.check");

@@ -137,6 +137,7 @@ pub(super) fn plan(number: u8, write_mode: WriteMode) -> Plan {
         export: "orders".to_owned(),
         created_at: "2026-01-01T00:00:00Z".to_owned(),
         config_fingerprint: "fingerprint".to_owned(),
+        config_fingerprint_v2: None,
         source: SourceSpec {
             plugin: "postgres".to_owned(),
             options: serde_json::json!({"password_env": "PASSWORD"}),

@@ -3,6 +3,7 @@
 mod build;
 mod chunks;
 mod days;
+pub mod fingerprint;
 mod output;
 mod recount;
 mod report;
@@ -10,6 +11,7 @@ mod scope;
 mod types;
 
 pub use build::{Inputs, Planned, build, fingerprint, whole_request};
+pub use fingerprint::Fingerprint;
 pub use output::*;
 pub use report::*;
 pub use scope::StandsAt;

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::fingerprint::Fingerprint;
 use super::output::{DestinationSpec, OutputSpec};
 use super::report::Repairs;
 
@@ -29,6 +30,9 @@ pub struct Plan {
     pub created_at: String,
     /// The hash of what the configuration said; a run is resumed only under the same.
     pub config_fingerprint: String,
+    /// The same in its second form; rivet 0.1 wrote none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_fingerprint_v2: Option<String>,
     /// Where rows come from.
     pub source: SourceSpec,
     /// What is read.
@@ -70,6 +74,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// What the configuration is known by.
+    pub fn configuration(&self) -> Fingerprint {
+        Fingerprint::stored(&self.config_fingerprint, self.config_fingerprint_v2.as_deref())
+    }
+
     /// The hash of the plan's content, as `sha256:` and 64 hex digits.
     pub fn id(&self) -> Result<String> {
         let json = serde_json::to_vec(self).map_err(|error| Error::internal(format!("plan to JSON: {error}")))?;
@@ -160,6 +169,9 @@ pub struct IncrementalSpec {
     pub coalesced: bool,
     /// What the values belong to.
     pub fingerprint: String,
+    /// The same in its second form; rivet 0.1 wrote none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint_v2: Option<String>,
     /// The newest committed run that the planner knew of; the commit finds no newer one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
@@ -175,6 +187,13 @@ pub struct IncrementalSpec {
     /// What the next run counts again, to see rows that were committed too late.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recount: Option<Recount>,
+}
+
+impl IncrementalSpec {
+    /// What the values belong to, in both forms.
+    pub fn belongs_to(&self) -> Fingerprint {
+        Fingerprint::stored(&self.fingerprint, self.fingerprint_v2.as_deref())
+    }
 }
 
 /// How many rows were there, shortly before the end of a run.

@@ -194,6 +194,7 @@ fn at(values: &[i128], run_id: &str) -> Watermark {
     Watermark {
         export: "orders".to_owned(),
         fingerprint: "source and table".to_owned(),
+        fingerprint_v2: None,
         cursor: vec!["updated_at".to_owned(), "id".to_owned()],
         values: values.iter().map(|value| Scalar::Integer(*value)).collect(),
         run_id: run_id.to_owned(),
