@@ -191,6 +191,9 @@ pub(super) fn plan(number: u8, write_mode: WriteMode) -> Plan {
             chunk_deadline_ms: None,
             max_value_bytes: 1,
         },
+        requires: Vec::new(),
+        made_by: None,
+        as_read: Default::default(),
     }
 }
 
@@ -244,6 +247,8 @@ pub(super) fn report(plan: &Plan, chunk: u32, attempt: &str, parts: Vec<Part>) -
         unique: BTreeMap::new(),
         longest_statement_ms: 3,
         warnings: vec!["slow".to_owned()],
+        plan_seal: None,
+        made_by: None,
     }
 }
 

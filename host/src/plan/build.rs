@@ -5,7 +5,9 @@ use rivet_sdk::{
 };
 
 use super::chunks::{self, Wanted};
+use super::document::AsRead;
 use super::fingerprint::{self, Fingerprint};
+use super::made_by::MadeBy;
 use super::output::*;
 use super::scope::{self, StandsAt};
 use super::types::*;
@@ -34,6 +36,8 @@ pub struct Inputs<'a> {
     pub stands_at: Option<StandsAt>,
     /// The newest committed run of an incremental export.
     pub follows: Option<String>,
+    /// Who makes it.
+    pub made_by: MadeBy,
     /// Now.
     pub now: jiff::Timestamp,
 }
@@ -151,11 +155,14 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
             chunk_deadline_ms: export.tuning.chunk_deadline_ms,
             max_value_bytes: export.tuning.max_value_bytes,
         },
+        requires: Vec::new(),
+        made_by: Some(inputs.made_by.clone()),
+        as_read: AsRead::default(),
     };
     check_consistency(&plan).map_err(named)?;
     check_names(&plan)?;
     check_rules(&plan).map_err(named)?;
-    Ok(Planned { plan, description, warnings })
+    Ok(Planned { plan: plan.sealed()?, description, warnings })
 }
 
 /// The batch limit, or less where the workers' batches (one being filled, one or more in a queue,

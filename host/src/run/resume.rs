@@ -53,8 +53,12 @@ pub(super) fn resumable(
     }
     let mut source = source_end.open(&session.lent())?;
     let guard = session.stop.guard(source.interrupt());
+    plan.check_chunks()?;
     check_drift(&plan, &mut *source)?;
     let mut warnings = Vec::new();
+    if let Some(difference) = plan.made_by.as_ref().and_then(|made_by| made_by.difference(&now.made_by)) {
+        warnings.push(format!("the run was begun by other versions: {difference}"));
+    }
     let rereads = read_point::is_needed(&plan);
     if rereads && plan.chunks.len() > 1 {
         // The read point is gone. Chunks of another one must not be mixed in.

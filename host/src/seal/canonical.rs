@@ -229,6 +229,7 @@ mod tests {
     }
 
     proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config::with_cases(16))]
         #[test]
         fn any_value_is_canonical_however_it_is_printed(numbers: Vec<i64>, words: Vec<String>) {
             let value = serde_json::json!({"words": words, "numbers": numbers, "deep": {"words": words}});

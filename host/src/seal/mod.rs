@@ -64,6 +64,16 @@ pub fn to_json(document: &impl Serialize) -> Result<Vec<u8>> {
     Ok(body)
 }
 
+/// Describes the key in a document's JSON Schema; no type holds it.
+pub fn described(schema: &mut schemars::Schema) {
+    let entries = schema.ensure_object();
+    let properties = entries.entry("properties").or_insert_with(|| serde_json::json!({}));
+    properties[SEAL] = serde_json::json!({
+        "description": "`sha256:` of the document's canonical form without this key. Absent in what rivet 0.1 wrote.",
+        "type": "string",
+    });
+}
+
 /// Compares a document with its seal. `what` names it in the error.
 pub fn check(what: &str, body: &[u8]) -> Result<Seal> {
     let broken = |why: String| {

@@ -139,7 +139,11 @@ impl State {
     pub fn reset_watermark(&self, export: &str) -> Result<Option<Watermark>> {
         let at = super::now();
         self.transaction(export, |statements| {
-            let stored = read(statements, export)?;
+            // A row that is damaged is what a reset is for.
+            let stored = match read(statements, export) {
+                Err(error) if error.code() == Some("damaged_state") => None,
+                stored => stored?,
+            };
             statements.change("DELETE FROM rivet_watermark WHERE export = ?1", cells![export])?;
             let nothing = Watermark {
                 export: export.to_owned(),
@@ -246,7 +250,11 @@ fn watermark(row: &Row) -> Result<Watermark> {
 }
 
 fn not_as_written(export: &str, why: &str) -> Error {
-    damaged(&format!("the watermark of {export} is not what was written: {why}")).with_context("export", export)
+    damaged(&format!("the watermark of {export} is not what was written: {why}"))
+        .with_hint(format!(
+            "restore the store from a backup; or `rivet state reset -e {export}`, and the next run takes every row again"
+        ))
+        .with_context("export", export)
 }
 
 fn advance(row: &Row) -> Result<Advance> {
