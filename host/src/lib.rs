@@ -23,6 +23,7 @@ mod peak;
 pub mod plan;
 pub mod redact;
 pub mod run;
+pub mod seal;
 pub mod session;
 pub mod sink;
 pub mod source;

@@ -14,7 +14,7 @@ use super::{print, summary};
 use crate::budget::Budget;
 use crate::commit::{self, RunKey};
 use crate::config::{self, Config, StateConfig};
-use crate::plan::{PLAN_VERSION, Plan};
+use crate::plan::Plan;
 use crate::run::{self, Ends, Hold, Stop};
 use crate::source::{DestinationEnd, Lent, Plugins, SourceEnd};
 
@@ -133,16 +133,11 @@ fn read(path: &Path) -> Result<Plan> {
     let text = std::fs::read(path).map_err(|error| {
         Error::config(format!("{}: {error}", path.display())).with_hint("`rivet plan -o FILE` writes a plan")
     })?;
-    let unreadable = |error: serde_json::Error| {
-        Error::config(format!("{} is not a plan: {error}", path.display())).with_hint("`rivet plan -o FILE` writes one")
-    };
-    let value: serde_json::Value = serde_json::from_slice(&text).map_err(unreadable)?;
-    let version = value.get("plan_version").and_then(serde_json::Value::as_u64);
-    if version.is_some_and(|version| version > u64::from(PLAN_VERSION)) {
-        return Err(Error::config(format!("{} was written by a newer rivet", path.display()))
-            .with_hint("use that rivet, or make the plan again"));
-    }
-    serde_json::from_value(value).map_err(unreadable)
+    Plan::read(&path.display().to_string(), &text).map_err(|error| match error.code() {
+        // A file that somebody named is his to correct.
+        Some("not_a_plan") => Error::config(error.message()).with_hint("`rivet plan -o FILE` writes one"),
+        _ => error,
+    })
 }
 
 /// A plan's ends, resolved on this machine.

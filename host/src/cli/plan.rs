@@ -35,7 +35,7 @@ pub fn plan(arguments: &PlanArguments, global: &Global, stop: Stop) -> Outcome {
             ));
         } else {
             match arguments.format {
-                PlanFormat::Json => print::json(&planned.plan)?,
+                PlanFormat::Json => print::json(&crate::seal::sealed(&planned.plan)?)?,
                 PlanFormat::Pretty => print::out(&pretty(&planned)?)?,
             }
         }
@@ -53,10 +53,10 @@ fn refuse_secrets(session: &Session, export: &crate::config::ExportConfig) -> Re
 }
 
 fn seal(plan: &Plan, path: &std::path::Path) -> Result<()> {
-    let text = serde_json::to_string_pretty(plan).map_err(|error| Error::internal(format!("plan to JSON: {error}")))?;
+    let text = plan.body()?;
     let write = || {
         let mut file = std::fs::File::create(path)?;
-        file.write_all(text.as_bytes())?;
+        file.write_all(&text)?;
         file.sync_all()
     };
     write().map_err(|error| {

@@ -69,6 +69,9 @@ fn to_text(reconciliation: &Reconciliation) -> String {
     let mut rows: Vec<[String; 4]> =
         chunks.map(|chunk| line(chunk.chunk.to_string(), chunk.manifest, chunk.source)).collect();
     rows.push(line("total".to_owned(), reconciliation.manifest_rows, reconciliation.source_rows));
+    if let Some(whole) = reconciliation.whole_rows.filter(|whole| *whole != reconciliation.source_rows) {
+        rows.push(line("whole".to_owned(), reconciliation.manifest_rows, whole));
+    }
     let moves = match reconciliation.compared {
         Compared::Chunks => "",
         Compared::Total => "  rows move between physical ranges: only the total must agree\n",
@@ -102,6 +105,7 @@ mod tests {
             read_point: "LSN 0/1".into(),
             manifest_rows: 105,
             source_rows: 106,
+            whole_rows: Some(107),
             compared: Compared::Chunks,
             chunks,
         };
@@ -112,6 +116,7 @@ orders run 01A: counted at one later read point, LSN 0/1
   1      5         5
   2      0         3       +3
   total  105       106     +1
+  whole  105       107     +2
 ";
         assert_eq!(to_text(&reconciliation), expected);
     }

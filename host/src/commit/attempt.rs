@@ -4,9 +4,10 @@ use rivet_sdk::{Destination, Error, Result};
 
 use super::decision::{Decision, decided, decision};
 use super::keys::{RunKey, new_attempt_id, parse_part};
-use super::text::{parse, to_json};
+use super::text::parse;
 use crate::crash::crash_point;
 use crate::plan::{Plan, Report};
+use crate::seal::to_json;
 
 /// What became of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +76,7 @@ pub fn publish_report(dest: &mut dyn Destination, plan: &Plan, report: &Report) 
         return Ok(Outcome::Won);
     }
     let won = match dest.get(&key)? {
-        Some(found) => parse::<Report>(&key, &found)?.attempt == report.attempt,
+        Some(found) => parse::<Report>("report", &key, &found)?.attempt == report.attempt,
         None => match decision(dest, &run)? {
             Decision::Undecided => {
                 return Err(put
@@ -92,6 +93,12 @@ pub fn publish_report(dest: &mut dyn Destination, plan: &Plan, report: &Report) 
     Ok(Outcome::Lost)
 }
 
+/// The report of a chunk; None where there is none yet.
+pub fn read_report(dest: &mut dyn Destination, run: &RunKey, chunk: u32) -> Result<Option<Report>> {
+    let key = run.report(chunk);
+    dest.get(&key)?.map(|body| parse("report", &key, &body)).transpose()
+}
+
 /// A report must be about this plan and name only its own attempt's parts.
 pub(super) fn check_report(run: &RunKey, plan: &Plan, report: &Report) -> Result<()> {
     let bad = |what: &str| {
@@ -99,7 +106,13 @@ pub(super) fn check_report(run: &RunKey, plan: &Plan, report: &Report) -> Result
             .with_hint("the plan was changed after the run began; start a new run")
             .with_context("object", run.report(report.chunk)))
     };
-    if report.run_id != plan.run_id || report.export != plan.export || report.plan_id != plan.id()? {
+    // An older version takes the plan's seal away as it passes it on: then the id must do.
+    let seal = if report.plan_seal.is_some() { plan.seal()? } else { None };
+    let of_another = match (&report.plan_seal, &seal) {
+        (Some(known), Some(seal)) => known != seal,
+        _ => report.plan_id != plan.id()?,
+    };
+    if report.run_id != plan.run_id || report.export != plan.export || of_another {
         return bad("belongs to another plan");
     }
     if !plan.chunks.iter().any(|chunk| chunk.index == report.chunk) {

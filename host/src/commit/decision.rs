@@ -8,8 +8,9 @@ use rivet_sdk::{Destination, Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 use super::keys::RunKey;
-use super::text::{checksum, parse, to_json};
+use super::text::parse;
 use crate::plan::Manifest;
+use crate::seal::{checksum, to_json};
 
 /// What became of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,15 +78,20 @@ pub fn decision(dest: &mut dyn Destination, run: &RunKey) -> Result<Decision> {
     let key = run.manifest();
     let Some(body) = dest.get(&key)? else { return Ok(Decision::Undecided) };
     // An untagged enum would hide which field is wrong.
-    let value: serde_json::Value = parse(&key, &body)?;
+    let value: serde_json::Value = parse("manifest", &key, &body)?;
     if value.get("abandoned").is_some() || value.get("replaced").is_some() {
-        return Ok(match parse(&key, &body)? {
+        return Ok(match parse("manifest", &key, &body)? {
             Object::Abandoned { abandoned } => Decision::Abandoned(abandoned),
             Object::Replaced { replaced } => Decision::Replaced(replaced),
             Object::Committed(_) => return Err(Error::integrity("a manifest with a tombstone's field")),
         });
     }
-    let manifest: Box<Manifest> = parse(&key, &body)?;
+    let manifest: Box<Manifest> = parse("manifest", &key, &body)?;
+    if manifest.run_id != run.run_id() || manifest.export != run.export() {
+        return Err(Error::integrity(format!("a manifest names run {} of {}", manifest.run_id, manifest.export))
+            .with_hint("it was copied or changed by something else; restore it")
+            .with_context("object", key));
+    }
     Ok(Decision::Committed { manifest, checksum: checksum(&body) })
 }
 

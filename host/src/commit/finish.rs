@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use rivet_sdk::{Destination, Error, ErrorKind, OneReadPoint, Result};
 
-use super::attempt::check_report;
+use super::attempt::{check_report, read_report};
 use super::chain::{check_chain, withdraw_rivals};
 use super::decision::{Decision, decide_committed, decided, decision};
 use super::keys::{RunKey, parse_part};
 use super::quality;
 use super::replace::settle_replaced;
 use super::success::write_success;
-use super::text::{now, parse};
+use super::text::now;
 use super::verify::verify_parts;
 use crate::crash::crash_point;
-use crate::plan::{ColumnCounts, Consistency, Manifest, ManifestPart, Part, Plan, Report};
+use crate::plan::{ColumnCounts, Consistency, MadeBy, Manifest, ManifestPart, Part, Plan, Report};
 
 /// The version of the manifest's JSON this host writes.
 pub const MANIFEST_VERSION: u32 = 1;
@@ -97,10 +97,8 @@ fn read_reports(dest: &mut dyn Destination, run: &RunKey, plan: &Plan) -> Result
     let mut reports = Vec::with_capacity(plan.chunks.len());
     let mut missing = Vec::new();
     for chunk in &plan.chunks {
-        let key = run.report(chunk.index);
-        match dest.get(&key)? {
-            Some(body) => {
-                let report: Report = parse(&key, &body)?;
+        match read_report(dest, run, chunk.index)? {
+            Some(report) => {
                 check_report(run, plan, &report)?;
                 reports.push(report);
             }
@@ -159,6 +157,10 @@ fn manifest_of(plan: &Plan, reports: &[Report]) -> Result<Manifest> {
         columns,
         longest_statement_ms: reports.iter().map(|report| report.longest_statement_ms).max().unwrap_or(0),
         warnings: distinct(reports.iter().flat_map(|report| report.warnings.clone())),
+        plan_seal: plan.seal()?,
+        made_by: Some(MadeBy::with_plugin_of(
+            reports.iter().filter_map(|report| report.made_by.as_ref()).next_back().or(plan.made_by.as_ref()),
+        )),
     })
 }
 

@@ -34,11 +34,13 @@ mod tests_crash;
 #[cfg(test)]
 mod tests_kill;
 #[cfg(test)]
+mod tests_mutations;
+#[cfg(test)]
 mod tests_repair;
 mod text;
 mod verify;
 
-pub use attempt::{Outcome, begin_attempt, discard_attempt, fence, publish_report};
+pub use attempt::{Outcome, begin_attempt, discard_attempt, fence, publish_report, read_report};
 pub use chain::{check_chain, newest_incremental};
 pub use decision::{Decision, Tombstone, decision};
 pub use finish::{MANIFEST_VERSION, commit};

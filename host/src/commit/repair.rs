@@ -8,14 +8,13 @@
 
 use rivet_sdk::{Destination, Error, ErrorKind, Result};
 
-use super::attempt::publish_report;
+use super::attempt::{publish_report, read_report};
 use super::decision::{Decision, decide_abandoned, decision};
 use super::keys::RunKey;
 use super::replace::{remove_abandoned, tombstone};
 use super::runs::{abandon, list_runs, read_plan, resume_point};
-use super::text::parse;
 use crate::crash::crash_point;
-use crate::plan::{Plan, Report};
+use crate::plan::{MadeBy, Plan, Report};
 
 /// The code of the error that a repair ends with when a later run took the place of the repaired one.
 pub const REPAIRED_RUN_GONE: &str = "repaired_run_gone";
@@ -34,12 +33,15 @@ pub fn take_over(dest: &mut dyn Destination, plan: &Plan) -> Result<()> {
             return Err(gone(&run, &base));
         }
     }
-    let (plan_id, done) = (plan.id()?, resume_point(dest, plan)?);
+    let (plan_id, plan_seal, done) = (plan.id()?, plan.seal()?, resume_point(dest, plan)?);
     let taken = |index: &u32| !repairs.chunks.contains(index) && !done.contains(index);
     for index in plan.chunks.iter().map(|chunk| chunk.index).filter(taken) {
-        let key = base.report(index);
-        let Some(body) = dest.get(&key)? else { return Err(gone(&run, &base).with_context("object", key)) };
-        let report = Report { run_id: plan.run_id.clone(), plan_id: plan_id.clone(), ..parse(&key, &body)? };
+        let Some(report) = read_report(dest, &base, index)? else {
+            return Err(gone(&run, &base).with_context("object", base.report(index)));
+        };
+        let made_by = Some(MadeBy::with_plugin_of(report.made_by.as_ref()));
+        let (run_id, plan_id, plan_seal) = (plan.run_id.clone(), plan_id.clone(), plan_seal.clone());
+        let report = Report { run_id, plan_id, plan_seal, made_by, ..report };
         crash_point("repair.take");
         publish_report(dest, plan, &report)?;
     }

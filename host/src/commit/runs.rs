@@ -9,7 +9,6 @@ use super::finish::settle;
 use super::keys::{ControlObject, RunKey, export_folder, parse_control, parse_part};
 use super::replace::{remove_abandoned, remove_replaced, tombstone};
 use super::success::{is_foreign, latest, own_success, write_success};
-use super::text::parse;
 use crate::crash::crash_point;
 use crate::plan::{Manifest, Plan};
 
@@ -104,7 +103,16 @@ pub fn read_plan(dest: &mut dyn Destination, run: &RunKey) -> Result<Plan> {
             .with_hint("see `rivet journal` for the runs there")
             .with_context("object", run.plan())
     })?;
-    parse(&run.plan(), &body)
+    let key = run.plan();
+    let named = |error: Error| error.with_context("object", key.clone());
+    let plan = Plan::read(&format!("`{key}`"), &body).map_err(named)?;
+    if plan.run_id != run.run_id() || plan.export != run.export() {
+        return Err(named(
+            Error::integrity(format!("a plan names run {} of {}", plan.run_id, plan.export))
+                .with_hint("it was copied or changed by something else; start a new run"),
+        ));
+    }
+    Ok(plan)
 }
 
 /// The chunks that need no work: those with a report.

@@ -5,9 +5,8 @@ use ulid::Ulid;
 
 use super::decision::{Decision, decided, decision};
 use super::keys::{RunKey, export_folder, next_run_id};
-use super::runs::list_runs;
+use super::runs::{list_runs, read_plan};
 use super::success::own_success;
-use super::text::to_json;
 use crate::crash::crash_point;
 use crate::plan::{Plan, WriteMode};
 
@@ -65,7 +64,7 @@ pub fn publish_plan(dest: &mut dyn Destination, plan: &Plan) -> Result<()> {
         Decision::Undecided | Decision::Committed { .. } => {}
         other => return Err(decided(&run, &other)),
     }
-    let body = to_json(plan)?;
+    let body = plan.body()?;
     crash_point("plan.put");
     let put = dest.put_if_absent(&run.plan(), &body);
     if matches!(put, Ok(true)) {
@@ -73,6 +72,8 @@ pub fn publish_plan(dest: &mut dyn Destination, plan: &Plan) -> Result<()> {
     }
     match dest.get(&run.plan())? {
         Some(found) if found == body => Ok(()),
+        // The same document may be printed otherwise, or be what an older version made of it.
+        Some(_) if read_plan(dest, &run)?.is_same_document(plan)? => Ok(()),
         Some(_) => Err(Error::new(ErrorKind::Conflict, "another plan with this run id is at the destination")
             .with_hint("make a new plan; one plan is one run")
             .with_context("object", run.plan())),

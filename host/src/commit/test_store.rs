@@ -137,6 +137,7 @@ pub(super) fn plan(number: u8, write_mode: WriteMode) -> Plan {
         export: "orders".to_owned(),
         created_at: "2026-01-01T00:00:00Z".to_owned(),
         config_fingerprint: "fingerprint".to_owned(),
+        config_fingerprint_v2: None,
         source: SourceSpec {
             plugin: "postgres".to_owned(),
             options: serde_json::json!({"password_env": "PASSWORD"}),
@@ -190,6 +191,9 @@ pub(super) fn plan(number: u8, write_mode: WriteMode) -> Plan {
             chunk_deadline_ms: None,
             max_value_bytes: 1,
         },
+        requires: Vec::new(),
+        made_by: None,
+        as_read: Default::default(),
     }
 }
 
@@ -243,6 +247,8 @@ pub(super) fn report(plan: &Plan, chunk: u32, attempt: &str, parts: Vec<Part>) -
         unique: BTreeMap::new(),
         longest_statement_ms: 3,
         warnings: vec!["slow".to_owned()],
+        plan_seal: None,
+        made_by: None,
     }
 }
 

@@ -21,6 +21,7 @@ fn link(number: u8) -> Plan {
         cursor: vec!["id".to_owned()],
         coalesced: false,
         fingerprint: "f".to_owned(),
+        fingerprint_v2: None,
         after: None,
         from: None,
         to: None,

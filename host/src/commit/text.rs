@@ -1,11 +1,12 @@
-//! Small shared pieces: JSON bodies, checksums, the time.
+//! Small shared pieces: JSON bodies, the time.
 
 use rivet_sdk::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
 
-/// The bytes of a control object: readable JSON and a newline.
+use crate::seal;
+
+/// The bytes of a control object without a seal: readable JSON and a newline.
 pub(super) fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
     let mut body = serde_json::to_vec_pretty(value)
         .map_err(|error| Error::internal(format!("a control object to JSON: {error}")))?;
@@ -13,19 +14,17 @@ pub(super) fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
     Ok(body)
 }
 
-/// A control object read back.
-pub(super) fn parse<T: DeserializeOwned>(key: &str, body: &[u8]) -> Result<T> {
-    serde_json::from_slice(body).map_err(|error| {
-        Error::integrity(format!("a control object cannot be read: {error}"))
-            .with_hint("it was changed by something else, or written by a newer rivet")
-            .with_context("object", key)
-    })
-}
-
-/// `sha256:` and 64 hex digits.
-pub(super) fn checksum(body: &[u8]) -> String {
-    let hex: String = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+/// A control object read back: one that is not what was sealed is refused. `kind` says what it is.
+pub(super) fn parse<T: DeserializeOwned>(kind: &'static str, key: &str, body: &[u8]) -> Result<T> {
+    let named = |error: Error| error.with_context("object", key);
+    let value = serde_json::from_slice(body).map_err(|error| {
+        named(
+            Error::integrity(format!("a control object cannot be read: {error}"))
+                .with_hint("it was changed by something else, or written by a newer rivet"),
+        )
+    })?;
+    seal::check_or_warn(kind, &format!("`{key}`"), body).map_err(named)?;
+    Ok(value)
 }
 
 /// Now, RFC 3339, UTC.

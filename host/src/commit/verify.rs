@@ -130,10 +130,16 @@ fn manifest_problem(
         read => read?,
     };
     let named = success.filter(|success| success.export == run.export() && success.run_id == run.run_id());
-    Ok(named.filter(|success| success.manifest_checksum != checksum).map(|success| Problem {
-        key: run.manifest(),
-        expected: format!("checksum {} as `_SUCCESS` has it", success.manifest_checksum),
-        found: format!("checksum {checksum}"),
+    Ok(named.and_then(|success| {
+        let differs = |name: &str, expected: &str, found: &str| {
+            (expected != found).then(|| Problem {
+                key: run.manifest(),
+                expected: format!("{name} {expected} as `_SUCCESS` has it"),
+                found: format!("{name} {found}"),
+            })
+        };
+        let checksum = differs("checksum", &success.manifest_checksum, checksum);
+        checksum.or_else(|| differs("key", &success.manifest, &run.manifest()))
     }))
 }
 

@@ -3,9 +3,11 @@
 use rivet_sdk::{
     Description, Error, ErrorKind, ExportRequest, OneReadPoint, Relation, Result, Source, TypeMapping, capability,
 };
-use sha2::{Digest, Sha256};
 
 use super::chunks::{self, Wanted};
+use super::document::AsRead;
+use super::fingerprint::{self, Fingerprint};
+use super::made_by::MadeBy;
 use super::output::*;
 use super::scope::{self, StandsAt};
 use super::types::*;
@@ -34,6 +36,8 @@ pub struct Inputs<'a> {
     pub stands_at: Option<StandsAt>,
     /// The newest committed run of an incremental export.
     pub follows: Option<String>,
+    /// Who makes it.
+    pub made_by: MadeBy,
     /// Now.
     pub now: jiff::Timestamp,
 }
@@ -97,12 +101,14 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
         partition: None,
     };
     let partition = partition(inputs, &columns).map_err(named)?;
+    let config = fingerprint(inputs)?;
     let plan = Plan {
         plan_version: PLAN_VERSION,
         run_id: inputs.run_id.clone(),
         export: export.name.clone(),
         created_at: inputs.now.to_string(),
-        config_fingerprint: fingerprint(inputs)?,
+        config_fingerprint: config.first,
+        config_fingerprint_v2: config.second,
         source: SourceSpec {
             plugin: inputs.source_plugin.to_owned(),
             options: without_secrets(inputs.source_options),
@@ -149,11 +155,14 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
             chunk_deadline_ms: export.tuning.chunk_deadline_ms,
             max_value_bytes: export.tuning.max_value_bytes,
         },
+        requires: Vec::new(),
+        made_by: Some(inputs.made_by.clone()),
+        as_read: AsRead::default(),
     };
     check_consistency(&plan).map_err(named)?;
     check_names(&plan)?;
     check_rules(&plan).map_err(named)?;
-    Ok(Planned { plan, description, warnings })
+    Ok(Planned { plan: plan.sealed()?, description, warnings })
 }
 
 /// The batch limit, or less where the workers' batches (one being filled, one or more in a queue,
@@ -210,31 +219,10 @@ fn format(inputs: &Inputs<'_>) -> Format {
     format
 }
 
-/// The hash of everything in the configuration that decides which rows land where, and how.
-/// A run is resumed only under the same one.
-pub fn fingerprint(inputs: &Inputs<'_>) -> Result<String> {
-    let export = inputs.export;
-    let text = format!(
-        "{:?}\n{:?}\n{:?}\n{}\n{}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{}\n{}\n{:?}\n{:?}",
-        export.mode,
-        (&export.partition_by, &export.quality, &export.order_by),
-        export.consistency,
-        inputs.source_plugin,
-        without_secrets(inputs.source_options),
-        export.relation,
-        export.columns.iter().map(|column| (&column.name, column.value)).collect::<Vec<_>>(),
-        export.exclude.iter().map(|column| &column.name).collect::<Vec<_>>(),
-        export.rename.iter().map(|column| (&column.name, &column.value)).collect::<Vec<_>>(),
-        export.output,
-        export.chunking,
-        without_secrets(&export.destination.block.options),
-        export.destination.template,
-        export.write_mode,
-        export.on_unrepresentable,
-    );
-    Ok(Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect())
+/// [`fingerprint::of_configuration`] of what a plan is made from.
+pub fn fingerprint(inputs: &Inputs<'_>) -> Result<Fingerprint> {
+    fingerprint::of_configuration(inputs.export, inputs.source_plugin, inputs.source_options)
 }
-
 /// The request that describes the export's rows before it is cut.
 pub fn whole_request(export: &ExportConfig, relation: &Relation) -> ExportRequest {
     ExportRequest {

@@ -2,7 +2,11 @@
 
 mod build;
 mod chunks;
+mod cover;
 mod days;
+mod document;
+pub mod fingerprint;
+mod made_by;
 mod output;
 mod recount;
 mod report;
@@ -10,6 +14,9 @@ mod scope;
 mod types;
 
 pub use build::{Inputs, Planned, build, fingerprint, whole_request};
+pub use document::{AsRead, KNOWN_REQUIRED};
+pub use fingerprint::Fingerprint;
+pub use made_by::{MadeBy, PluginVersion};
 pub use output::*;
 pub use report::*;
 pub use scope::StandsAt;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::made_by::MadeBy;
 use super::output::WriteMode;
 use super::types::{Consistency, IncrementalSpec};
 
@@ -62,6 +63,7 @@ pub struct UniqueValues {
 
 /// What one attempt at one chunk did. Written put-if-absent: the first attempt wins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = crate::seal::described)]
 pub struct Report {
     /// Version of this JSON.
     pub report_version: u32,
@@ -96,6 +98,12 @@ pub struct Report {
     /// Texts for the user.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// The seal of the plan, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_seal: Option<String>,
+    /// By which programs; rivet 0.1 did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_by: Option<MadeBy>,
 }
 
 /// What a run repairs: it reads some chunks of a committed run again and takes the other parts over.
@@ -116,6 +124,7 @@ pub struct Repairs {
 
 /// The committed parts of a run. Immutable once written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = crate::seal::described)]
 pub struct Manifest {
     /// Version of this JSON.
     pub manifest_version: u32,
@@ -158,6 +167,12 @@ pub struct Manifest {
     /// Distinct texts of all reports.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// The seal of the plan, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_seal: Option<String>,
+    /// By which programs; rivet 0.1 did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_by: Option<MadeBy>,
 }
 
 impl Manifest {

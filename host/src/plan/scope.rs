@@ -8,18 +8,18 @@ use rivet_sdk::{
     Bound, BoundsRequest, ColumnRequest, Condition, Error, ErrorKind, ExportRequest, Identity, Relation, Result,
     Scalar, Source, TypeMapping, capability,
 };
-use sha2::{Digest, Sha256};
 
 use super::build::{Inputs, whole_request};
+use super::fingerprint::{self, Fingerprint};
 use super::recount::Rows;
 use super::types::{IncrementalSpec, Recount};
-use crate::config::{Incremental, Mode, OnNullCursor, TimeWindow, without_secrets};
+use crate::config::{Incremental, Mode, OnNullCursor, TimeWindow};
 
 /// Where an incremental export stands, as the state store or the last manifest knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StandsAt {
     /// What the values belong to.
-    pub fingerprint: String,
+    pub fingerprint: Fingerprint,
     /// The cursor's values; None before the first row.
     pub values: Option<Vec<Scalar>>,
     /// What the last run counted before them.
@@ -58,21 +58,6 @@ pub(super) fn scope(
     }
 }
 
-/// What a watermark belongs to: the database, what is read, the cursor, and where it lands.
-fn fingerprint(inputs: &Inputs<'_>, identity: &Identity, relation: &Relation, incremental: &Incremental) -> String {
-    let destination = &inputs.export.destination;
-    let text = format!(
-        "{}\n{:?}\n{:?}\n{}\n{}\n{}",
-        identity.id,
-        relation,
-        incremental.cursor,
-        incremental.coalesced,
-        destination.plugin,
-        without_secrets(&destination.block.options),
-    );
-    Sha256::digest(text.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
-}
-
 struct IncrementalScope<'a> {
     inputs: &'a Inputs<'a>,
     relation: &'a Relation,
@@ -91,7 +76,7 @@ impl IncrementalScope<'_> {
             check_cursor(mapping)?;
         }
         let Some(first) = mappings.first() else { return Err(Error::internal("a cursor without columns")) };
-        let fingerprint = fingerprint(self.inputs, identity, self.relation, self.incremental);
+        let fingerprint = fingerprint::of_watermark(self.inputs.export, &identity.id, self.relation, self.incremental)?;
         let from = self.start(&fingerprint)?;
 
         let mut of = whole_request(self.inputs.export, self.relation);
@@ -137,7 +122,8 @@ impl IncrementalScope<'_> {
             incremental: Some(IncrementalSpec {
                 cursor: cursor.clone(),
                 coalesced: *coalesced,
-                fingerprint,
+                fingerprint: fingerprint.first,
+                fingerprint_v2: fingerprint.second,
                 to: end,
                 after: self.inputs.follows.clone(),
                 from,
@@ -177,10 +163,10 @@ impl IncrementalScope<'_> {
     }
 
     /// Where the last run ended, if what it stands for is still the same.
-    fn start(&self, fingerprint: &str) -> Result<Option<Vec<Scalar>>> {
+    fn start(&self, fingerprint: &Fingerprint) -> Result<Option<Vec<Scalar>>> {
         let Some(known) = &self.inputs.stands_at else { return Ok(None) };
         let name = &self.inputs.export.name;
-        if known.fingerprint != fingerprint {
+        if !known.fingerprint.is_of(fingerprint) {
             return Err(Error::config(
                 "the watermark belongs to another database, table, query, cursor or destination than the one configured",
             )

@@ -2,24 +2,30 @@
 
 use arrow_schema::SchemaRef;
 use rivet_sdk::{
-    Condition, Error, ExportRequest, OnUnrepresentable, OneReadPoint, Relation, Result, Scalar, SessionPolicy,
-    TypeMapping, WantedType,
+    Condition, ExportRequest, OnUnrepresentable, OneReadPoint, Relation, Result, Scalar, SessionPolicy, TypeMapping,
+    WantedType,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+use super::document::AsRead;
+use super::fingerprint::Fingerprint;
+use super::made_by::MadeBy;
 use super::output::{DestinationSpec, OutputSpec};
 use super::report::Repairs;
 
-/// The version of the plan's JSON this host writes.
+/// The version of the plan's JSON this host writes…
 pub const PLAN_VERSION: u32 = 1;
+/// …and of a plan whose rows depend on keys that came later: it lists them under `requires`. A version that does not
+/// know this number refuses the plan, one that does not know a key refuses it by that key's name.
+pub const PLAN_VERSION_REQUIRING: u32 = 2;
 
 /// One run of one export. Nothing is left to decide: its chunks, columns, settings and names
 /// are final. Secrets are absent; `*_env` and `*_file` references stand unexpanded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = crate::seal::described)]
 pub struct Plan {
-    /// [`PLAN_VERSION`] of the host that wrote it.
+    /// 1; or 2 where it has `requires`.
     pub plan_version: u32,
     /// Unique to this run: a ULID.
     pub run_id: String,
@@ -29,6 +35,9 @@ pub struct Plan {
     pub created_at: String,
     /// The hash of what the configuration said; a run is resumed only under the same.
     pub config_fingerprint: String,
+    /// The same in its second form; rivet 0.1 wrote none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_fingerprint_v2: Option<String>,
     /// Where rows come from.
     pub source: SourceSpec,
     /// What is read.
@@ -67,14 +76,21 @@ pub struct Plan {
     pub destination: DestinationSpec,
     /// How hard the run may work.
     pub execution: Execution,
+    /// Keys on which rows depend and that version 1 did not have; who does not know one must refuse the plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<String>,
+    /// By which programs; rivet 0.1 did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_by: Option<MadeBy>,
+    /// What it was read from.
+    #[serde(skip)]
+    pub as_read: AsRead,
 }
 
 impl Plan {
-    /// The hash of the plan's content, as `sha256:` and 64 hex digits.
-    pub fn id(&self) -> Result<String> {
-        let json = serde_json::to_vec(self).map_err(|error| Error::internal(format!("plan to JSON: {error}")))?;
-        let hex: String = Sha256::digest(&json).iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(format!("sha256:{hex}"))
+    /// What the configuration is known by.
+    pub fn configuration(&self) -> Fingerprint {
+        Fingerprint::stored(&self.config_fingerprint, self.config_fingerprint_v2.as_deref())
     }
 
     /// The schema the source must deliver for every chunk: source names, source order.
@@ -160,6 +176,9 @@ pub struct IncrementalSpec {
     pub coalesced: bool,
     /// What the values belong to.
     pub fingerprint: String,
+    /// The same in its second form; rivet 0.1 wrote none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint_v2: Option<String>,
     /// The newest committed run that the planner knew of; the commit finds no newer one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
@@ -175,6 +194,13 @@ pub struct IncrementalSpec {
     /// What the next run counts again, to see rows that were committed too late.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recount: Option<Recount>,
+}
+
+impl IncrementalSpec {
+    /// What the values belong to, in both forms.
+    pub fn belongs_to(&self) -> Fingerprint {
+        Fingerprint::stored(&self.fingerprint, self.fingerprint_v2.as_deref())
+    }
 }
 
 /// How many rows were there, shortly before the end of a run.

@@ -13,7 +13,7 @@ use super::{Stop, age, run_chunks, watermark};
 use crate::batch::Counters;
 use crate::commit::{self, Decision, RunKey};
 use crate::config::StateConfig;
-use crate::plan::{ConsistencyPolicy, Plan};
+use crate::plan::{ConsistencyPolicy, MadeBy, Plan};
 use crate::state::RunStatus;
 
 /// The state store in which the export's lease is held, and how long to wait for it. A sealed plan
@@ -57,6 +57,8 @@ pub fn apply(
     }
     let mut source = ends.source.open(&lent)?;
     let guard = stop.guard(source.interrupt());
+    plan.check_chunks()?;
+    tell_versions(&plan, &ends);
     check_drift(&plan, &mut *source)?;
     commit::check_destination(&mut *destination, &plan)?;
     commit::check_chain(&mut *destination, &plan)?;
@@ -69,6 +71,14 @@ pub fn apply(
     match &journal {
         Some(journal) => recorded(prepared, ends, &mut *destination, journal, false, stop, watch, started),
         None => execute(prepared, ends, &mut *destination, None, false, stop, watch, started),
+    }
+}
+
+/// Says so where others than these made the plan.
+fn tell_versions(plan: &Plan, ends: &Ends) {
+    let now = MadeBy::this(Some(ends.source.manifest()));
+    if let Some(difference) = plan.made_by.as_ref().and_then(|made_by| made_by.difference(&now)) {
+        log::warn!("{}: the plan was made by other versions: {difference}", plan.export);
     }
 }
 
@@ -138,6 +148,8 @@ pub fn apply_chunk(
         .with_hint("plan with `chunk_by: range`"));
     }
     let mut source = ends.source.open(&lent)?;
+    plan.check_chunks()?;
+    tell_versions(&plan, &ends);
     check_drift(&plan, &mut *source)?;
     drop(source);
     commit::check_destination(&mut *destination, &plan)?;

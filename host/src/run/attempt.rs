@@ -12,7 +12,7 @@ use super::pool::Job;
 use crate::batch::{Receiver, Sender};
 use crate::budget::Lane;
 use crate::commit::{self, RunKey};
-use crate::plan::{Chunk, ColumnCounts, Part, Plan, Report};
+use crate::plan::{Chunk, ColumnCounts, MadeBy, Part, Plan, Report};
 use crate::redact;
 use crate::sink::{SinkSpec, Written, write_chunk};
 
@@ -111,6 +111,8 @@ pub(super) fn write(job: &Job, reading: Reading, ends: &mut Ends) -> Result<Opti
         unique: written.unique,
         longest_statement_ms: millis(stats.longest_statement),
         warnings: stats.warnings.iter().map(|warning| redact::clean(warning).into_owned()).collect(),
+        plan_seal: job.plan_seal.clone(),
+        made_by: Some(MadeBy::this(Some(job.source.manifest()))),
     };
     if job.unrecorded {
         return Ok(Some(Box::new(report)));

@@ -108,6 +108,7 @@ pub(super) fn job(plan: Arc<Plan>, ends: Ends, counters: Arc<Counters>, snapshot
     let allowance = Allowance::of(plan.execution.parallel);
     Ok(Job {
         plan_id: plan.id()?,
+        plan_seal: plan.seal()?,
         schema: plan.source_schema()?,
         unrecorded: ends.destination.is_stdout(),
         plan,

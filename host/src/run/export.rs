@@ -15,7 +15,7 @@ use super::{Checks, ChunkEvent, checks, drift, read_point, watermark};
 use crate::batch::Counters;
 use crate::commit;
 use crate::config::{ExportConfig, Mode};
-use crate::plan::{self, Inputs, Manifest, Plan, Planned};
+use crate::plan::{self, Inputs, MadeBy, Manifest, Plan, Planned};
 use crate::session::Session;
 use crate::source::{Held, SourceEnd};
 
@@ -185,6 +185,7 @@ pub(super) fn inputs<'a>(
         memory_limit_bytes: session.budget.limit(),
         stands_at: None,
         follows: None,
+        made_by: MadeBy::this(Some(source_end.manifest())),
         now: jiff::Timestamp::now(),
     }
 }

@@ -31,6 +31,8 @@ pub struct Job {
     pub plan: Arc<Plan>,
     /// Its id.
     pub plan_id: String,
+    /// Its seal, where it has one.
+    pub plan_seal: Option<String>,
     /// The schema every chunk must deliver.
     pub schema: SchemaRef,
     /// Where rows come from.

@@ -14,7 +14,7 @@ use super::Stop;
 use super::resume::check_identity;
 use crate::commit::{self, RunKey};
 use crate::config::ExportConfig;
-use crate::plan::{Manifest, Plan};
+use crate::plan::{Chunk, Manifest, Plan};
 use crate::session::Session;
 use crate::source::{Lent, SourceEnd};
 
@@ -36,8 +36,11 @@ pub struct Reconciliation {
     pub read_point: String,
     /// Rows in the manifest.
     pub manifest_rows: u64,
-    /// Rows at the source.
+    /// Rows at the source, chunk by chunk.
     pub source_rows: u64,
+    /// Rows at the source, counted at once, whatever the chunks are; None in what rivet 0.1 printed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole_rows: Option<u64>,
     /// Whether each chunk must agree, or only the sum: physical ranges lose rows to each other.
     pub compared: Compared,
     /// Every chunk of the plan.
@@ -88,7 +91,12 @@ impl Reconciliation {
 
     /// Whether everything agrees that must.
     pub fn agrees(&self) -> bool {
-        self.manifest_rows == self.source_rows && self.differing().is_empty()
+        self.manifest_rows == self.source_rows && self.differing().is_empty() && self.chunks_make_up_the_whole()
+    }
+
+    /// Whether the chunks' counts add up to the count of all rows: else rows are in no chunk, or in two.
+    pub fn chunks_make_up_the_whole(&self) -> bool {
+        self.whole_rows.is_none_or(|whole| whole == self.source_rows)
     }
 
     /// An error that says what differs, or Ok.
@@ -101,8 +109,13 @@ impl Reconciliation {
             [one] => format!(", in chunk {}", one.chunk),
             several => format!(", in {} of {} chunks", several.len(), self.chunks.len()),
         };
-        let text =
-            format!("the source counts {} rows, the manifest has {}{place}", self.source_rows, self.manifest_rows);
+        let counted = self.whole_rows.unwrap_or(self.source_rows);
+        let place = if self.chunks_make_up_the_whole() {
+            place
+        } else {
+            format!("; chunk by chunk it counts {}{place}", self.source_rows)
+        };
+        let text = format!("the source counts {counted} rows, the manifest has {}{place}", self.manifest_rows);
         let hint = match self.counted_at {
             CountedAt::Run => "both are of one read point, so rows are missing or too many: run the export again",
             CountedAt::Later | CountedAt::LaterPerChunk => {
@@ -123,6 +136,7 @@ pub(super) struct Counted {
     at: CountedAt,
     read_point: String,
     rows: BTreeMap<u32, u64>,
+    whole: u64,
 }
 
 /// Counts the chunks of the newest committed run of `export` at its source.
@@ -198,6 +212,7 @@ pub(super) fn compare(plan: &Plan, manifest: &Manifest, counted: &Counted) -> Re
         read_point: counted.read_point.clone(),
         manifest_rows: manifest.rows,
         source_rows: chunks.iter().map(|chunk| chunk.source).sum(),
+        whole_rows: Some(counted.whole),
         compared: if moves { Compared::Total } else { Compared::Chunks },
         chunks,
     })
@@ -214,8 +229,8 @@ pub(super) fn count_at(
     let mut source = source.open(lent)?;
     let _guard = stop.guard(source.interrupt());
     source.join(snapshot)?;
-    let rows = count(plan, &mut *source)?;
-    Ok(Counted { at: CountedAt::Run, read_point: snapshot.read_point.clone(), rows })
+    let (rows, whole) = count(plan, &mut *source)?;
+    Ok(Counted { at: CountedAt::Run, read_point: snapshot.read_point.clone(), rows, whole })
 }
 
 /// Counts now: at one read point where the source gives one and the plan did not want otherwise.
@@ -226,13 +241,13 @@ pub(super) fn count_later(plan: &Plan, source: &SourceEnd, lent: &Lent, stop: &S
     let useful = plan.chunks.len() > 1 && plan.reads_at_one_point();
     let Some(snapshot) = (if useful { holder.snapshot(1)? } else { None }) else {
         let from = jiff::Timestamp::now();
-        let rows = count(plan, &mut *holder)?;
+        let (rows, whole) = count(plan, &mut *holder)?;
         let until = jiff::Timestamp::now();
         let (at, read_point) = match rows.len() {
             1 => (CountedAt::Later, format!("{from}")),
             _ => (CountedAt::LaterPerChunk, format!("{from} to {until}")),
         };
-        return Ok(Counted { at, read_point, rows });
+        return Ok(Counted { at, read_point, rows, whole });
     };
     let mut counter = source.open(lent)?;
     let _counting = stop.guard(counter.interrupt());
@@ -241,22 +256,30 @@ pub(super) fn count_later(plan: &Plan, source: &SourceEnd, lent: &Lent, stop: &S
         // What cannot be joined later holds a lock: it goes at once.
         holder.release()?;
     }
-    let rows = count(plan, &mut *counter)?;
+    let (rows, whole) = count(plan, &mut *counter)?;
     if snapshot.rejoinable {
         holder.release()?;
     }
-    Ok(Counted { at: CountedAt::Later, read_point: snapshot.read_point, rows })
+    Ok(Counted { at: CountedAt::Later, read_point: snapshot.read_point, rows, whole })
 }
 
-fn count(plan: &Plan, source: &mut dyn Source) -> Result<BTreeMap<u32, u64>> {
+/// The rows of each chunk, and all rows that meet the plan's own conditions or stand beside them.
+fn count(plan: &Plan, source: &mut dyn Source) -> Result<(BTreeMap<u32, u64>, u64)> {
     let named = |error: Error, chunk: u32| error.with_context("counting chunk", chunk.to_string());
-    plan.chunks
-        .iter()
-        .map(|chunk| {
-            let rows = source.count(&plan.request(chunk)).map_err(|error| named(error, chunk.index))?;
-            Ok((chunk.index, rows))
-        })
-        .collect()
+    let mut rows = BTreeMap::new();
+    for chunk in &plan.chunks {
+        let found = source.count(&plan.request(chunk)).map_err(|error| named(error, chunk.index))?;
+        rows.insert(chunk.index, found);
+    }
+    let beside: u64 = plan.chunks.iter().filter(|chunk| chunk.beside).filter_map(|chunk| rows.get(&chunk.index)).sum();
+    let all = Chunk { index: 0, condition: None, beside: false, estimated_rows: None };
+    // One chunk that is everything was counted already.
+    let counted = plan.chunks.iter().find(|chunk| !chunk.beside && chunk.condition.is_none());
+    let whole = match counted.and_then(|chunk| rows.get(&chunk.index)) {
+        Some(rows) => *rows,
+        None => source.count(&plan.request(&all)).map_err(|error| error.with_context("counting", "all rows"))?,
+    };
+    Ok((rows, whole + beside))
 }
 
 #[cfg(test)]
@@ -276,6 +299,7 @@ mod tests {
             read_point: "noon".into(),
             manifest_rows: chunks.iter().map(|chunk| chunk.manifest).sum(),
             source_rows: chunks.iter().map(|chunk| chunk.source).sum(),
+            whole_rows: None,
             compared,
             chunks,
         }
@@ -286,6 +310,17 @@ mod tests {
         let error = reconciliation(Compared::Chunks, &[(5, 4), (5, 6), (1, 1)]).result().unwrap_err();
         assert_eq!(error.message(), "the source counts 11 rows, the manifest has 11, in 2 of 3 chunks");
         assert_eq!((error.kind(), error.code()), (ErrorKind::Integrity, Some("count_mismatch")));
+    }
+
+    #[test]
+    fn rows_that_are_in_no_chunk_or_in_two_differ_though_every_chunk_agrees() {
+        for whole in [11, 13] {
+            let of = |whole_rows| Reconciliation { whole_rows, ..reconciliation(Compared::Chunks, &[(5, 5), (7, 7)]) };
+            assert!(of(Some(12)).agrees() && of(None).agrees());
+            let error = of(Some(whole)).result().unwrap_err();
+            let text = format!("the source counts {whole} rows, the manifest has 12; chunk by chunk it counts 12");
+            assert_eq!(error.message(), text);
+        }
     }
 
     #[test]

@@ -14,11 +14,11 @@ use serde::Serialize;
 use super::execute::{Ends, Prepared, recorded, tidy};
 use super::export::{Finished, Watch, inputs};
 use super::journal::Journal;
-use super::reconcile::{self, Compared, Newest, RECONCILIATION_VERSION, Reconciliation};
+use super::reconcile::{self, Compared, CountedAt, Newest, RECONCILIATION_VERSION, Reconciliation};
 use super::resume::{check_drift, done_chunks};
 use crate::commit::{self, Depth, RunKey};
 use crate::config::ExportConfig;
-use crate::plan::{self, ConsistencyPolicy, OutputSpec, Plan, Repairs};
+use crate::plan::{self, AsRead, ConsistencyPolicy, MadeBy, OutputSpec, Plan, Repairs};
 use crate::session::Session;
 use crate::source::SourceEnd;
 
@@ -96,7 +96,7 @@ pub fn repair(
     if let Some(journal) = &journal {
         let chunks = repaired.differing.iter().map(|differing| differing.chunk).collect();
         let run_id = commit::new_run_id(&mut *destination, &export.name)?;
-        let plan = plan_of(newest, run_id, chunks);
+        let plan = plan_of(newest, run_id, chunks, MadeBy::this(Some(source.manifest()))).sealed()?;
         commit::check_destination(&mut *destination, &plan)?;
         commit::publish_plan(&mut *destination, &plan)?;
         let done = done_chunks(&plan, &mut *destination)?;
@@ -146,6 +146,14 @@ fn differing(
         if counted.compared == Compared::Total && !counted.agrees() {
             return Err(moved(plan));
         }
+        if !counted.chunks_make_up_the_whole() {
+            // Counts at several points differ where rows are written meanwhile.
+            if counted.counted_at != CountedAt::LaterPerChunk {
+                return Err(unrepairable(plan, "rows of its table are in none of its chunks, or in two")
+                    .with_hint("run the export again"));
+            }
+            log::warn!("{}: the chunks' counts do not add up to the count of all rows", plan.export);
+        }
         for differs in counted.differing() {
             found.entry(differs.chunk).or_insert_with(|| chunk(differs.chunk)).source = Some(differs.source);
         }
@@ -192,7 +200,7 @@ fn check_repairable(
         return Err(unrepairable(plan, "`consistency: snapshot` asks for one read point, which is gone")
             .with_hint("run the export again; or use `consistency: auto`, whose runs can be repaired"));
     }
-    if plan.config_fingerprint != plan::fingerprint(&inputs(session, export, source, plan.run_id.clone()))? {
+    if !plan.configuration().is_of(&plan::fingerprint(&inputs(session, export, source, plan.run_id.clone()))?) {
         return Err(unrepairable(plan, "the configuration changed since it was planned")
             .with_hint("undo the change; or run the export again"));
     }
@@ -211,7 +219,7 @@ fn unrepairable(plan: &Plan, why: &str) -> Error {
 }
 
 /// The run's own plan once more, with a new id: the same chunks, of which only `chunks` are read.
-fn plan_of(newest: Newest, run_id: String, chunks: Vec<u32>) -> Plan {
+fn plan_of(newest: Newest, run_id: String, chunks: Vec<u32>, made_by: MadeBy) -> Plan {
     let Newest { plan, manifest, checksum } = newest;
     let now = jiff::Timestamp::now();
     let repairs = Repairs {
@@ -226,6 +234,8 @@ fn plan_of(newest: Newest, run_id: String, chunks: Vec<u32>) -> Plan {
         created_at: now.to_string(),
         repairs: Some(repairs),
         output: OutputSpec { exported_at_us: plan.output.exported_at_us.map(|_| now.as_microsecond()), ..plan.output },
+        made_by: Some(made_by),
+        as_read: AsRead::default(),
         ..plan
     }
 }

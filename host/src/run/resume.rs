@@ -46,15 +46,19 @@ pub(super) fn resumable(
     }
     let source_end = session.source_end()?;
     let now = inputs(session, export, &source_end, plan.run_id.clone());
-    if plan.config_fingerprint != plan::fingerprint(&now)? {
+    if !plan.configuration().is_of(&plan::fingerprint(&now)?) {
         return Err(Error::config(format!("the configuration changed since run {} began", plan.run_id))
             .with_hint("run without --resume to abandon that run and start afresh")
             .with_context("export", export.name.clone()));
     }
     let mut source = source_end.open(&session.lent())?;
     let guard = session.stop.guard(source.interrupt());
+    plan.check_chunks()?;
     check_drift(&plan, &mut *source)?;
     let mut warnings = Vec::new();
+    if let Some(difference) = plan.made_by.as_ref().and_then(|made_by| made_by.difference(&now.made_by)) {
+        warnings.push(format!("the run was begun by other versions: {difference}"));
+    }
     let rereads = read_point::is_needed(&plan);
     if rereads && plan.chunks.len() > 1 {
         // The read point is gone. Chunks of another one must not be mixed in.

@@ -65,10 +65,10 @@ fn start(watermark: Option<Watermark>, newest: Option<&Manifest>) -> Start {
 fn standing(watermark: Watermark, newest: Option<&Manifest>) -> StandsAt {
     let ended_there = newest
         .and_then(|manifest| manifest.incremental.as_ref())
-        .filter(|end| end.fingerprint == watermark.fingerprint && end.to.as_ref() == Some(&watermark.values));
+        .filter(|end| end.belongs_to().is_of(&watermark.belongs_to()) && end.to.as_ref() == Some(&watermark.values));
     StandsAt {
         recount: ended_there.and_then(|end| end.recount.clone()),
-        fingerprint: watermark.fingerprint,
+        fingerprint: watermark.belongs_to(),
         values: Some(watermark.values),
     }
 }
@@ -82,7 +82,7 @@ fn ahead(state: Option<&State>, stored: Option<&Watermark>, newest: Option<&Mani
     let news = match (stored, state) {
         // Later runs have greater ids. Another fingerprint is the planner's to refuse.
         (Some(stored), _) => {
-            stored.fingerprint == end.fingerprint && stored.run_id < end.run_id && stored.values != end.values
+            stored.belongs_to().is_of(&end.belongs_to()) && stored.run_id < end.run_id && stored.values != end.values
         }
         (None, Some(state)) => !was_reset_after(state, manifest)?,
         (None, None) => true,
@@ -97,7 +97,7 @@ pub(super) fn advance(state: &State, manifest: &Manifest) -> Result<()> {
     let Some(to) = end_of(manifest) else { return Ok(()) };
     crash_point("watermark.advance");
     let stored = state.watermark(&manifest.export)?;
-    if stored.as_ref().is_some_and(|stored| stored.fingerprint == to.fingerprint && stored.values == to.values) {
+    if stored.as_ref().is_some_and(|stored| stored.belongs_to().is_of(&to.belongs_to()) && stored.values == to.values) {
         return Ok(());
     }
     let expected = match (&incremental.from, stored) {
@@ -134,6 +134,7 @@ fn end_of(manifest: &Manifest) -> Option<Watermark> {
     Some(Watermark {
         export: manifest.export.clone(),
         fingerprint: incremental.fingerprint.clone(),
+        fingerprint_v2: incremental.fingerprint_v2.clone(),
         cursor: incremental.cursor.clone(),
         values: incremental.to.clone()?,
         run_id: manifest.first().to_owned(),

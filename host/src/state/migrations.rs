@@ -2,6 +2,20 @@
 //!
 //! The text is SQLite's; for PostgreSQL it is the same with wider words, see `postgres.rs`.
 
+/// A column that was added without a step. Tables of a greater version are refused by every older rivet; a column that
+/// may be NULL and that it does not know of does it no harm, and it goes on using the store beside this one.
+pub(super) struct Added {
+    pub table: &'static str,
+    pub column: &'static str,
+}
+
+/// All of them are TEXT.
+pub(super) const ADDED: &[Added] = &[
+    Added { table: "rivet_watermark", column: "fingerprint_v2" },
+    Added { table: "rivet_watermark", column: "seal" },
+    Added { table: "rivet_advance", column: "seal" },
+];
+
 /// Never change a step; append.
 pub(super) const MIGRATIONS: &[&str] = &[
     "

@@ -8,7 +8,7 @@ use rivet_sdk::{Error, ErrorKind, Result, Retry};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, Transaction, TransactionBehavior};
 
-use super::migrations::MIGRATIONS;
+use super::migrations::{ADDED, MIGRATIONS};
 use super::store::{Cell, Row, Statements, damaged, foreign, newer};
 
 /// Marks a SQLite file as ours: `rivt`.
@@ -101,6 +101,13 @@ impl File {
         let migrate = || -> rusqlite::Result<()> {
             for step in MIGRATIONS.iter().skip(version) {
                 transaction.execute_batch(step)?;
+            }
+            for added in ADDED {
+                let known = "SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2";
+                if !transaction.prepare_cached(known)?.exists([added.table, added.column])? {
+                    let (table, column) = (added.table, added.column);
+                    transaction.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {column} TEXT"))?;
+                }
             }
             transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
             transaction.pragma_update(None, "user_version", i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX))

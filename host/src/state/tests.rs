@@ -194,6 +194,7 @@ fn at(values: &[i128], run_id: &str) -> Watermark {
     Watermark {
         export: "orders".to_owned(),
         fingerprint: "source and table".to_owned(),
+        fingerprint_v2: None,
         cursor: vec!["updated_at".to_owned(), "id".to_owned()],
         values: values.iter().map(|value| Scalar::Integer(*value)).collect(),
         run_id: run_id.to_owned(),
@@ -271,4 +272,64 @@ fn the_last_schema_is_remembered() {
     let seen = state.schema("orders").unwrap().unwrap();
     assert_eq!((seen.run_id.as_str(), seen.json.as_str()), ("01B", "[2]"));
     assert_eq!(state.schema("customers").unwrap(), None);
+}
+
+/// A store with a watermark that moved once; `older`: by a rivet that sealed nothing.
+fn moved(older: bool) -> (tempfile::TempDir, State) {
+    let folder = tempfile::tempdir().unwrap();
+    let state = State::open(folder.path()).unwrap();
+    let (first, second) = (at(&[1, 2], "01A"), at(&[3, 4], "01B"));
+    assert!(state.advance(None, &first).unwrap() && state.advance(Some(&first), &second).unwrap());
+    if older {
+        connection(&state)
+            .execute_batch("UPDATE rivet_watermark SET seal = NULL; UPDATE rivet_advance SET seal = NULL")
+            .unwrap();
+    }
+    (folder, state)
+}
+
+#[test]
+fn a_watermark_that_was_changed_by_hand_is_damage() {
+    for older in [false, true] {
+        for change in [
+            "UPDATE rivet_watermark SET values_json = replace(values_json, '3', '2')",
+            "UPDATE rivet_watermark SET cursor_json = '[\"id\",\"updated_at\"]'",
+            "UPDATE rivet_watermark SET fingerprint = 'another'",
+            "UPDATE rivet_watermark SET run_id = '01C'",
+            "UPDATE rivet_watermark SET values_json = 'x'",
+            "DELETE FROM rivet_watermark",
+            "UPDATE rivet_watermark SET seal = 'sha256:0', values_json = '[]'",
+        ] {
+            let (_folder, state) = moved(older);
+            connection(&state).execute_batch(change).unwrap();
+            let error = state.watermark("orders").unwrap_err();
+            assert_eq!(error.code(), Some("damaged_state"), "{older} {change}: {error}");
+        }
+        let (_folder, state) = moved(older);
+        assert_eq!(state.watermark("orders").unwrap().unwrap(), at(&[3, 4], "01B"));
+        state.reset_watermark("orders").unwrap().unwrap();
+        assert_eq!(state.watermark("orders").unwrap(), None);
+    }
+    let (_folder, state) = moved(false);
+    connection(&state).execute_batch("UPDATE rivet_advance SET run_id = NULL WHERE step = 2").unwrap();
+    assert_eq!(state.advances(Some("orders"), 1).unwrap_err().code(), Some("damaged_state"));
+}
+
+#[test]
+fn a_watermark_that_an_older_rivet_moved_is_its_own() {
+    let (_folder, state) = moved(false);
+    // Its words: it knows nothing of the last columns.
+    let later = r#"[{"type":"integer","value":"7"},{"type":"integer","value":"8"}]"#;
+    connection(&state)
+        .execute_batch(&format!(
+            "UPDATE rivet_watermark SET values_json = '{later}', run_id = '01C', updated_at = '2026-01-03T00:00:00Z';
+             INSERT INTO rivet_advance (export, step, run_id, fingerprint, cursor_json, from_json, to_json, moved_at)
+             SELECT export, 3, '01C', fingerprint, cursor_json, NULL, '{later}', '2026-01-03T00:00:00Z'
+             FROM rivet_watermark"
+        ))
+        .unwrap();
+    let found = state.watermark("orders").unwrap().unwrap();
+    assert_eq!((found.values.len(), found.run_id.as_str()), (2, "01C"));
+    assert!(state.advance(Some(&found), &at(&[9, 9], "01D")).unwrap());
+    assert_eq!(state.watermark("orders").unwrap().unwrap().run_id, "01D");
 }

@@ -163,7 +163,7 @@ fn a_plan_older_than_its_limit_is_refused_and_nothing_is_touched() {
     let mut old: serde_json::Value =
         serde_json::from_slice(&std::fs::read(project.path("plan.json")).unwrap()).unwrap();
     old["created_at"] = "2024-02-29T12:00:00Z".into();
-    project.write("old.json", old.to_string());
+    project.write("old.json", ::rivet::seal::to_json(&old).unwrap());
     for words in [&[][..], &["--chunk", "0"], &["--max-age", "300d"]] {
         apply("old.json", words).fails(2).says(&["it was made at 2024-02-29T12:00:00Z"]);
     }

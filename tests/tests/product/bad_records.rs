@@ -174,16 +174,19 @@ fn a_manifest_edited_by_hand_is_refused() {
     let mut edited: Value = serde_json::from_slice(&good).unwrap();
     edited["parts"][1]["size_bytes"] = 7.into();
     write(&path, &edited);
+    validate(&["manifest.json", "is not what was written: its seal is", "hint: it was changed or damaged"]);
+    // Whoever edits it and seals it again is found out by what lies there.
+    write(&path, &::rivet::seal::sealed(&edited).unwrap());
     validate(&["expected 7 bytes, found", "part_mismatch", "hint: something else changed or removed the file"]);
     let mut edited: Value = serde_json::from_slice(&good).unwrap();
     edited["parts"][1]["crc32c"] = "00000000".into();
-    write(&path, &edited);
+    write(&path, &::rivet::seal::sealed(&edited).unwrap());
     validate(&["expected crc32c 00000000, found crc32c", "part_mismatch", "hint:"]);
 
     // Anything else in it: `_SUCCESS` has its checksum.
     let mut edited: Value = serde_json::from_slice(&good).unwrap();
     edited["rows"] = 1.into();
-    write(&path, &edited);
+    write(&path, &::rivet::seal::sealed(&edited).unwrap());
     validate(&["manifest.json: expected checksum", "as `_SUCCESS` has it", "hint: something else changed"]);
     project.rivet("validate").fails(3);
 

@@ -24,6 +24,7 @@ fn at(value: &str, run_id: &str) -> Watermark {
     Watermark {
         export: "orders".to_owned(),
         fingerprint: "source, table, cursor and destination".to_owned(),
+        fingerprint_v2: None,
         cursor: vec!["updated_at".to_owned(), "id".to_owned()],
         values: vec![Scalar::Instant(value.to_owned()), Scalar::Integer(i128::from(u64::MAX))],
         run_id: run_id.to_owned(),

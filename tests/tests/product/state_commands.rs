@@ -104,6 +104,7 @@ fn an_export_s_standing_is_shown_reset_and_remembered_by_name() {
         let at = |value: i128, run_id: &str| Watermark {
             export: "e".to_owned(),
             fingerprint: "f".to_owned(),
+            fingerprint_v2: None,
             cursor: vec!["id".to_owned()],
             values: vec![Scalar::Integer(value)],
             run_id: run_id.to_owned(),

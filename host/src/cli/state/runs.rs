@@ -10,7 +10,7 @@ use super::super::exit::{Failed, Outcome};
 use super::super::print::{self, bytes, thousands};
 use super::super::{open_session, table};
 use crate::commit::{self, Decision, RunKey};
-use crate::plan::{Manifest, ManifestPart, Plan, Report};
+use crate::plan::{Manifest, ManifestPart, Plan};
 use crate::run::Stop;
 
 pub fn files(arguments: &StateRunArguments, global: &Global, stop: Stop) -> Outcome {
@@ -124,13 +124,7 @@ fn committed(manifest: Manifest) -> Counted {
 fn reported(destination: &mut dyn Destination, run: &RunKey, plan: &Plan) -> Result<Counted> {
     let (mut done, mut parts) = Counted::default();
     for chunk in commit::resume_point(destination, plan)? {
-        let key = run.report(chunk);
-        let Some(body) = destination.get(&key)? else { continue };
-        let report: Report = serde_json::from_slice(&body).map_err(|error| {
-            Error::integrity(format!("the report of chunk {chunk} cannot be read: {error}"))
-                .with_hint("it was changed by something else, or written by a newer rivet")
-                .with_context("object", key)
-        })?;
+        let Some(report) = commit::read_report(destination, run, chunk)? else { continue };
         let bytes = report.parts.iter().map(|part| part.size_bytes).sum();
         let attempt = report.attempt.clone();
         done.insert(chunk, Done { attempt, rows: report.rows, bytes, files: report.parts.len() });

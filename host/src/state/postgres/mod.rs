@@ -17,7 +17,7 @@ use postgres::types::{ToSql, Type};
 use rivet_sdk::{Error, Result, Secret};
 
 use self::url::Address;
-use super::migrations::MIGRATIONS;
+use super::migrations::{ADDED, MIGRATIONS};
 use super::store::{Cell, Row, Statements, damaged, foreign, newer};
 
 /// Marks our advisory locks: `rivt`.
@@ -108,7 +108,7 @@ impl Database {
 
     fn prepare(&self) -> Result<()> {
         self.connected(|statements| {
-            if statements.version()? == Some(MIGRATIONS.len()) {
+            if statements.version()? == Some(MIGRATIONS.len()) && statements.has_all_columns()? {
                 return Ok(());
             }
             statements.migrate()
@@ -189,6 +189,19 @@ impl OnServer<'_> {
         if version > MIGRATIONS.len() { Err(newer(&self.address.place(), version)) } else { Ok(Some(version)) }
     }
 
+    /// Whether the columns that came without a version are there.
+    fn has_all_columns(&mut self) -> Result<bool> {
+        let columns = self.query(
+            "SELECT relname::text, attname::text FROM pg_catalog.pg_attribute
+             JOIN pg_catalog.pg_class ON pg_class.oid = attrelid
+             WHERE relname LIKE 'rivet%' AND attnum > 0 AND pg_catalog.pg_table_is_visible(attrelid)",
+            &[],
+        )?;
+        let known: Vec<(String, String)> =
+            columns.iter().map(|row| Ok((row.text(0)?, row.text(1)?))).collect::<Result<_>>()?;
+        Ok(ADDED.iter().all(|added| known.iter().any(|(table, column)| table == added.table && column == added.column)))
+    }
+
     /// Makes what is missing, in one transaction: all machines may come here at once.
     fn migrate(&mut self) -> Result<()> {
         self.begin(MIGRATION_LOCK)?;
@@ -200,6 +213,11 @@ impl OnServer<'_> {
             }
             for step in MIGRATIONS.iter().skip(version.unwrap_or_default()) {
                 self.batch(&wider(step))?;
+            }
+            for added in ADDED {
+                let (table, column) = (added.table, added.column);
+                let text = wider("TEXT");
+                self.batch(&format!("ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column} {text}"))?;
             }
             self.batch(&format!("UPDATE rivet_version SET version = {}", MIGRATIONS.len()))
         });
