@@ -52,3 +52,4 @@ mod tables;
 mod two_plugins;
 mod types;
 mod verify;
+mod versions;

@@ -2,8 +2,6 @@
 //!
 //! A SQLite source is known by its file's path, so the fixture has to lie where it was made, and its tests take turns.
 
-#![allow(clippy::unwrap_used, reason = "test code")]
-
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
