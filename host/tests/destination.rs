@@ -8,11 +8,7 @@ use rivet_testkit::{DestinationSubject, linked_destination_conformance};
 fn main() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_owned();
-    let subject = DestinationSubject {
-        plugin: "local",
-        options_schema: "",
-        options: Box::new(move |name| serde_json::json!({ "path": path.join(name) })),
-        part_bytes: 1 << 20,
-    };
+    let subject =
+        DestinationSubject::new("local", "", move |name| serde_json::json!({ "path": path.join(name) }), 1 << 20);
     linked_destination_conformance(subject, |options, _| open_built_in("local", options).unwrap());
 }

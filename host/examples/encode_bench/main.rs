@@ -128,7 +128,7 @@ impl ObjectWriter for Out {
         Ok(())
     }
     fn finish(&mut self) -> Result<Object> {
-        Ok(Object { key: self.key.clone(), size_bytes: self.size_bytes, etag: None })
+        Ok(Object::new(self.key.clone(), self.size_bytes))
     }
     fn abort(&mut self) -> Result<()> {
         Ok(())
@@ -150,7 +150,7 @@ impl Destination for Files {
         Ok(true)
     }
     fn put(&mut self, key: &str, body: &[u8]) -> Result<Object> {
-        Ok(Object { key: key.into(), size_bytes: body.len() as u64, etag: None })
+        Ok(Object::new(key, body.len() as u64))
     }
     fn get(&mut self, _: &str) -> Result<Option<Vec<u8>>> {
         Ok(None)

@@ -177,15 +177,20 @@ fn check_plugins(
             Ok(found) => {
                 let plugin = &found.inspected;
                 let text = format!(
-                    "{} (ABI {}.{}) from {}",
+                    "{} (ABI {}.{}, SDK {}) from {}",
                     plugin.manifest.version,
                     plugin.abi.0,
                     plugin.abi.1,
+                    plugin.manifest.sdk_version(),
                     plugin.path.display()
                 );
                 let mut finding = Finding::good(format!("plugin {name}"), text);
                 let shadowed = found.shadowed.iter();
                 finding.notes.extend(shadowed.map(|path| (format!("not used: {}", path.display()), true)));
+                let lacks = plugin.manifest.lacks();
+                if !lacks.is_empty() {
+                    finding.notes.push((format!("lacks: {}", lacks.join(", ")), false));
+                }
                 finding
             }
             Err(error) => {
@@ -306,15 +311,10 @@ mod tests {
 
     #[test]
     fn findings_read_as_lines() {
-        let identity = Identity {
-            product: "PostgreSQL".into(),
-            version: "18.1".into(),
-            id: "1".into(),
-            database: "shop".into(),
-            user: Some("reader".into()),
-            pooler: Some("PgBouncer".into()),
-            notes: vec![Note { subject: "TLS".into(), text: "TLSv1.3".into(), warning: false }],
-        };
+        let identity = Identity::new("PostgreSQL", "18.1", "1", "shop")
+            .with_user("reader".to_owned())
+            .with_pooler("PgBouncer".to_owned())
+            .with_notes(vec![Note::new("TLS", "TLSv1.3")]);
         let good = Finding { notes: notes(&identity), ..Finding::good("source postgres", login(&identity)) };
         let bad = Finding::failed("state", Error::config("no").with_hint("do"));
         let expected = "\

@@ -67,7 +67,7 @@ impl Memory {
 }
 
 fn object(key: &str, body: &[u8]) -> Object {
-    Object { key: key.to_owned(), size_bytes: body.len() as u64, etag: None }
+    Object::new(key, body.len() as u64)
 }
 
 impl Destination for Memory {

@@ -47,7 +47,7 @@ pub fn read(export: &Fields, variables: &Variables, faults: &mut Vec<Diagnostic>
             }
         }
         // Stands for the matches: see [`super::tables`].
-        ["tables"] => Some(Relation::Table(TableName { schema: None, name: TABLE.to_owned() })),
+        ["tables"] => Some(Relation::Table(TableName::unqualified(TABLE))),
         [first, second, ..] => {
             let message = format!("`{first}` and `{second}` are both given");
             faults.push(export.fault(second, message).with_hint("keep one of table, query, query_file and tables"));

@@ -100,10 +100,7 @@ pub fn resolve(environment: Option<Environment>, layers: &[&Fields]) -> Tuning {
         batch_rows,
         batch_bytes,
         throttle_ms: first(layers, "throttle_ms").unwrap_or(throttle_ms),
-        session: SessionPolicy {
-            statement_timeout_ms,
-            lock_timeout_ms: limit(first(layers, "lock_timeout_s").unwrap_or(lock_s)),
-        },
+        session: SessionPolicy::new(statement_timeout_ms, limit(first(layers, "lock_timeout_s").unwrap_or(lock_s))),
         chunk_deadline_ms: first(layers, "chunk_deadline_s").map_or_else(hangs_ms, limit),
         max_retries: first(layers, "max_retries").unwrap_or(retries),
         retry_backoff_ms: first(layers, "retry_backoff_ms").unwrap_or(backoff_ms),

@@ -116,7 +116,7 @@ impl Destination for Local {
         let path = self.path(key)?;
         make_folders(path.parent().unwrap_or(&self.root))?;
         self.write_temp(&path, body)?.rename()?;
-        Ok(Object { key: key.to_owned(), size_bytes: body.len() as u64, etag: None })
+        Ok(Object::new(key, body.len() as u64))
     }
 
     fn get(&mut self, key: &str) -> Result<Option<Vec<u8>>> {
@@ -139,11 +139,7 @@ impl Destination for Local {
     fn head(&mut self, key: &str) -> Result<Option<Object>> {
         let path = self.path(key)?;
         let metadata = found(fs::metadata(&path), "look at", &path)?;
-        Ok(metadata.filter(fs::Metadata::is_file).map(|metadata| Object {
-            key: key.to_owned(),
-            size_bytes: metadata.len(),
-            etag: None,
-        }))
+        Ok(metadata.filter(fs::Metadata::is_file).map(|metadata| Object::new(key, metadata.len())))
     }
 
     fn list(&mut self, prefix: &str) -> Result<Vec<Object>> {
@@ -159,7 +155,7 @@ impl Destination for Local {
                 && let Some(metadata) = found(fs::metadata(path), "look at", path)?
                 && metadata.is_file()
             {
-                objects.push(Object { key: key.to_owned(), size_bytes: metadata.len(), etag: None });
+                objects.push(Object::new(key, metadata.len()));
             }
             Ok(())
         })?;
@@ -247,7 +243,7 @@ impl ObjectWriter for LocalWriter {
         self.writeback.wait().map_err(|error| file_error("sync", &temp.path, &error))?;
         temp.sync()?;
         temp.rename()?;
-        Ok(Object { key: self.key.clone(), size_bytes: self.written, etag: None })
+        Ok(Object::new(self.key.clone(), self.written))
     }
 
     fn abort(&mut self) -> Result<()> {

@@ -109,7 +109,7 @@ impl Destination for Stdout {
 }
 
 fn object(key: &str, body: &[u8]) -> Object {
-    Object { key: key.to_owned(), size_bytes: body.len() as u64, etag: None }
+    Object::new(key, body.len() as u64)
 }
 
 struct StdoutWriter {
@@ -130,7 +130,7 @@ impl ObjectWriter for StdoutWriter {
     fn finish(&mut self) -> Result<Object> {
         let mut shared = self.to.shared();
         shared.out.flush().map_err(|error| stream_error(&error))?;
-        let object = Object { key: self.key.clone(), size_bytes: self.written, etag: None };
+        let object = Object::new(self.key.clone(), self.written);
         shared.begun = true;
         shared.streamed = Some(object.clone());
         Ok(object)

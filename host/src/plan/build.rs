@@ -225,24 +225,25 @@ pub fn fingerprint(inputs: &Inputs<'_>) -> Result<Fingerprint> {
 }
 /// The request that describes the export's rows before it is cut.
 pub fn whole_request(export: &ExportConfig, relation: &Relation) -> ExportRequest {
-    ExportRequest {
-        columns: export
-            .columns
-            .iter()
-            .map(|column| rivet_sdk::ColumnRequest { name: column.name.clone(), wanted: Some(column.value) })
-            .collect(),
-        exclude: export.exclude.iter().map(|column| column.name.clone()).collect(),
-        batch: rivet_sdk::BatchLimits { rows: export.tuning.batch_rows, bytes: export.tuning.batch_bytes },
-        session: export.tuning.session,
-        on_unrepresentable: export.on_unrepresentable,
-        max_value_bytes: export.tuning.max_value_bytes,
-        ..ExportRequest::whole(relation.clone())
-    }
+    let mut request = ExportRequest::whole(relation.clone());
+    request.columns = export
+        .columns
+        .iter()
+        .map(|column| rivet_sdk::ColumnRequest::new(column.name.clone(), Some(column.value)))
+        .collect();
+    request.exclude = export.exclude.iter().map(|column| column.name.clone()).collect();
+    request.batch = rivet_sdk::BatchLimits::new(export.tuning.batch_rows, export.tuning.batch_bytes);
+    request.session = export.tuning.session;
+    request.on_unrepresentable = export.on_unrepresentable;
+    request.max_value_bytes = export.tuning.max_value_bytes;
+    request
 }
 
 fn columns(source: &mut dyn Source, export: &ExportConfig, relation: &Relation) -> Result<Vec<PlannedColumn>> {
     let request = whole_request(export, relation);
-    let all = source.type_mappings(&ExportRequest { exclude: Vec::new(), ..request.clone() })?;
+    let mut whole = request.clone();
+    whole.exclude = Vec::new();
+    let all = source.type_mappings(&whole)?;
     let names: Vec<&str> = all.iter().map(|mapping| mapping.name.as_str()).collect();
     let unknown = |key: &str, name: &str| {
         let error =

@@ -100,8 +100,8 @@ pub(super) fn cut(
     };
     let mut of = whole_request(wanted.export, wanted.relation);
     of.conditions.extend(wanted.scope.conditions.iter().cloned());
-    let Split { slices, method } = match choice.by {
-        Cut::Source(by) => source.split(&SplitRequest { of, by, into: wanted.size() })?,
+    let Split { slices, method, .. } = match choice.by {
+        Cut::Source(by) => source.split(&SplitRequest::new(of, by, wanted.size()))?,
         Cut::Days(days) => days::windows(source, wanted, of, days)?,
     };
     if slices.is_empty() {

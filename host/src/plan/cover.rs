@@ -69,7 +69,11 @@ impl End {
     /// The beginning of what follows a range that ends here.
     fn follower(&self) -> Self {
         match self {
-            Self::Key(bound) => Self::Key(Bound { inclusive: !bound.inclusive, ..bound.clone() }),
+            Self::Key(bound) => {
+                let mut next = bound.clone();
+                next.inclusive = !bound.inclusive;
+                Self::Key(next)
+            }
             Self::Unit(unit) => Self::Unit(*unit),
         }
     }

@@ -26,10 +26,10 @@ pub(super) fn windows(source: &mut dyn Source, wanted: &Wanted<'_>, of: ExportRe
     }
     let mappings = key_mappings(source, wanted.inputs, wanted.relation, std::slice::from_ref(column))?;
     let Some(mapping) = mappings.first() else { return Err(Error::internal("a window without a column")) };
-    let found = source.bounds(&BoundsRequest { of, key: vec![column.clone()], coalesced: false })?;
+    let found = source.bounds(&BoundsRequest::new(of, vec![column.clone()]))?;
     let ends = found.least.as_deref().and_then(<[_]>::first).zip(found.greatest.as_deref().and_then(<[_]>::first));
     let Some((least, greatest)) = ends else {
-        return Ok(Split { slices: vec![Slice { condition: None, rows: None }], method: "no row has a date".into() });
+        return Ok(Split::new(vec![Slice::new(None, None)], "no row has a date"));
     };
     let (first, last) = (day(least, mapping)?, day(greatest, mapping)?);
     let mut edges = Vec::new();
@@ -51,7 +51,7 @@ pub(super) fn windows(source: &mut dyn Source, wanted: &Wanted<'_>, of: ExportRe
     }
     if edges.is_empty() {
         // One window has no bounds at all: it holds the rows without a date too.
-        return Ok(Split { slices: vec![Slice { condition: None, rows: None }], method: format!("{first} to {last}") });
+        return Ok(Split::new(vec![Slice::new(None, None)], format!("{first} to {last}")));
     }
     let mut slices = Vec::with_capacity(edges.len() + 2);
     let mut from: Option<Vec<Scalar>> = None;
@@ -61,13 +61,13 @@ pub(super) fn windows(source: &mut dyn Source, wanted: &Wanted<'_>, of: ExportRe
             from: from.take().map(Bound::inclusive),
             to: to.clone().map(Bound::exclusive),
         };
-        slices.push(Slice { condition: Some(condition), rows: None });
+        slices.push(Slice::new(Some(condition), None));
         from = to;
     }
     if mapping.field.nullable {
-        slices.push(Slice { condition: Some(Condition::IsNull { column: column.clone() }), rows: Some(found.nulls) });
+        slices.push(Slice::new(Some(Condition::IsNull { column: column.clone() }), Some(found.nulls)));
     }
-    Ok(Split { slices, method: format!("{first} to {last}") })
+    Ok(Split::new(slices, format!("{first} to {last}")))
 }
 
 /// The day a value lies in.

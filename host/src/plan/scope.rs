@@ -5,8 +5,8 @@ use jiff::civil::DateTime;
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use rivet_sdk::arrow_schema::DataType;
 use rivet_sdk::{
-    Bound, BoundsRequest, ColumnRequest, Condition, Error, ErrorKind, ExportRequest, Identity, Relation, Result,
-    Scalar, Source, TypeMapping, capability,
+    Bound, BoundsRequest, ColumnRequest, Condition, Error, ErrorKind, Identity, Relation, Result, Scalar, Source,
+    TypeMapping, capability,
 };
 
 use super::build::{Inputs, whole_request};
@@ -102,7 +102,7 @@ impl IncrementalScope<'_> {
         if let Some(values) = &from {
             of.conditions.push(self.range(Some(Bound::exclusive(values.clone())), None));
         }
-        let found = source.bounds(&BoundsRequest { of, key: cursor.clone(), coalesced: *coalesced })?;
+        let found = source.bounds(&BoundsRequest::new(of, cursor.clone()).with_coalesced(*coalesced))?;
         let to = found.greatest;
         for (value, mapping) in to.iter().flatten().zip(&mappings) {
             check_value(value, mapping)?;
@@ -288,13 +288,11 @@ pub(super) fn key_mappings(
     relation: &Relation,
     key: &[String],
 ) -> Result<Vec<TypeMapping>> {
-    let columns = key.iter().map(|name| ColumnRequest { name: name.clone(), wanted: None }).collect();
-    source.type_mappings(&ExportRequest {
-        columns,
-        columns_complete: true,
-        exclude: Vec::new(),
-        ..whole_request(inputs.export, relation)
-    })
+    let mut request = whole_request(inputs.export, relation);
+    request.columns = key.iter().map(|name| ColumnRequest::new(name.clone(), None)).collect();
+    request.columns_complete = true;
+    request.exclude = Vec::new();
+    source.type_mappings(&request)
 }
 
 fn server_now(source: &mut dyn Source) -> Result<Timestamp> {

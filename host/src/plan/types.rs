@@ -101,23 +101,21 @@ impl Plan {
 
     /// The statement that reads one chunk.
     pub fn request(&self, chunk: &Chunk) -> ExportRequest {
-        ExportRequest {
-            relation: self.relation.clone(),
-            columns: self
-                .columns
-                .iter()
-                .map(|column| rivet_sdk::ColumnRequest { name: column.mapping.name.clone(), wanted: column.wanted })
-                .collect(),
-            exclude: Vec::new(),
-            columns_complete: true,
-            conditions: self.conditions.iter().filter(|_| !chunk.beside).chain(&chunk.condition).cloned().collect(),
-            order_by: self.order_by.clone(),
-            limit: None,
-            batch: rivet_sdk::BatchLimits { rows: self.execution.batch_rows, bytes: self.execution.batch_bytes },
-            session: self.execution.session,
-            on_unrepresentable: self.on_unrepresentable,
-            max_value_bytes: self.execution.max_value_bytes,
-        }
+        let mut request = ExportRequest::whole(self.relation.clone());
+        request.columns = self
+            .columns
+            .iter()
+            .map(|column| rivet_sdk::ColumnRequest::new(column.mapping.name.clone(), column.wanted))
+            .collect();
+        request.columns_complete = true;
+        request.conditions =
+            self.conditions.iter().filter(|_| !chunk.beside).chain(&chunk.condition).cloned().collect();
+        request.order_by = self.order_by.clone();
+        request.batch = rivet_sdk::BatchLimits::new(self.execution.batch_rows, self.execution.batch_bytes);
+        request.session = self.execution.session;
+        request.on_unrepresentable = self.on_unrepresentable;
+        request.max_value_bytes = self.execution.max_value_bytes;
+        request
     }
 
     /// Whether all chunks are to be read at one point in time: a lone one by itself.

@@ -43,7 +43,7 @@ pub(super) struct Finished {
 
 impl PartFile {
     pub(super) fn create(destination: &mut dyn Destination, key: &str, content_type: &str) -> Result<Self> {
-        let options = WriteOptions { content_type: Some(content_type.into()) };
+        let options = WriteOptions::default().with_content_type(content_type.to_owned());
         let writer = destination.create(key, &options).map_err(|error| error.with_context("object", key))?;
         Ok(Self {
             writer: Some(writer),

@@ -11,16 +11,16 @@ fn variable(name: &str) -> String {
 
 fn main() {
     let run = std::process::id();
-    destination_conformance::<AzureDriver>(DestinationSubject {
-        plugin: "azure",
-        options_schema: concat!(env!("CARGO_MANIFEST_DIR"), "/options.schema.json"),
-        options: Box::new(move |name| {
+    destination_conformance::<AzureDriver>(DestinationSubject::new(
+        "azure",
+        concat!(env!("CARGO_MANIFEST_DIR"), "/options.schema.json"),
+        move |name| {
             json!({
                 "bucket": variable("BUCKET"), "prefix": format!("conformance-{run}/{name}"),
                 "endpoint": variable("ENDPOINT"), "account_name": variable("ACCOUNT"), "account_key": variable("KEY"),
                 "transfer": {"part_size_mb": 5, "parts_in_flight": 3, "abandoned_after_s": 0},
             })
-        }),
-        part_bytes: 5 << 20,
-    });
+        },
+        5 << 20,
+    ));
 }

@@ -62,15 +62,7 @@ pub struct Example {
 
 impl Source for Example {
     fn identity(&mut self) -> Result<Identity> {
-        Ok(Identity {
-            product: "Example".into(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            id: format!("example:{}", self.rows),
-            database: "generated".into(),
-            user: None,
-            pooler: None,
-            notes: Vec::new(),
-        })
+        Ok(Identity::new("Example", env!("CARGO_PKG_VERSION"), format!("example:{}", self.rows), "generated"))
     }
 
     fn export(&mut self, request: &ExportRequest, sink: &mut dyn BatchSink) -> Result<ExportStats> {
@@ -127,21 +119,17 @@ impl Source for Example {
 
     fn tables(&mut self, _: &TableFilter) -> Result<Vec<TableSummary>> {
         let rows = u64::try_from(self.rows).ok();
-        Ok(vec![TableSummary { table: TableName::unqualified("numbers"), kind: "table".into(), rows, bytes: None }])
+        Ok(vec![TableSummary::new(TableName::unqualified("numbers"), "table").with_rows(rows)])
     }
 
     fn describe(&mut self, relation: &Relation) -> Result<Description> {
         check_table(relation)?;
-        let id = KeyColumn { name: "id".into(), source_type: "bigint".into(), nullable: false, rangeable: true };
-        Ok(Description {
-            relation: relation.clone(),
-            kind: "table".into(),
-            keys: vec![Key { name: "numbers_pk".into(), columns: vec![id], primary: true, unique: true }],
-            rows: u64::try_from(self.rows).ok(),
-            bytes: None,
-            native: NativeSplit::Impossible("generated rows have no place".into()),
-            one_read_point: OneReadPoint::Snapshot,
-        })
+        let id = KeyColumn::new("id", "bigint").with_nullable(false).with_rangeable(true);
+        Ok(Description::new(relation.clone(), "table")
+            .with_keys(vec![Key::new("numbers_pk", vec![id]).with_primary(true).with_unique(true)])
+            .with_rows(u64::try_from(self.rows).ok())
+            .with_native(NativeSplit::Impossible("generated rows have no place".into()))
+            .with_one_read_point(OneReadPoint::Snapshot))
     }
 
     fn split(&mut self, request: &SplitRequest) -> Result<Split> {
@@ -153,29 +141,23 @@ impl Source for Example {
         let count = match request.into {
             SplitInto::Count(count) => count.clamp(1, rows.max(1)),
             SplitInto::Rows(size) => rows.div_ceil(size.max(1)).max(1),
+            other => return Err(Error::unsupported(format!("the example cannot split into {other:?}"))),
         };
         let size = rows.div_ceil(count).max(1);
-        let bound = |at: u64| Some(Bound { values: vec![Scalar::Integer(at.into())], inclusive: true });
-        let slices = (0..count).map(|index| Slice {
-            condition: (count > 1).then(|| Condition::Range {
+        let edge = |index: u64| vec![Scalar::Integer((index * size).into())];
+        let slices = (0..count).map(|index| {
+            let range = || Condition::Range {
                 key: vec!["id".into()],
-                from: (index > 0).then(|| bound(index * size)).flatten(),
-                to: (index + 1 < count)
-                    .then(|| bound((index + 1) * size))
-                    .flatten()
-                    .map(|bound| Bound { inclusive: false, ..bound }),
-            }),
-            rows: Some(rows.saturating_sub(index * size).min(size)),
+                from: (index > 0).then(|| Bound::inclusive(edge(index))),
+                to: (index + 1 < count).then(|| Bound::exclusive(edge(index + 1))),
+            };
+            Slice::new((count > 1).then(range), Some(rows.saturating_sub(index * size).min(size)))
         });
-        Ok(Split { slices: slices.collect(), method: "arithmetic".into() })
+        Ok(Split::new(slices.collect(), "arithmetic"))
     }
 
     fn snapshot(&mut self, _: u32) -> Result<Option<rivet_sdk::Snapshot>> {
-        Ok(Some(rivet_sdk::Snapshot {
-            token: "always".into(),
-            rejoinable: true,
-            read_point: "generated rows never change".into(),
-        }))
+        Ok(Some(rivet_sdk::Snapshot::new("always", "generated rows never change").with_rejoinable(true)))
     }
 
     fn join(&mut self, _: &rivet_sdk::Snapshot) -> Result<()> {
@@ -188,7 +170,7 @@ impl Source for Example {
         }
         let (start, end) = self.id_range(&request.of)?;
         let value = |id: i64| (start < end).then(|| vec![Scalar::Integer(id.into())]);
-        Ok(Bounds { least: value(start), greatest: value(end - 1), nulls: 0 })
+        Ok(Bounds::new(value(start), value(end - 1), 0))
     }
 
     fn count(&mut self, request: &ExportRequest) -> Result<u64> {

@@ -230,7 +230,7 @@ fn over() -> Error {
 }
 
 fn object(key: &str, size_bytes: u64) -> Object {
-    Object { key: key.to_owned(), size_bytes, etag: None }
+    Object::new(key, size_bytes)
 }
 
 /// Makes a new, changed or removed name durable.

@@ -9,13 +9,11 @@ fn main() {
     let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance");
     // What the last run left.
     let _ = std::fs::remove_dir_all(&root);
-    destination_conformance::<FolderDriver>(DestinationSubject {
-        plugin: "folder",
-        options_schema: concat!(env!("CARGO_MANIFEST_DIR"), "/options.schema.json"),
+    destination_conformance::<FolderDriver>(DestinationSubject::new(
+        "folder",
+        concat!(env!("CARGO_MANIFEST_DIR"), "/options.schema.json"),
         // Each check has a place of its own; whatever is unfinished there is a dead writer's.
-        options: Box::new(
-            move |name| rivet_sdk::serde_json::json!({ "path": root.join(name), "abandoned_after_s": 0 }),
-        ),
-        part_bytes: 1 << 20,
-    });
+        move |name| rivet_sdk::serde_json::json!({ "path": root.join(name), "abandoned_after_s": 0 }),
+        1 << 20,
+    ));
 }

@@ -131,7 +131,7 @@ fn set(options: &mut MssqlOptions, name: &str, value: String) -> Result<()> {
         "connecttimeout" | "connectiontimeout" | "timeout" => options.connect_timeout_s = Some(number(&value)?),
         "instance" | "instancename" => options.instance = Some(value),
         "cafile" | "trustservercertificateca" => {
-            let tls = TlsOptions { mode: TlsMode::VerifyFull, ..TlsOptions::prefer() };
+            let tls = TlsOptions::new(TlsMode::VerifyFull);
             options.tls.get_or_insert(tls).ca_file = Some(value);
         }
         "integratedsecurity" | "trustedconnection" if matches!(boolean(name, &value), Ok(true) | Err(_)) => {
@@ -185,7 +185,7 @@ fn encrypt(options: &mut MssqlOptions, value: &str) -> Result<()> {
         }
     };
     let ca_file = options.tls.take().and_then(|tls| tls.ca_file);
-    options.tls = Some(TlsOptions { mode, ca_file, ..TlsOptions::prefer() });
+    options.tls = Some(TlsOptions::new(mode).with_ca_file(ca_file));
     Ok(())
 }
 

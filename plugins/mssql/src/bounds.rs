@@ -1,7 +1,7 @@
 //! The ends of a key, and the server's clock.
 
 use rivet_sdk::sql::{self, key_expressions};
-use rivet_sdk::{Bounds, BoundsRequest, Error, ErrorKind, ExportRequest, Result, Scalar};
+use rivet_sdk::{Bounds, BoundsRequest, Error, ErrorKind, Result, Scalar};
 
 use crate::plan::{Tail, find};
 use crate::session::{ask, whole};
@@ -28,7 +28,7 @@ pub(crate) fn bounds(wire: &mut Wire, request: &BoundsRequest) -> Result<Bounds>
     let nullable = |column: &&SourceColumn| !column.not_null;
     let may_lack = if request.coalesced { columns.iter().all(nullable) } else { columns.iter().any(nullable) };
     let nulls = if may_lack { without_key(wire, &source, request)? } else { 0 };
-    Ok(Bounds { least, greatest, nulls })
+    Ok(Bounds::new(least, greatest, nulls))
 }
 
 fn end(
@@ -70,7 +70,9 @@ fn shown(key: &str, columns: &[&SourceColumn]) -> String {
 }
 
 fn without_key(wire: &mut Wire, source: &Tail, request: &BoundsRequest) -> Result<u64> {
-    let mut of = ExportRequest { limit: None, order_by: Vec::new(), ..request.of.clone() };
+    let mut of = request.of.clone();
+    of.limit = None;
+    of.order_by = Vec::new();
     of.conditions.push(sql::without_key(request));
     let rows = ask(wire, &source.count(&of)?)?;
     let count = rows.first().and_then(|row| row.first()).and_then(whole);

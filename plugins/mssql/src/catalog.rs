@@ -3,8 +3,8 @@
 
 use rivet_sdk::sql::{self, Dialect};
 use rivet_sdk::{
-    Description, Error, Key, KeyColumn, NativeSplit, OneReadPoint, Relation, Result, Scalar, TableFilter, TableName,
-    TableSummary, nearest,
+    Description, Error, Key, KeyColumn, NativeSplit, Relation, Result, Scalar, TableFilter, TableName, TableSummary,
+    nearest,
 };
 
 use crate::dialect::{Tsql, unicode};
@@ -106,6 +106,7 @@ pub(crate) fn columns(wire: &mut Wire, relation: &Relation) -> Result<(Option<Ta
             let statement = format!("SELECT * FROM (\n{}\n) AS [rivet_query]", query::single(text)?);
             Ok((None, described(wire, &statement, false)?))
         }
+        other => Err(Error::unsupported(format!("this version cannot read {other:?}"))),
     }
 }
 
@@ -217,12 +218,12 @@ pub(crate) fn tables(wire: &mut Wire, filter: &TableFilter) -> Result<Vec<TableS
         .map(|row| {
             let [schema, name, class, rows, pages] = &row[..] else { return Err(surprise()) };
             let is_view = words(class).is_some_and(|class| class.trim() == "V");
-            Ok(TableSummary {
-                table: TableName::qualified(words(schema).ok_or_else(surprise)?, words(name).ok_or_else(surprise)?),
-                kind: if is_view { "view" } else { "table" }.to_owned(),
-                rows: size(rows),
-                bytes: size(pages).map(|pages| pages * PAGE_BYTES),
-            })
+            Ok(TableSummary::new(
+                TableName::qualified(words(schema).ok_or_else(surprise)?, words(name).ok_or_else(surprise)?),
+                if is_view { "view" } else { "table" },
+            )
+            .with_rows(size(rows))
+            .with_bytes(size(pages).map(|pages| pages * PAGE_BYTES)))
         })
         .collect()
 }
@@ -244,27 +245,15 @@ pub(crate) fn describe(wire: &mut Wire, relation: &Relation) -> Result<Descripti
     let Relation::Table(name) = relation else {
         // Whether the query is one at all is for the planner to know early.
         columns(wire, relation)?;
-        return Ok(Description {
-            relation: relation.clone(),
-            kind: "query".to_owned(),
-            keys: Vec::new(),
-            rows: None,
-            bytes: None,
-            native,
-            one_read_point: OneReadPoint::None,
-        });
+        return Ok(Description::new(relation.clone(), "query").with_native(native));
     };
     let table = table(wire, name)?;
     let (rows, bytes) = estimate(wire, &table)?;
-    Ok(Description {
-        relation: Relation::Table(table.name.clone()),
-        kind: table.kind().to_owned(),
-        keys: keys(wire, &table)?,
-        rows,
-        bytes,
-        native,
-        one_read_point: OneReadPoint::None,
-    })
+    Ok(Description::new(Relation::Table(table.name.clone()), table.kind())
+        .with_keys(keys(wire, &table)?)
+        .with_rows(rows)
+        .with_bytes(bytes)
+        .with_native(native))
 }
 
 /// Indexes over the whole table, the primary key first.
@@ -290,23 +279,22 @@ pub(crate) fn keys(wire: &mut Wire, table: &Table) -> Result<Vec<Key>> {
         };
         let id = whole(id).ok_or_else(surprise)?;
         if keys.last().is_none_or(|(last, _)| *last != id) {
-            let key = Key {
-                name: words(name).unwrap_or_default(),
-                columns: Vec::new(),
-                primary: whole(primary) == Some(1),
-                unique: whole(unique) == Some(1),
-            };
+            let key = Key::new(words(name).unwrap_or_default(), Vec::new())
+                .with_primary(whole(primary) == Some(1))
+                .with_unique(whole(unique) == Some(1));
             keys.push((id, key));
         }
         let of = words(of).ok_or_else(surprise)?;
         let (base, _) = SourceColumn::base_of(&of);
         if let Some((_, key)) = keys.last_mut() {
-            key.columns.push(KeyColumn {
-                name: words(column).ok_or_else(surprise)?,
-                rangeable: is_rangeable(&base),
-                source_type: declared(&of, whole(length), whole(precision), whole(scale)),
-                nullable: whole(nullable) != Some(0),
-            });
+            key.columns.push(
+                KeyColumn::new(
+                    words(column).ok_or_else(surprise)?,
+                    declared(&of, whole(length), whole(precision), whole(scale)),
+                )
+                .with_nullable(whole(nullable) != Some(0))
+                .with_rangeable(is_rangeable(&base)),
+            );
         }
     }
     Ok(keys.into_iter().map(|(_, key)| key).collect())
@@ -340,5 +328,6 @@ pub(crate) fn from(relation: &Relation, table: Option<&Table>) -> Result<String>
             Ok(format!("(\n{}\n) AS {}", query::single(text)?, Tsql::default().name("rivet_query")))
         }
         (Relation::Table(name), None) => Ok(sql::table(&Tsql::default(), name)),
+        (other, None) => Err(Error::unsupported(format!("this version cannot read {other:?}"))),
     }
 }

@@ -266,17 +266,14 @@ impl<'a> Batches<'a> {
         }
         let counted = |slot: &&Slot| slot.tally.unrepresentable > 0 || slot.tally.rounded > 0;
         let columns = self.slots.iter().zip(&self.plan.columns).filter(|(slot, _)| counted(slot));
-        Ok(ExportStats {
-            rows: self.total,
-            columns: columns
-                .map(|(slot, column)| ColumnStats {
-                    name: column.name().to_owned(),
-                    unrepresentable: slot.tally.unrepresentable,
-                    rounded: slot.tally.rounded,
-                })
-                .collect(),
-            ..ExportStats::default()
-        })
+        let columns = columns
+            .map(|(slot, column)| {
+                ColumnStats::new(column.name())
+                    .with_unrepresentable(slot.tally.unrepresentable)
+                    .with_rounded(slot.tally.rounded)
+            })
+            .collect();
+        Ok(ExportStats::new(self.total).with_columns(columns))
     }
 
     /// The error for a value: its column, its row and what to do.

@@ -68,17 +68,16 @@ pub(crate) fn identity(session: &mut Session) -> Result<Identity> {
         notes.push(note("intent", "read-only: a listener may choose a readable secondary", false));
     }
     notes.push(note("edition", words(edition).unwrap_or_default(), false));
-    Ok(Identity {
-        product: if whole(engine) == Some(AZURE) { "Azure SQL Database" } else { "SQL Server" }.to_owned(),
-        version: words(version).unwrap_or_default(),
+    Ok(Identity::new(
+        if whole(engine) == Some(AZURE) { "Azure SQL Database" } else { "SQL Server" },
+        words(version).unwrap_or_default(),
         id,
-        database: words(database).unwrap_or_default(),
-        user: words(user),
-        pooler: None,
-        notes,
-    })
+        words(database).unwrap_or_default(),
+    )
+    .with_user(words(user))
+    .with_notes(notes))
 }
 
 fn note(subject: &str, text: impl Into<String>, warning: bool) -> Note {
-    Note { subject: subject.to_owned(), text: text.into(), warning }
+    Note::new(subject, text).with_warning(warning)
 }

@@ -55,7 +55,7 @@ rivet_sdk::plugin! {
 }
 
 /// Limits of the planner's own questions: they read the catalogue, and little else.
-const PLANNING: SessionPolicy = SessionPolicy { statement_timeout_ms: Some(300_000), lock_timeout_ms: Some(10_000) };
+const PLANNING: SessionPolicy = SessionPolicy::new(Some(300_000), Some(10_000));
 
 /// Opens connections to SQL Server.
 #[derive(Debug)]
@@ -126,7 +126,7 @@ impl Source for Mssql {
 
     fn describe(&mut self, relation: &Relation) -> Result<Description> {
         let description = self.session.with(&PLANNING, |wire| catalog::describe(wire, relation))?;
-        Ok(Description { one_read_point: self.session.database().one_read_point(), ..description })
+        Ok(description.with_one_read_point(self.session.database().one_read_point()))
     }
 
     fn split(&mut self, request: &SplitRequest) -> Result<Split> {

@@ -101,8 +101,8 @@ impl Endpoint {
         let strict = options.strict_encryption.or(parts.strict_encryption).unwrap_or(false);
         let mut tls = match options.tls.or(parts.tls) {
             Some(tls) => tls,
-            None if trust => TlsOptions { mode: TlsMode::Require, ..TlsOptions::prefer() },
-            None if strict => TlsOptions { mode: TlsMode::VerifyFull, ..TlsOptions::prefer() },
+            None if trust => TlsOptions::new(TlsMode::Require),
+            None if strict => TlsOptions::new(TlsMode::VerifyFull),
             None => TlsOptions::prefer(),
         };
         tls.accept_invalid_certs |= trust;

@@ -29,6 +29,7 @@ pub(crate) fn split(wire: &mut Wire, request: &SplitRequest) -> Result<Split> {
             prove_key(wire, &request.of, key)?;
             ranges(wire, request, key)
         }
+        other => Err(Error::unsupported(format!("this version cannot cut by {other:?}"))),
     }
 }
 
@@ -77,13 +78,12 @@ fn ranges(wire: &mut Wire, request: &SplitRequest, key: &[String]) -> Result<Spl
     let count = match request.into {
         SplitInto::Count(count) => count,
         SplitInto::Rows(size) => rows.div_ceil(size.max(1)),
+        // What is wanted is a wish: one slice is right, too.
+        _ => 1,
     }
     .clamp(1, MAX_SLICES);
     if count <= 1 || rows <= 1 {
-        return Ok(Split {
-            slices: vec![Slice { condition: None, rows: Some(rows) }],
-            method: "not worth cutting".to_owned(),
-        });
+        return Ok(Split::new(vec![Slice::new(None, Some(rows))], "not worth cutting"));
     }
     let size = rows.div_ceil(count).max(1);
     let bounds = boundaries(wire, &source, of, key, size)?;
@@ -134,10 +134,7 @@ fn boundaries(
 
 fn slices(key: &[String], bounds: Vec<Vec<Scalar>>, nullable: Option<&str>, size: u64, rows: u64) -> Split {
     if bounds.is_empty() {
-        return Split {
-            slices: vec![Slice { condition: None, rows: Some(rows) }],
-            method: "one value, not to be cut".to_owned(),
-        };
+        return Split::new(vec![Slice::new(None, Some(rows))], "one value, not to be cut");
     }
     let method = format!("one pass over the key, a boundary every {size} rows");
     let mut slices = Vec::with_capacity(bounds.len() + 2);
@@ -148,13 +145,13 @@ fn slices(key: &[String], bounds: Vec<Vec<Scalar>>, nullable: Option<&str>, size
             from: from.take().map(Bound::inclusive),
             to: to.clone().map(Bound::exclusive),
         };
-        slices.push(Slice { condition: Some(condition), rows: Some(size) });
+        slices.push(Slice::new(Some(condition), Some(size)));
         from = to;
     }
     if let Some(column) = nullable {
-        slices.push(Slice { condition: Some(Condition::IsNull { column: column.to_owned() }), rows: None });
+        slices.push(Slice::new(Some(Condition::IsNull { column: column.to_owned() }), None));
     }
-    Split { slices, method }
+    Split::new(slices, method)
 }
 
 #[cfg(test)]
@@ -169,7 +166,7 @@ mod tests {
         assert!(matches!(&conditions[0], Condition::Range { from: None, to: Some(bound), .. } if !bound.inclusive));
         assert!(matches!(&conditions[1], Condition::Range { from: Some(bound), to: None, .. } if bound.inclusive));
         assert!(matches!(&conditions[2], Condition::IsNull { .. }));
-        assert_eq!(slices_of_none().slices, [Slice { condition: None, rows: Some(10) }]);
+        assert_eq!(slices_of_none().slices, [Slice::new(None, Some(10))]);
     }
 
     fn slices_of_none() -> Split {

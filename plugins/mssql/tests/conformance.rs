@@ -51,11 +51,11 @@ fn main() {
     let tables = ["Order-Items", "heap", "composite", "empty"].map(|name| database.table(name));
     let query = Relation::Query("SELECT id, note FROM dbo.[Order-Items] WHERE id > 0; -- done".to_owned());
     let url = database.url();
-    conformance::<MssqlDriver>(SourceSubject {
-        plugin: "mssql",
-        options_schema: concat!(env!("CARGO_MANIFEST_DIR"), "/options.schema.json"),
-        options: Box::new(move || rivet_sdk::serde_json::json!({ "url": url })),
-        relations: tables.into_iter().chain([query]).collect(),
-        missing_relation: Relation::Table(TableName::unqualified("nothing_here")),
-    });
+    conformance::<MssqlDriver>(SourceSubject::new(
+        "mssql",
+        concat!(env!("CARGO_MANIFEST_DIR"), "/options.schema.json"),
+        move || rivet_sdk::serde_json::json!({ "url": url }),
+        tables.into_iter().chain([query]).collect(),
+        Relation::Table(TableName::unqualified("nothing_here")),
+    ));
 }

@@ -1,7 +1,7 @@
 //! The ends of a key, and the server's clock.
 
 use rivet_sdk::sql::{self, key_expressions};
-use rivet_sdk::{Bounds, BoundsRequest, Error, ErrorKind, ExportRequest, Result, Scalar};
+use rivet_sdk::{Bounds, BoundsRequest, Error, ErrorKind, Result, Scalar};
 
 use crate::catalog::{SourceColumn, is_ordered};
 use crate::dialect::Mysql;
@@ -32,7 +32,7 @@ pub(crate) fn bounds(wire: &mut Wire, setting: Setting, request: &BoundsRequest)
     let nullable = |column: &&SourceColumn| !column.not_null;
     let may_lack = if request.coalesced { columns.iter().all(nullable) } else { columns.iter().any(nullable) };
     let nulls = if may_lack { without_key(wire, request)? } else { 0 };
-    Ok(Bounds { least, greatest, nulls })
+    Ok(Bounds::new(least, greatest, nulls))
 }
 
 fn end(wire: &mut Wire, request: &BoundsRequest, bases: &[Base], direction: &str) -> Result<Option<Vec<Scalar>>> {
@@ -81,7 +81,9 @@ fn common(columns: &[&SourceColumn]) -> Result<Base> {
 }
 
 fn without_key(wire: &mut Wire, request: &BoundsRequest) -> Result<u64> {
-    let mut of = ExportRequest { limit: None, order_by: Vec::new(), ..request.of.clone() };
+    let mut of = request.of.clone();
+    of.limit = None;
+    of.order_by = Vec::new();
     of.conditions.push(sql::without_key(request));
     counted(wire, &of)
 }

@@ -260,15 +260,12 @@ pub(crate) fn tables(wire: &mut Wire, filter: &TableFilter) -> Result<Vec<TableS
     let summary = |row: &Vec<Option<String>>| {
         let fact = |name: &str| rows.named(row, name);
         let kind = kind_of(fact("TABLE_TYPE").unwrap_or_default(), fact("CREATE_OPTIONS").unwrap_or_default());
-        TableSummary {
-            table: TableName::qualified(
-                fact("TABLE_SCHEMA").unwrap_or_default(),
-                fact("TABLE_NAME").unwrap_or_default(),
-            ),
-            kind: kind.to_owned(),
-            rows: number(fact("TABLE_ROWS")).filter(|_| kind != "view"),
-            bytes: number(fact("DATA_LENGTH")).filter(|_| kind != "view"),
-        }
+        TableSummary::new(
+            TableName::qualified(fact("TABLE_SCHEMA").unwrap_or_default(), fact("TABLE_NAME").unwrap_or_default()),
+            kind,
+        )
+        .with_rows(number(fact("TABLE_ROWS")).filter(|_| kind != "view"))
+        .with_bytes(number(fact("DATA_LENGTH")).filter(|_| kind != "view"))
     };
     Ok(rows.rows.iter().map(summary).collect())
 }
@@ -278,28 +275,21 @@ pub(crate) fn describe(wire: &mut Wire, server: Server, relation: &Relation) -> 
     let name = match relation {
         Relation::Table(name) => name,
         Relation::Query(sql) => {
-            return Ok(Description {
-                relation: relation.clone(),
-                kind: "query".to_owned(),
-                keys: Vec::new(),
-                rows: explained_rows(wire, trim_query(sql))?,
-                bytes: None,
-                native: NativeSplit::Impossible("a query has no physical ranges".to_owned()),
-                one_read_point: OneReadPoint::Snapshot,
-            });
+            return Ok(Description::new(relation.clone(), "query")
+                .with_rows(explained_rows(wire, trim_query(sql))?)
+                .with_native(NativeSplit::Impossible("a query has no physical ranges".to_owned()))
+                .with_one_read_point(OneReadPoint::Snapshot));
         }
+        other => return Err(Error::unsupported(format!("this version cannot read {other:?}"))),
     };
     let table = table(wire, name)?;
     let columns = table_columns(wire, server, &table)?;
-    Ok(Description {
-        relation: Relation::Table(table.name.clone()),
-        kind: table.kind.to_owned(),
-        keys: keys(wire, &table, &columns)?,
-        rows: table.rows,
-        bytes: table.bytes,
-        native: NativeSplit::Impossible("MySQL has no physical ranges".to_owned()),
-        one_read_point: table.one_read_point,
-    })
+    Ok(Description::new(Relation::Table(table.name.clone()), table.kind)
+        .with_keys(keys(wire, &table, &columns)?)
+        .with_rows(table.rows)
+        .with_bytes(table.bytes)
+        .with_native(NativeSplit::Impossible("MySQL has no physical ranges".to_owned()))
+        .with_one_read_point(table.one_read_point))
 }
 
 /// The optimiser's estimate of a statement's rows: those of its first table, or derived table.
@@ -328,11 +318,10 @@ fn keys(wire: &mut Wire, table: &Table, columns: &[SourceColumn]) -> Result<Vec<
             && fact("IS_VISIBLE") != Some("NO")
             && fact("IGNORED") != Some("YES")
             && column.is_some_and(|column| is_ordered(column.base()));
-        let part = column.map(|column| KeyColumn {
-            name: column.name.clone(),
-            source_type: column.source_type.clone(),
-            nullable: !column.not_null,
-            rangeable: is_rangeable(column.base()),
+        let part = column.map(|column| {
+            KeyColumn::new(column.name.clone(), column.source_type.clone())
+                .with_nullable(!column.not_null)
+                .with_rangeable(is_rangeable(column.base()))
         });
         match keys.last_mut().filter(|(key, _)| key.name == name) {
             Some((key, all)) => {
@@ -342,7 +331,10 @@ fn keys(wire: &mut Wire, table: &Table, columns: &[SourceColumn]) -> Result<Vec<
             None => {
                 let primary = name == "PRIMARY";
                 let unique = fact("NON_UNIQUE") == Some("0");
-                keys.push((Key { name, columns: part.into_iter().collect(), primary, unique }, usable));
+                keys.push((
+                    Key::new(name, part.into_iter().collect()).with_primary(primary).with_unique(unique),
+                    usable,
+                ));
             }
         }
     }

@@ -230,17 +230,10 @@ impl<'a> Batches<'a> {
             self.flush()?;
         }
         let columns = self.slots.iter().zip(&self.plan.columns).filter(|(slot, _)| slot.tally.count > 0);
-        Ok(ExportStats {
-            rows: self.total,
-            columns: columns
-                .map(|(slot, column)| ColumnStats {
-                    name: column.name().to_owned(),
-                    unrepresentable: slot.tally.count,
-                    rounded: 0,
-                })
-                .collect(),
-            ..ExportStats::default()
-        })
+        let columns = columns
+            .map(|(slot, column)| ColumnStats::new(column.name()).with_unrepresentable(slot.tally.count))
+            .collect();
+        Ok(ExportStats::new(self.total).with_columns(columns))
     }
 
     /// The error for a value: its column, its row and what to do.

@@ -57,15 +57,10 @@ pub(crate) fn identity(session: &mut Session) -> Result<Identity> {
     }
     notes.push(note("max_connections", fact(8), false));
     notes.push(note("max_allowed_packet", fact(10), false));
-    Ok(Identity {
-        product: server.product().to_owned(),
-        version: fact(0),
-        id: format!("{server_id}/{database}"),
-        database,
-        user: Some(fact(3)),
-        pooler,
-        notes,
-    })
+    Ok(Identity::new(server.product(), fact(0), format!("{server_id}/{database}"), database)
+        .with_user(Some(fact(3)))
+        .with_pooler(pooler)
+        .with_notes(notes))
 }
 
 /// The server's own id: MySQL has one always, MariaDB since 10.5.26, 10.6.19 and 10.11.9.
@@ -125,7 +120,7 @@ fn pooler(comment: &str, version: &str, other_thread: bool) -> Option<String> {
 }
 
 fn note(subject: &str, text: impl Into<String>, warning: bool) -> Note {
-    Note { subject: subject.to_owned(), text: text.into(), warning }
+    Note::new(subject, text).with_warning(warning)
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ rivet_sdk::plugin! {
 }
 
 /// Limits of the planner's own questions: they read the catalogue, and little else.
-const PLANNING: SessionPolicy = SessionPolicy { statement_timeout_ms: Some(300_000), lock_timeout_ms: Some(10_000) };
+const PLANNING: SessionPolicy = SessionPolicy::new(Some(300_000), Some(10_000));
 
 /// Opens connections to MySQL and MariaDB.
 #[derive(Debug)]
@@ -152,7 +152,7 @@ impl Source for Mysql {
 
     fn snapshot(&mut self, _workers: u32) -> Result<Option<Snapshot>> {
         let held = self.session.hold()?;
-        Ok(held.map(|held| Snapshot { token: held.token, rejoinable: false, read_point: held.read_point }))
+        Ok(held.map(|held| Snapshot::new(held.token, held.read_point)))
     }
 
     fn join(&mut self, snapshot: &Snapshot) -> Result<()> {

@@ -123,7 +123,10 @@ impl Endpoint {
             (Some(path), None) => Host::Unix(path.into()),
             (None, host) => {
                 // The same words as every other server's options have for it.
-                ServerOptions { url: options.url.clone(), host: host.clone(), ..ServerOptions::default() }.check()?;
+                let mut place = ServerOptions::default();
+                place.url = options.url.clone();
+                place.host = host.clone();
+                place.check()?;
                 let host = host.clone().unwrap_or_default();
                 if host.starts_with('/') {
                     Host::Unix(host.into())

@@ -125,6 +125,7 @@ pub(crate) fn columns(
             Ok((Some(table), columns))
         }
         Relation::Query(_) => Ok((None, catalog::query_columns(wire, relation)?)),
+        other => Err(Error::unsupported(format!("this version cannot read {other:?}"))),
     }
 }
 

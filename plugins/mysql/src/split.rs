@@ -34,6 +34,7 @@ pub(crate) fn split(wire: &mut Wire, setting: Setting, request: &SplitRequest) -
             prove_key(wire, setting, &request.of, key)?;
             ranges(wire, setting, request, key)
         }
+        other => Err(Error::unsupported(format!("this version cannot cut by {other:?}"))),
     }
 }
 
@@ -112,6 +113,8 @@ fn wanted(into: SplitInto, rows: Option<u64>) -> u64 {
     match into {
         SplitInto::Count(count) => count,
         SplitInto::Rows(size) => rows.unwrap_or(0).div_ceil(size.max(1)),
+        // What is wanted is a wish: one slice is right, too.
+        _ => 1,
     }
     .clamp(1, MAX_SLICES)
 }
@@ -133,7 +136,7 @@ fn is_indexed(wire: &mut Wire, setting: Setting, of: &ExportRequest, key: &[Stri
 fn slices(key: &[String], bounds: Vec<Vec<Scalar>>, nullable: Option<&str>, rows: Option<u64>, method: &str) -> Split {
     let method = method.to_owned();
     if bounds.is_empty() {
-        return Split { slices: vec![Slice { condition: None, rows }], method };
+        return Split::new(vec![Slice::new(None, rows)], method);
     }
     let each = rows.map(|rows| rows / u64::try_from(bounds.len() + 1).unwrap_or(1));
     let mut slices = Vec::with_capacity(bounds.len() + 2);
@@ -144,13 +147,13 @@ fn slices(key: &[String], bounds: Vec<Vec<Scalar>>, nullable: Option<&str>, rows
             from: from.take().map(Bound::inclusive),
             to: to.clone().map(Bound::exclusive),
         };
-        slices.push(Slice { condition: Some(condition), rows: each });
+        slices.push(Slice::new(Some(condition), each));
         from = to;
     }
     if let Some(column) = nullable {
-        slices.push(Slice { condition: Some(Condition::IsNull { column: column.to_owned() }), rows: None });
+        slices.push(Slice::new(Some(Condition::IsNull { column: column.to_owned() }), None));
     }
-    Split { slices, method }
+    Split::new(slices, method)
 }
 
 /// Walks along a key and notes every so-manieth value.
@@ -299,6 +302,6 @@ mod tests {
         assert!(matches!(&conditions[0], Condition::Range { from: None, to: Some(bound), .. } if !bound.inclusive));
         assert!(matches!(&conditions[1], Condition::Range { from: Some(bound), to: None, .. } if bound.inclusive));
         assert!(matches!(&conditions[2], Condition::IsNull { .. }));
-        assert_eq!(slices(&key, Vec::new(), Some("a"), None, "").slices, [Slice { condition: None, rows: None }]);
+        assert_eq!(slices(&key, Vec::new(), Some("a"), None, "").slices, [Slice::new(None, None)]);
     }
 }

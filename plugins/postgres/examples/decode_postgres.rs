@@ -4,7 +4,7 @@ use rivet_plugin_postgres::PostgresDriver;
 use rivet_sdk::arrow_array::RecordBatch;
 use rivet_sdk::arrow_schema::SchemaRef;
 use rivet_sdk::options::ServerOptions;
-use rivet_sdk::{BatchSink, Context, Error, ExportRequest, Relation, Result, Secret, Source, SourceDriver, TableName};
+use rivet_sdk::{BatchSink, Context, Error, ExportRequest, Relation, Result, Source, SourceDriver, TableName};
 
 #[derive(Default)]
 struct Null {
@@ -29,7 +29,7 @@ fn main() -> Result<()> {
     let (Some(url), Some(table)) = (arguments.next(), arguments.next()) else {
         return Err(Error::config("decode URL TABLE [ROWS_PER_BATCH]"));
     };
-    let options = ServerOptions { url: Some(Secret::new(url)), ..ServerOptions::default() };
+    let options = ServerOptions::from_url(url);
     let mut source = PostgresDriver::open(options, &Context::detached())?;
     let mut request = ExportRequest::whole(Relation::Table(TableName::unqualified(table)));
     if let Some(rows) = arguments.next().and_then(|rows| rows.parse().ok()) {

@@ -1,7 +1,7 @@
 //! The ends of a key, and the server's clock.
 
 use rivet_sdk::sql::{self, key_expressions};
-use rivet_sdk::{Bounds, BoundsRequest, Error, ExportRequest, Result, Scalar};
+use rivet_sdk::{Bounds, BoundsRequest, Error, Result, Scalar};
 
 use crate::dialect::Postgres;
 use crate::plan;
@@ -21,7 +21,7 @@ pub(crate) fn bounds(wire: &mut Wire, version: u32, request: &BoundsRequest) -> 
     let least = end(wire, request, "ASC")?;
     let greatest = if least.is_some() { end(wire, request, "DESC")? } else { None };
     let nulls = if may_lack { without_key(wire, request)? } else { 0 };
-    Ok(Bounds { least, greatest, nulls })
+    Ok(Bounds::new(least, greatest, nulls))
 }
 
 fn end(wire: &mut Wire, request: &BoundsRequest, direction: &str) -> Result<Option<Vec<Scalar>>> {
@@ -45,7 +45,9 @@ fn end(wire: &mut Wire, request: &BoundsRequest, direction: &str) -> Result<Opti
 }
 
 fn without_key(wire: &mut Wire, request: &BoundsRequest) -> Result<u64> {
-    let mut of = ExportRequest { limit: None, order_by: Vec::new(), ..request.of.clone() };
+    let mut of = request.of.clone();
+    of.limit = None;
+    of.order_by = Vec::new();
     of.conditions.push(sql::without_key(request));
     let answer = wire.query(&format!("SELECT count(*) {}", plan::tail(&of)?), 0)?;
     types::number(answer.rows.first().and_then(|row| row.first()).unwrap_or(&None))

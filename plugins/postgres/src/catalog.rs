@@ -208,12 +208,9 @@ pub(crate) fn tables(wire: &mut Wire, filter: &TableFilter) -> Result<Vec<TableS
         .iter()
         .map(|row| {
             let [schema, name, class, rows, bytes] = &row[..] else { return Err(surprise()) };
-            Ok(TableSummary {
-                table: TableName::qualified(words(schema), words(name)),
-                kind: kind_name(letter(class)).to_owned(),
-                rows: rows.as_deref().and_then(|rows| rows.parse().ok()),
-                bytes: bytes.as_deref().and_then(|bytes| bytes.parse().ok()),
-            })
+            Ok(TableSummary::new(TableName::qualified(words(schema), words(name)), kind_name(letter(class)))
+                .with_rows(rows.as_deref().and_then(|rows| rows.parse().ok()))
+                .with_bytes(bytes.as_deref().and_then(|bytes| bytes.parse().ok())))
         })
         .collect()
 }
@@ -223,6 +220,7 @@ pub(crate) fn describe(wire: &mut Wire, version: u32, relation: &Relation) -> Re
     let name = match relation {
         Relation::Table(name) => name,
         Relation::Query(sql) => return describe_query(wire, relation, sql),
+        other => return Err(Error::unsupported(format!("this version cannot read {other:?}"))),
     };
     let table = table(wire, version, name)?;
     let (rows, bytes) = size(wire, &table)?;
@@ -236,28 +234,21 @@ pub(crate) fn describe(wire: &mut Wire, version: u32, relation: &Relation) -> Re
         }
         (class, _) => NativeSplit::Impossible(format!("a {} has no blocks", kind_name(class))),
     };
-    Ok(Description {
-        relation: Relation::Table(table.name.clone()),
-        kind: table.kind().to_owned(),
-        keys: keys(wire, version, &table)?,
-        rows,
-        bytes,
-        native,
-        one_read_point: one_read_point(wire, &table)?,
-    })
+    Ok(Description::new(Relation::Table(table.name.clone()), table.kind())
+        .with_keys(keys(wire, version, &table)?)
+        .with_rows(rows)
+        .with_bytes(bytes)
+        .with_native(native)
+        .with_one_read_point(one_read_point(wire, &table)?))
 }
 
 fn describe_query(wire: &mut Wire, relation: &Relation, sql: &str) -> Result<Description> {
     let (rows, bytes) = explain(wire, sql)?;
-    Ok(Description {
-        relation: relation.clone(),
-        kind: "query".to_owned(),
-        keys: Vec::new(),
-        rows,
-        bytes,
-        native: NativeSplit::Impossible("a query has no blocks".to_owned()),
-        one_read_point: OneReadPoint::Snapshot,
-    })
+    Ok(Description::new(relation.clone(), "query")
+        .with_rows(rows)
+        .with_bytes(bytes)
+        .with_native(NativeSplit::Impossible("a query has no blocks".to_owned()))
+        .with_one_read_point(OneReadPoint::Snapshot))
 }
 
 /// What is in the database is read at the snapshot, whatever reads it; a foreign table at the
@@ -359,21 +350,15 @@ fn keys(wire: &mut Wire, version: u32, table: &Table) -> Result<Vec<Key>> {
     let mut keys: Vec<Key> = Vec::new();
     for row in &rows {
         let [index, primary, unique, column, source_type, oid, not_null] = &row[..] else { return Err(surprise()) };
-        let column = KeyColumn {
-            name: words(column),
-            source_type: words(source_type),
-            nullable: !(enforced && truth(not_null)),
-            rangeable: types.base_name(number(oid)?).is_some_and(is_rangeable),
-        };
+        let column = KeyColumn::new(words(column), words(source_type))
+            .with_nullable(!(enforced && truth(not_null)))
+            .with_rangeable(types.base_name(number(oid)?).is_some_and(is_rangeable));
         let name = words(index);
         match keys.last_mut() {
             Some(key) if key.name == name => key.columns.push(column),
-            _ => keys.push(Key {
-                name,
-                columns: vec![column],
-                primary: truth(primary),
-                unique: covers_all && truth(unique),
-            }),
+            _ => keys.push(
+                Key::new(name, vec![column]).with_primary(truth(primary)).with_unique(covers_all && truth(unique)),
+            ),
         }
     }
     Ok(keys)

@@ -47,19 +47,14 @@ pub(crate) fn identity(session: &mut Session) -> Result<Identity> {
         notes.push(note("pooler", "connections are pooled: rivet uses one transaction for each statement", false));
     }
     notes.push(note("max_connections", fact(7), false));
-    Ok(Identity {
-        product: product(&fact(0)).to_owned(),
-        version: fact(8),
-        id,
-        database: fact(1),
-        user: Some(fact(2)),
-        pooler: pooled.then(|| "a transaction pooler (such as pgBouncer)".to_owned()),
-        notes,
-    })
+    Ok(Identity::new(product(&fact(0)), fact(8), id, fact(1))
+        .with_user(Some(fact(2)))
+        .with_pooler(pooled.then(|| "a transaction pooler (such as pgBouncer)".to_owned()))
+        .with_notes(notes))
 }
 
 fn note(subject: &str, text: impl Into<String>, warning: bool) -> Note {
-    Note { subject: subject.to_owned(), text: text.into(), warning }
+    Note::new(subject, text).with_warning(warning)
 }
 
 fn product(version: &str) -> &'static str {

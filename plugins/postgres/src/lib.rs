@@ -51,7 +51,7 @@ rivet_sdk::plugin! {
 }
 
 /// Limits of the planner's own questions: they read the catalogue, and little else.
-const PLANNING: SessionPolicy = SessionPolicy { statement_timeout_ms: Some(300_000), lock_timeout_ms: Some(10_000) };
+const PLANNING: SessionPolicy = SessionPolicy::new(Some(300_000), Some(10_000));
 
 /// Opens connections to PostgreSQL.
 #[derive(Debug)]

@@ -112,8 +112,8 @@ impl Endpoint {
             return Err(Error::config("the URL names no host"));
         }
         let tls = tls.unwrap_or_else(|| match config.get_ssl_mode() {
-            SslMode::Disable => TlsOptions { mode: TlsMode::Disable, ..TlsOptions::prefer() },
-            SslMode::Require => TlsOptions { mode: TlsMode::Require, ..TlsOptions::prefer() },
+            SslMode::Disable => TlsOptions::new(TlsMode::Disable),
+            SslMode::Require => TlsOptions::new(TlsMode::Require),
             _ => TlsOptions::prefer(),
         });
         Ok(Self {
@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     fn url(text: &str) -> Result<Endpoint> {
-        Endpoint::new(ServerOptions { url: Some(Secret::new(text)), ..ServerOptions::default() })
+        Endpoint::new(ServerOptions::from_url(text))
     }
 
     #[test]
@@ -222,7 +222,9 @@ mod tests {
     fn a_unix_socket_folder_is_a_host() {
         let endpoint = url("postgres://u@%2Frun%2Fpg/d").unwrap();
         assert_eq!(endpoint.hosts, [(Host::Unix("/run/pg".into()), 5432)]);
-        let parts = ServerOptions { host: Some("/run/pg".into()), user: Some("u".into()), ..ServerOptions::default() };
+        let mut parts = ServerOptions::default();
+        parts.host = Some("/run/pg".into());
+        parts.user = Some("u".into());
         assert_eq!(Endpoint::new(parts).unwrap().hosts, [(Host::Unix("/run/pg".into()), 5432)]);
     }
 

@@ -119,6 +119,7 @@ pub(crate) fn columns(
             Ok((Some(table), columns))
         }
         Relation::Query(sql) => Ok((None, catalog::query_columns(wire, sql)?)),
+        other => Err(Error::unsupported(format!("this version cannot read {other:?}"))),
     }
 }
 

@@ -21,5 +21,5 @@ pub(crate) fn hold(session: &mut Session) -> Result<Option<Snapshot>> {
         return Err(Error::internal("the server exported a snapshot without a name"));
     };
     let [position, at] = [position, at].map(|text| text.clone().unwrap_or_default());
-    Ok(Some(Snapshot { token: token.clone(), rejoinable: true, read_point: format!("LSN {position} at {at}") }))
+    Ok(Some(Snapshot::new(token.clone(), format!("LSN {position} at {at}")).with_rejoinable(true)))
 }

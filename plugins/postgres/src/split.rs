@@ -30,17 +30,20 @@ pub(crate) fn split(wire: &mut Wire, version: u32, request: &SplitRequest) -> Re
             prove_key(wire, version, &request.of, key)?;
             ranges(wire, version, request, key)
         }
+        other => Err(Error::unsupported(format!("this version cannot cut by {other:?}"))),
     }
 }
 
 fn whole(rows: Option<u64>, method: impl Into<String>) -> Split {
-    Split { slices: vec![Slice { condition: None, rows }], method: method.into() }
+    Split::new(vec![Slice::new(None, rows)], method)
 }
 
 fn wanted(into: SplitInto, rows: Option<u64>) -> u64 {
     match into {
         SplitInto::Count(count) => count,
         SplitInto::Rows(size) => rows.unwrap_or(0).div_ceil(size.max(1)),
+        // What is wanted is a wish: one slice is right, too.
+        _ => 1,
     }
     .clamp(1, MAX_SLICES)
 }
@@ -63,16 +66,18 @@ fn native(wire: &mut Wire, version: u32, request: &SplitRequest) -> Result<Split
     }
     let edge = |index: u64| u64::try_from(u128::from(blocks) * u128::from(index) / u128::from(count)).ok();
     let slices = (0..count)
-        .map(|index| Slice {
-            condition: Some(Condition::Native {
-                from: edge(index).filter(|_| index > 0),
-                // Blocks added since belong to the last slice.
-                to: edge(index + 1).filter(|_| index + 1 < count),
-            }),
-            rows: description.rows.map(|rows| rows / count),
+        .map(|index| {
+            Slice::new(
+                Some(Condition::Native {
+                    from: edge(index).filter(|_| index > 0),
+                    // Blocks added since belong to the last slice.
+                    to: edge(index + 1).filter(|_| index + 1 < count),
+                }),
+                description.rows.map(|rows| rows / count),
+            )
         })
         .collect();
-    Ok(Split { slices, method })
+    Ok(Split::new(slices, method))
 }
 
 /// Keyset slices are only right over a proven unique key without NULLs.
@@ -151,13 +156,13 @@ fn slices(
             from: from.take().map(Bound::inclusive),
             to: to.clone().map(Bound::exclusive),
         };
-        slices.push(Slice { condition: Some(condition), rows: each });
+        slices.push(Slice::new(Some(condition), each));
         from = to;
     }
     if let Some(column) = nullable {
-        slices.push(Slice { condition: Some(Condition::IsNull { column: column.to_owned() }), rows: None });
+        slices.push(Slice::new(Some(Condition::IsNull { column: column.to_owned() }), None));
     }
-    Split { slices, method }
+    Split::new(slices, method)
 }
 
 fn estimate(wire: &mut Wire, of: &ExportRequest, table: Option<&Table>) -> Result<Option<u64>> {
@@ -338,9 +343,6 @@ mod tests {
         assert!(matches!(&conditions[0], Condition::Range { from: None, to: Some(bound), .. } if !bound.inclusive));
         assert!(matches!(&conditions[1], Condition::Range { from: Some(bound), to: None, .. } if bound.inclusive));
         assert!(matches!(&conditions[2], Condition::IsNull { .. }));
-        assert_eq!(
-            slices(&key, Vec::new(), Some("a"), None, String::new()).slices,
-            [Slice { condition: None, rows: None }]
-        );
+        assert_eq!(slices(&key, Vec::new(), Some("a"), None, String::new()).slices, [Slice::new(None, None)]);
     }
 }

@@ -17,7 +17,7 @@ pub fn bounds(database: &Database, request: &BoundsRequest) -> Result<Bounds> {
     let nulls: i64 = database.one(&format!("SELECT count(*) FROM ({})", dialect::select(&[], &without)?))?;
     drop(limits);
     let nulls = u64::try_from(nulls).map_err(|error| Error::internal(error.to_string()))?;
-    Ok(Bounds { least, greatest, nulls })
+    Ok(Bounds::new(least, greatest, nulls))
 }
 
 fn end(database: &Database, request: &BoundsRequest, direction: &str) -> Result<Option<Vec<Scalar>>> {

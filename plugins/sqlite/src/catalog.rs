@@ -44,7 +44,7 @@ impl Shape {
             return Ok(Self { relation: relation.clone(), kind: "query".into(), columns, locator: Vec::new() });
         };
         let (name, kind, without_rowid) = find(database, table)?;
-        let relation = Relation::Table(TableName { schema: None, name: name.clone() });
+        let relation = Relation::Table(TableName::unqualified(name.clone()));
         let mut columns = statement_columns(database, &relation)?;
         // (name, NOT NULL, position in the primary key)
         let facts: Vec<(String, bool, u32)> =
@@ -171,11 +171,9 @@ pub fn tables(database: &Database, filter: &TableFilter) -> Result<Vec<TableSumm
     let sql = "SELECT name, type FROM pragma_table_list \
                WHERE schema = 'main' AND type <> 'shadow' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name";
     let found: Vec<(String, String)> = database.all(sql, &[], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let summaries = found.into_iter().map(|(name, kind)| TableSummary {
-        rows: analyzed_rows(database, &name),
-        bytes: None,
-        table: TableName::unqualified(name),
-        kind: kind_name(&kind),
+    let summaries = found.into_iter().map(|(name, kind)| {
+        let rows = analyzed_rows(database, &name);
+        TableSummary::new(TableName::unqualified(name), kind_name(&kind)).with_rows(rows)
     });
     Ok(summaries.collect())
 }
@@ -196,16 +194,14 @@ pub fn describe(database: &Database, relation: &Relation) -> Result<Description>
         bytes = table_bytes(database, &table.name);
         keys = keys_of(database, &shape)?;
     }
-    Ok(Description {
-        relation: shape.relation,
-        kind: shape.kind,
-        keys,
-        rows,
-        bytes,
-        native: NativeSplit::Impossible("SQLite has no physical ranges that stay put between statements".into()),
+    let native = NativeSplit::Impossible("SQLite has no physical ranges that stay put between statements".into());
+    Ok(Description::new(shape.relation, shape.kind)
+        .with_keys(keys)
+        .with_rows(rows)
+        .with_bytes(bytes)
+        .with_native(native)
         // Between two statements another process may write.
-        one_read_point: OneReadPoint::Statement,
-    })
+        .with_one_read_point(OneReadPoint::Statement))
 }
 
 /// An upper bound that costs two seeks: the span of the rowids.
@@ -251,7 +247,7 @@ pub fn keys_of(database: &Database, shape: &Shape) -> Result<Vec<Key>> {
         return Ok(keys);
     };
     if let Some(column) = shape.columns.iter().find(|column| column.is_rowid) {
-        keys.push(Key { name: "rowid".into(), columns: vec![key_column(column)], primary: true, unique: true });
+        keys.push(Key::new("rowid", vec![key_column(column)]).with_primary(true).with_unique(true));
     }
     let indexes: Vec<(String, bool, String)> = database.all(
         "SELECT name, \"unique\", origin FROM pragma_index_list(?1, 'main') WHERE NOT partial ORDER BY origin <> 'pk', seq",
@@ -274,19 +270,16 @@ pub fn keys_of(database: &Database, shape: &Shape) -> Result<Vec<Key>> {
         }
         // An expression in it, or an order that comparisons do not have: no range can use it.
         if columns.len() == parts.len() && same_order && !columns.is_empty() {
-            keys.push(Key { name, columns, primary: origin == "pk", unique });
+            keys.push(Key::new(name, columns).with_primary(origin == "pk").with_unique(unique));
         }
     }
     Ok(keys)
 }
 
 fn key_column(column: &SourceColumn) -> KeyColumn {
-    KeyColumn {
-        name: column.name.clone(),
-        source_type: source_type(&column.declared),
-        nullable: !column.not_null,
-        rangeable: true,
-    }
+    KeyColumn::new(column.name.clone(), source_type(&column.declared))
+        .with_nullable(!column.not_null)
+        .with_rangeable(true)
 }
 
 /// The declared type, as reports show it.

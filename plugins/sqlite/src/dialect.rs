@@ -56,7 +56,7 @@ pub fn hex(bytes: &[u8]) -> String {
 pub fn from(relation: &Relation) -> String {
     match relation {
         Relation::Table(table) => format!("{}.{}", Sqlite.name("main"), Sqlite.name(&table.name)),
-        query @ Relation::Query(_) => sql::from(&Sqlite, query),
+        query => sql::from(&Sqlite, query),
     }
 }
 

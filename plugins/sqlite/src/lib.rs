@@ -73,7 +73,8 @@ impl Sqlite {
     fn resolve(&mut self, request: &ExportRequest) -> Result<(ExportRequest, Shape, Vec<Column>)> {
         self.database.check()?;
         let shape = Shape::of(&self.database, &request.relation)?;
-        let request = ExportRequest { relation: shape.relation.clone(), ..request.clone() };
+        let mut request = request.clone();
+        request.relation = shape.relation.clone();
         let columns = columns::resolve(&self.database, &shape, &request, &mut self.passes)?;
         self.passes.check_bounds(&self.database, &shape, &request.conditions)?;
         Ok((request, shape, columns))
@@ -87,21 +88,13 @@ impl Source for Sqlite {
         let journal: String = database.one("PRAGMA journal_mode")?;
         let encoding: String = database.one("PRAGMA encoding")?;
         let file = database.file.display().to_string();
-        let note = |subject: &str, text: String| Note { subject: subject.into(), text, warning: false };
-        Ok(Identity {
-            product: "SQLite".into(),
-            version: rusqlite::version().into(),
-            // SQLite gives a file no id of its own: where it lies and what it is for must do.
-            id: format!("sqlite:{application:08x}:{file}"),
-            database: file,
-            user: None,
-            pooler: None,
-            notes: vec![
-                note("journal mode", journal),
-                note("size", format!("{} bytes", catalog::database_bytes(database)?)),
-                note("encoding", encoding),
-            ],
-        })
+        // SQLite gives a file no id of its own: where it lies and what it is for must do.
+        let id = format!("sqlite:{application:08x}:{file}");
+        Ok(Identity::new("SQLite", rusqlite::version(), id, file).with_notes(vec![
+            Note::new("journal mode", journal),
+            Note::new("size", format!("{} bytes", catalog::database_bytes(database)?)),
+            Note::new("encoding", encoding),
+        ]))
     }
 
     fn export(&mut self, request: &ExportRequest, sink: &mut dyn BatchSink) -> Result<ExportStats> {
@@ -143,7 +136,7 @@ impl Source for Sqlite {
 
     fn split(&mut self, request: &SplitRequest) -> Result<Split> {
         let (of, shape, _) = self.resolve(&request.of)?;
-        split::split(&self.database, &shape, &SplitRequest { of, ..request.clone() })
+        split::split(&self.database, &shape, &SplitRequest::new(of, request.by.clone(), request.into))
     }
 
     fn bounds(&mut self, request: &BoundsRequest) -> Result<Bounds> {
@@ -152,7 +145,9 @@ impl Source for Sqlite {
             let known = shape.columns.iter().map(|column| column.name.as_str());
             return Err(error::no_column(unknown, &shape.relation.to_string(), known));
         }
-        bounds::bounds(&self.database, &BoundsRequest { of, ..request.clone() })
+        let mut resolved = request.clone();
+        resolved.of = of;
+        bounds::bounds(&self.database, &resolved)
     }
 
     fn clock(&mut self) -> Result<Option<Scalar>> {

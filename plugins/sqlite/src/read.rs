@@ -54,7 +54,7 @@ pub fn export(
         database.check()?;
         sink.on_batch(batch.take()?)?;
     }
-    Ok(ExportStats { rows: batch.total, columns: batch.stats(), warnings: Vec::new(), longest_statement })
+    Ok(ExportStats::new(batch.total).with_columns(batch.stats()).with_longest_statement(longest_statement))
 }
 
 /// A batch being filled.
@@ -135,9 +135,7 @@ impl<'a> Batch<'a> {
 
     fn stats(&self) -> Vec<ColumnStats> {
         let counted = self.columns.iter().zip(&self.unrepresentable).filter(|(_, count)| **count > 0);
-        counted
-            .map(|(column, count)| ColumnStats { name: column.name.clone(), unrepresentable: *count, rounded: 0 })
-            .collect()
+        counted.map(|(column, count)| ColumnStats::new(column.name.clone()).with_unrepresentable(*count)).collect()
     }
 }
 

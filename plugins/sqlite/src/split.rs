@@ -23,33 +23,35 @@ pub fn split(database: &Database, shape: &Shape, request: &SplitRequest) -> Resu
     let size = match request.into {
         SplitInto::Count(count) => sample.rows.div_ceil(count.max(1)),
         SplitInto::Rows(rows) => rows,
+        // What is wanted is a wish: one slice is right, too.
+        _ => u64::MAX,
     };
     let bounds = sample.bounds(size.max(1));
     let method = format!("one pass over {} keys in order", sample.rows);
     if bounds.is_empty() {
-        return Ok(Split { slices: vec![Slice { condition: None, rows: Some(sample.rows + sample.nulls) }], method });
+        return Ok(Split::new(vec![Slice::new(None, Some(sample.rows + sample.nulls))], method));
     }
     let mut slices = Vec::with_capacity(bounds.len() + 2);
     let mut from: Option<&(u64, Vec<Scalar>)> = None;
     for to in bounds.iter().map(Some).chain([None]) {
         let start = from.map_or(0, |(row, _)| *row);
         let end = to.map_or(sample.rows, |(row, _)| *row);
-        slices.push(Slice {
-            condition: Some(Condition::Range {
+        slices.push(Slice::new(
+            Some(Condition::Range {
                 key: key.clone(),
                 from: from.map(|(_, values)| Bound::inclusive(values.clone())),
                 to: to.map(|(_, values)| Bound::exclusive(values.clone())),
             }),
-            rows: Some(end.saturating_sub(start)),
-        });
+            Some(end.saturating_sub(start)),
+        ));
         from = to;
     }
     if nullable {
         // Only a single column may be nullable: `key` refuses the rest.
         let column = key.first().cloned().unwrap_or_default();
-        slices.push(Slice { condition: Some(Condition::IsNull { column }), rows: Some(sample.nulls) });
+        slices.push(Slice::new(Some(Condition::IsNull { column }), Some(sample.nulls)));
     }
-    Ok(Split { slices, method })
+    Ok(Split::new(slices, method))
 }
 
 fn key(database: &Database, shape: &Shape, by: &SplitBy) -> Result<Vec<String>> {
@@ -57,6 +59,7 @@ fn key(database: &Database, shape: &Shape, by: &SplitBy) -> Result<Vec<String>> 
         SplitBy::Range { column } => vec![column.clone()],
         SplitBy::Keyset { key } => key.clone(),
         SplitBy::Native => return Err(Error::unsupported("SQLite has no physical ranges")),
+        other => return Err(Error::unsupported(format!("this version cannot cut by {other:?}"))),
     };
     if let Some(unknown) = columns.iter().find(|name| shape.column(name).is_none()) {
         let known = shape.columns.iter().map(|column| column.name.as_str());

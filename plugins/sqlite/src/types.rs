@@ -102,7 +102,7 @@ impl Kind {
             WantedType::TimestampTzNs => (Self::Timestamp { nanos: true, utc: true }, number || text || moment),
             WantedType::Json => (Self::Json, text),
             WantedType::Uuid => (Self::Uuid, text || bytes || natural == Self::Uuid),
-            WantedType::Duration => (Self::Int64, false),
+            _ => (Self::Int64, false),
         };
         let fidelity = match kind {
             same if same == natural => Fidelity::Exact,

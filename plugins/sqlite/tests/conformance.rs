@@ -76,11 +76,11 @@ fn main() {
     let mut relations: Vec<Relation> =
         tables.iter().map(|name| Relation::Table(TableName::unqualified(*name))).collect();
     relations.push(Relation::Query("SELECT id, price * 2 AS twice, 'text' AS label FROM every_type; -- end".into()));
-    conformance::<SqliteDriver>(SourceSubject {
-        plugin: "sqlite",
-        options_schema: concat!(env!("CARGO_MANIFEST_DIR"), "/options.schema.json"),
-        options: Box::new(move || rivet_sdk::serde_json::json!({ "path": file })),
+    conformance::<SqliteDriver>(SourceSubject::new(
+        "sqlite",
+        concat!(env!("CARGO_MANIFEST_DIR"), "/options.schema.json"),
+        move || rivet_sdk::serde_json::json!({ "path": file }),
         relations,
-        missing_relation: Relation::Table(TableName::unqualified("nothing_here")),
-    });
+        Relation::Table(TableName::unqualified("nothing_here")),
+    ));
 }

@@ -109,7 +109,7 @@ impl Shared {
     }
 
     pub fn object(&self, key: &str, size_bytes: u64, metadata: &Metadata) -> Object {
-        Object { key: key.to_owned(), size_bytes, etag: metadata.etag().map(str::to_owned) }
+        Object::new(key, size_bytes).with_etag(metadata.etag().map(str::to_owned))
     }
 
     /// The object without its bytes; None where there is none.

@@ -59,10 +59,10 @@ pub struct Descriptor {
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct Text {
-    /// First byte.
-    pub pointer: *const u8,
+    /// First byte; may be NULL where `length` is 0.
+    pointer: *const u8,
     /// Bytes.
-    pub length: usize,
+    length: usize,
 }
 
 impl Text {
@@ -70,10 +70,28 @@ impl Text {
     pub const fn new(text: &'static str) -> Self {
         Self { pointer: text.as_ptr(), length: text.len() }
     }
+
+    /// The bytes, which a plugin that is not written in Rust may have made something else than UTF-8.
+    /// (NULL, 0) is empty; None for a text without a place, or longer than any can be.
+    ///
+    /// # Safety
+    ///
+    /// If it was not made by [`Text::new`] in this library, its pointer leads to `length` bytes that
+    /// are there, and stay as they are, for as long as the process lives.
+    pub unsafe fn bytes(self) -> Option<&'static [u8]> {
+        if self.length == 0 {
+            return Some(&[]);
+        }
+        if self.pointer.is_null() || isize::try_from(self.length).is_err() {
+            return None;
+        }
+        // SAFETY: not NULL and not too long, as just seen; the rest is the caller's word.
+        Some(unsafe { std::slice::from_raw_parts(self.pointer, self.length) })
+    }
 }
 
-// SAFETY: the pointers are to immutable `'static` data of the same library (`Text::new` takes
-// nothing else), and the library is never unloaded.
+// SAFETY: the pointers are to immutable `'static` data of the same library: `Text::new` is all that
+// safe code has to make a text, and the library is never unloaded.
 unsafe impl Sync for Descriptor {}
 
 /// The fixed head of the link section: magic, version of this layout, ABI major and minor,
@@ -98,4 +116,50 @@ pub const fn section_header(kinds: u32, flags: u32, json_bytes: u32) -> [u8; MET
         index += 1;
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::{offset_of, size_of};
+
+    use super::*;
+
+    /// A text as a plugin in another language may write it.
+    fn raw(pointer: *const u8, length: usize) -> Text {
+        Text { pointer, length }
+    }
+
+    #[test]
+    fn a_text_without_a_place_is_empty_or_none() {
+        // SAFETY: none of them leads anywhere but the one that `Text::new` made.
+        let bytes = |text: Text| unsafe { text.bytes() };
+        assert_eq!(bytes(raw(std::ptr::null(), 0)), Some(&b""[..]));
+        assert_eq!(bytes(raw(std::ptr::null(), 1)), None);
+        assert_eq!(bytes(raw(b"x".as_ptr(), usize::MAX)), None);
+        assert_eq!(bytes(Text::new("")), Some(&b""[..]));
+        assert_eq!(bytes(Text::new("a text")), Some(&b"a text"[..]));
+    }
+
+    /// Plugins of ABI 1.0 have these numbers compiled in.
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn the_layout_is_that_of_abi_1_0() {
+        assert_eq!((size_of::<Text>(), offset_of!(Text, pointer), offset_of!(Text, length)), (16, 0, 8));
+        assert_eq!(size_of::<Descriptor>(), 96);
+        let offsets = [
+            offset_of!(Descriptor, magic),
+            offset_of!(Descriptor, size),
+            offset_of!(Descriptor, abi_major),
+            offset_of!(Descriptor, abi_minor),
+            offset_of!(Descriptor, flags),
+            offset_of!(Descriptor, kinds),
+            offset_of!(Descriptor, reserved),
+            offset_of!(Descriptor, sdk_version),
+            offset_of!(Descriptor, name),
+            offset_of!(Descriptor, version),
+            offset_of!(Descriptor, manifest),
+        ];
+        assert_eq!(offsets, [0, 8, 12, 16, 20, 24, 28, 32, 48, 64, 80]);
+        assert_eq!((ABI_MAJOR, ABI_MINOR), (1, 0), "a new minor version comes with a fixture of its own");
+    }
 }

@@ -12,12 +12,36 @@ pub type AbiResult<T> = RResult<T, RString>;
 /// leaves a released one; the caller releases what it finds unreleased after the call.
 #[repr(transparent)]
 #[derive(StableAbi, Debug, Clone, Copy)]
-pub struct ArrowSchemaPointer(pub *mut u8);
+pub struct ArrowSchemaPointer(*mut u8);
+
+impl ArrowSchemaPointer {
+    /// A pointer to an `ArrowSchema`, or NULL. To follow it is unsafe, to have it is not.
+    pub const fn new(pointer: *mut u8) -> Self {
+        Self(pointer)
+    }
+
+    /// The pointer.
+    pub const fn as_ptr(self) -> *mut u8 {
+        self.0
+    }
+}
 
 /// Points at an `ArrowArray`, with the same rule of ownership.
 #[repr(transparent)]
 #[derive(StableAbi, Debug, Clone, Copy)]
-pub struct ArrowArrayPointer(pub *mut u8);
+pub struct ArrowArrayPointer(*mut u8);
+
+impl ArrowArrayPointer {
+    /// A pointer to an `ArrowArray`, or NULL. To follow it is unsafe, to have it is not.
+    pub const fn new(pointer: *mut u8) -> Self {
+        Self(pointer)
+    }
+
+    /// The pointer.
+    pub const fn as_ptr(self) -> *mut u8 {
+        self.0
+    }
+}
 
 /// What the host offers to a whole plugin.
 #[sabi_trait]

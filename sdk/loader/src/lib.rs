@@ -10,6 +10,7 @@
 
 mod allocator;
 mod inspect;
+mod lacks;
 mod library;
 mod manifest;
 mod remote;
@@ -19,7 +20,9 @@ mod trust;
 
 pub use allocator::settle_allocator;
 pub use inspect::{Inspected, inspect, inspect_steps};
+pub use lacks::UNKNOWN_VARIANTS;
 pub use library::{HostLog, Plugin, Settings};
 pub use manifest::PluginManifest;
+pub use remote::{RawDestination, RawSource};
 pub use search::{Candidate, Found, Search, SearchFolder};
 pub use step::Step;

@@ -1,7 +1,6 @@
 //! Loads an inspected plugin and opens instances of it.
 
 use std::os::fd::AsRawFd;
-use std::slice;
 use std::sync::Arc;
 
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
@@ -14,7 +13,7 @@ use rivet_abi::{
 use rivet_sdk::{Context, Destination, Error, ErrorKind, HostServices, Result, Source};
 use semver::{Version, VersionReq};
 
-use crate::remote::{RemoteDestination, RemoteSource, answer};
+use crate::remote::{RawDestination, RawSource, RemoteDestination, RemoteSource, answer};
 use crate::{Inspected, PluginManifest, Step};
 
 /// Keeps a library mapped for as long as the process lives: threads, thread-locals, error
@@ -100,18 +99,36 @@ impl Plugin {
 
     /// Opens a source. Call it on the thread that will use it.
     pub fn open_source(&self, options: &serde_json::Value, context: &Context) -> Result<Box<dyn Source>> {
-        let options = options.to_string();
-        let opened = (self.module.open_source())(RStr::from(options.as_str()), remote_context(context));
-        let source = answer(&self.manifest.name, opened)?;
-        Ok(Box::new(RemoteSource::new(self.manifest.name.clone(), source, self.untrusted)))
+        Ok(Box::new(self.remote_source(options, context)?))
     }
 
     /// Opens a destination. Call it on the thread that will use it.
     pub fn open_destination(&self, options: &serde_json::Value, context: &Context) -> Result<Box<dyn Destination>> {
+        Ok(Box::new(self.remote_destination(options, context)?))
+    }
+
+    /// Opens a source to be asked in JSON.
+    pub fn open_raw_source(&self, options: &serde_json::Value) -> Result<RawSource> {
+        self.remote_source(options, &Context::detached()).map(RawSource)
+    }
+
+    /// Opens a destination to be asked in JSON.
+    pub fn open_raw_destination(&self, options: &serde_json::Value) -> Result<RawDestination> {
+        self.remote_destination(options, &Context::detached()).map(RawDestination)
+    }
+
+    fn remote_source(&self, options: &serde_json::Value, context: &Context) -> Result<RemoteSource> {
+        let options = options.to_string();
+        let opened = (self.module.open_source())(RStr::from(options.as_str()), remote_context(context));
+        let source = answer(&self.manifest.name, opened)?;
+        Ok(RemoteSource::new(self.manifest.name.clone(), source, self.untrusted))
+    }
+
+    fn remote_destination(&self, options: &serde_json::Value, context: &Context) -> Result<RemoteDestination> {
         let options = options.to_string();
         let opened = (self.module.open_destination())(RStr::from(options.as_str()), remote_context(context));
         let destination = answer(&self.manifest.name, opened)?;
-        Ok(Box::new(RemoteDestination::new(self.manifest.name.clone(), destination)?))
+        RemoteDestination::new(self.manifest.name.clone(), destination)
     }
 }
 
@@ -194,10 +211,13 @@ fn check_sdk(version: &str) -> Result<()> {
 }
 
 fn text(text: Text) -> Result<&'static str> {
-    // SAFETY: `Text::new` is the only constructor and takes a `&'static str`; the descriptor's
-    // magic and size were checked, and the library stays mapped.
-    let bytes = unsafe { slice::from_raw_parts(text.pointer, text.length) };
-    std::str::from_utf8(bytes).map_err(|_| Error::config("its descriptor holds a text that is not UTF-8"))
+    // SAFETY: the descriptor's magic and size were checked, so the plugin means this for a text in
+    // its read-only data, and the library stays mapped.
+    let bytes = unsafe { text.bytes() }.ok_or_else(|| Error::config("its descriptor holds a text without a place"));
+    let text = bytes.and_then(|bytes| {
+        std::str::from_utf8(bytes).map_err(|_| Error::config("its descriptor holds a text that is not UTF-8"))
+    });
+    text.map_err(|error| error.with_hint("rebuild it with rivet_sdk::plugin!"))
 }
 
 fn root_module(library: &'static Library, minor: u32) -> Result<PluginModule_Ref> {
@@ -253,7 +273,10 @@ impl HostAbi for Host {
         };
         // The unwind of a panicking logger must not reach the boundary.
         let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            (self.log)(&self.plugin, level, target.as_str(), message.as_str());
+            // A text of a plugin in another language may be anything.
+            let (target, message) =
+                (String::from_utf8_lossy(target.as_bytes()), String::from_utf8_lossy(message.as_bytes()));
+            (self.log)(&self.plugin, level, &target, &message);
         }));
     }
 }

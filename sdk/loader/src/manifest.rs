@@ -11,6 +11,7 @@ pub struct PluginManifest {
     /// Its version.
     pub version: String,
     /// The SDK it was built with.
+    #[serde(default)]
     pub sdk: String,
     /// One line for people.
     #[serde(default)]

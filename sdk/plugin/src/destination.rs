@@ -66,14 +66,26 @@ pub trait ObjectWriter: Send {
 
 /// How to write an object.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct WriteOptions {
     /// A media type for stores that keep one.
     #[serde(default)]
     pub content_type: Option<String>,
 }
 
+impl WriteOptions {
+    /// With a media type.
+    #[must_use]
+    pub fn with_content_type(self, content_type: impl Into<Option<String>>) -> Self {
+        let mut options = self;
+        options.content_type = content_type.into();
+        options
+    }
+}
+
 /// An object that is there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Object {
     /// Its key, relative to the destination.
     pub key: String,
@@ -82,4 +94,17 @@ pub struct Object {
     /// The store's tag for this version of it, where the store has one.
     #[serde(default)]
     pub etag: Option<String>,
+}
+
+impl Object {
+    /// An object of this size.
+    pub fn new(key: impl Into<String>, size_bytes: u64) -> Self {
+        Self { key: key.into(), size_bytes, etag: None }
+    }
+
+    /// The store's tag.
+    #[must_use]
+    pub fn with_etag(self, etag: impl Into<Option<String>>) -> Self {
+        Self { etag: etag.into(), ..self }
+    }
 }

@@ -25,7 +25,7 @@ pub(crate) fn export_schema(schema: &Schema) -> Result<FFI_ArrowSchema> {
 
 /// Lends an exported schema to the host, which moves it out.
 pub(crate) fn schema_pointer(schema: &mut FFI_ArrowSchema) -> ArrowSchemaPointer {
-    ArrowSchemaPointer(ptr::from_mut(schema).cast())
+    ArrowSchemaPointer::new(ptr::from_mut(schema).cast())
 }
 
 /// A struct array as the C data interface carries it; its buffers are shared, not copied.
@@ -35,5 +35,5 @@ pub(crate) fn export_array(data: &ArrayData) -> FFI_ArrowArray {
 
 /// Lends an exported array to the host, which moves it out.
 pub(crate) fn array_pointer(array: &mut FFI_ArrowArray) -> ArrowArrayPointer {
-    ArrowArrayPointer(ptr::from_mut(array).cast())
+    ArrowArrayPointer::new(ptr::from_mut(array).cast())
 }

@@ -9,6 +9,7 @@
 
 pub mod buffers;
 mod context;
+mod description;
 mod destination;
 mod error;
 mod ffi;
@@ -31,6 +32,9 @@ pub mod tls;
 mod wanted;
 
 pub use context::{Context, HostServices, Reservation};
+pub use description::{
+    Description, Identity, Key, KeyColumn, NativeSplit, Note, OneReadPoint, TableFilter, TableSummary,
+};
 pub use destination::{Destination, DestinationDriver, Object, ObjectWriter, WriteOptions};
 pub use error::{Error, ErrorKind, Result, Retry};
 pub use mapping::{FIDELITY_KEY, Fidelity, FieldSpec, SOURCE_TYPE_KEY, TypeMapping, schema_of};
@@ -41,11 +45,9 @@ pub use request::{
 pub use scalar::Scalar;
 pub use secret::{Secret, redact, secret_texts};
 pub use source::{
-    BatchSink, Bounds, BoundsRequest, ColumnStats, Description, ExportStats, Identity, Interrupt, Key, KeyColumn,
-    NativeSplit, Note, OneReadPoint, SNAPSHOT_LOST, Snapshot, Source, SourceDriver, TableFilter, TableSummary,
-    capability,
+    BatchSink, Bounds, BoundsRequest, ColumnStats, ExportStats, Interrupt, SNAPSHOT_LOST, Snapshot, Source,
+    SourceDriver, capability,
 };
-
 pub use split::{Slice, Split, SplitBy, SplitInto, SplitRequest};
 pub use wanted::WantedType;
 

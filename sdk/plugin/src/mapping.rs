@@ -45,6 +45,7 @@ impl Fidelity {
 
 /// One output column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
 pub struct TypeMapping {
     /// The source's name of the column.
     pub name: String,
@@ -86,6 +87,7 @@ pub fn schema_of(mappings: &[TypeMapping]) -> Result<SchemaRef> {
 
 /// An Arrow field in JSON: the C data interface's format string, and children.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
 pub struct FieldSpec {
     /// The field's name.
     pub name: String,
@@ -126,16 +128,38 @@ impl FieldSpec {
 
     /// The described field.
     pub fn to_field(&self) -> Result<Field> {
-        Field::try_from(&self.to_ffi()?).map_err(|error| Error::protocol(format!("column `{}`: {error}", self.name)))
+        let wrong = |what: &dyn std::fmt::Display| Error::protocol(format!("column `{}`: {what}", self.name));
+        let schema = self.to_ffi().map_err(|error| wrong(&error.message()))?;
+        Field::try_from(&schema).map_err(|error| wrong(&error))
     }
 
     fn to_ffi(&self) -> Result<FFI_ArrowSchema> {
+        if let Some(fault) = format_fault(&self.format, self.children.len()) {
+            return Err(Error::protocol(fault));
+        }
         let children = self.children.iter().map(Self::to_ffi).collect::<Result<Vec<_>>>()?;
         let flags = if self.nullable { Flags::NULLABLE } else { Flags::empty() };
         let schema =
             FFI_ArrowSchema::try_new(&self.format, children, None)?.with_name(&self.name)?.with_flags(flags)?;
         ffi::with_metadata(schema, &self.metadata)
     }
+}
+
+/// What is wrong with a format string and so many children, of what Arrow asserts instead of refusing.
+#[doc(hidden)]
+pub fn format_fault(format: &str, children: usize) -> Option<String> {
+    let needed = match format.get(..2) {
+        Some("+l" | "+L" | "+m" | "+w") => Some(1),
+        Some("+v") => Some(1),
+        Some("+r") => Some(2),
+        Some("+s" | "+u") => None,
+        _ => Some(0),
+    };
+    if let Some(needed) = needed.filter(|needed| *needed != children) {
+        return Some(format!("its format `{format}` needs {needed} columns below it, it has {children}"));
+    }
+    let width = format.strip_prefix("w:").or_else(|| format.strip_prefix("+w:"));
+    width.filter(|width| width.starts_with('-')).map(|width| format!("its width is {width}"))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::{Error, Result, Secret};
 /// How to reach a server: a URL, or its parts. The host has expanded `*_env` and `*_file`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ServerOptions {
     /// `scheme://user:password@host:port/database?option=value`
     pub url: Option<Secret>,
@@ -28,6 +29,11 @@ pub struct ServerOptions {
 }
 
 impl ServerOptions {
+    /// What a URL says.
+    pub fn from_url(url: impl Into<String>) -> Self {
+        Self { url: Some(Secret::new(url)), ..Self::default() }
+    }
+
     /// Fails unless exactly one of `url` and `host` is given.
     pub fn check(&self) -> Result<()> {
         match (&self.url, &self.host) {
@@ -43,6 +49,7 @@ impl ServerOptions {
 /// Transport security. A block without a mode is [`TlsMode::VerifyFull`].
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct TlsOptions {
     /// How much is demanded of the server.
     #[serde(default = "TlsMode::verify_full")]
@@ -64,8 +71,13 @@ pub struct TlsOptions {
 impl TlsOptions {
     /// What applies where the user wrote no `tls` block: encrypted if the server can.
     pub fn prefer() -> Self {
+        Self::new(TlsMode::Prefer)
+    }
+
+    /// This mode, the system's authorities, no client certificate, and no exception.
+    pub fn new(mode: TlsMode) -> Self {
         Self {
-            mode: TlsMode::Prefer,
+            mode,
             ca_file: None,
             client_cert_file: None,
             client_key_file: None,
@@ -73,11 +85,18 @@ impl TlsOptions {
             accept_invalid_hostnames: false,
         }
     }
+
+    /// With the authorities of this PEM file.
+    #[must_use]
+    pub fn with_ca_file(self, ca_file: impl Into<Option<String>>) -> Self {
+        Self { ca_file: ca_file.into(), ..self }
+    }
 }
 
 /// How much is demanded of the server's side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum TlsMode {
     /// Plain text.
     Disable,

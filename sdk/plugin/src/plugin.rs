@@ -113,7 +113,10 @@ macro_rules! plugin {
             }
 
             #[unsafe(no_mangle)]
-            pub static RIVET_PLUGIN_ROOT: stable::LibHeader = glue::library_header(load);
+            pub static RIVET_PLUGIN_ROOT: stable::LibHeader = {
+                // SAFETY: `load` calls `module`, which returns a `PluginModule_Ref`.
+                unsafe { glue::library_header(load) }
+            };
         };
     };
 }

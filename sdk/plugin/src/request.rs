@@ -14,6 +14,7 @@ use crate::{Scalar, WantedType};
 /// What is read: a table (or view), or a query.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Relation {
     /// A table, view or anything else that can stand after FROM by name.
     Table(TableName),
@@ -42,6 +43,7 @@ impl fmt::Display for Relation {
 
 /// A table's name as the catalogue spells it: exact case, no quotes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
 pub struct TableName {
     /// The schema (PostgreSQL, SQL Server), database (MySQL) or attached name (SQLite).
     /// None means the session's default.
@@ -51,6 +53,11 @@ pub struct TableName {
 }
 
 impl TableName {
+    /// A name in `schema`, or in the session's default one.
+    pub fn new(schema: Option<String>, name: impl Into<String>) -> Self {
+        Self { schema, name: name.into() }
+    }
+
     /// A name in the session's default schema.
     pub fn unqualified(name: impl Into<String>) -> Self {
         Self { schema: None, name: name.into() }
@@ -126,6 +133,7 @@ impl fmt::Display for TableName {
 
 /// One export statement: which columns of which rows of which relation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ExportRequest {
     /// What is read.
     pub relation: Relation,
@@ -183,12 +191,20 @@ impl ExportRequest {
 
 /// One column the host wants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ColumnRequest {
     /// The source's name for it, exact case.
     pub name: String,
     /// The type the user asked for; None takes the driver's own mapping.
     #[serde(default)]
     pub wanted: Option<WantedType>,
+}
+
+impl ColumnRequest {
+    /// The column as this type, or as the driver's own mapping has it.
+    pub fn new(name: impl Into<String>, wanted: Option<WantedType>) -> Self {
+        Self { name: name.into(), wanted }
+    }
 }
 
 /// Half of the rows' selection: conditions are joined by AND.
@@ -247,6 +263,7 @@ pub enum Condition {
 
 /// One end of a range.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
 pub struct Bound {
     /// One value a key column.
     pub values: Vec<Scalar>,
@@ -268,11 +285,19 @@ impl Bound {
 
 /// How large one batch may grow. Whichever limit is met first ends the batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct BatchLimits {
     /// Rows.
     pub rows: usize,
     /// Bytes of Arrow buffers.
     pub bytes: usize,
+}
+
+impl BatchLimits {
+    /// At most so many rows, and about so many bytes.
+    pub const fn new(rows: usize, bytes: usize) -> Self {
+        Self { rows, bytes }
+    }
 }
 
 impl Default for BatchLimits {
@@ -283,6 +308,7 @@ impl Default for BatchLimits {
 
 /// What the server must enforce for each statement.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
 pub struct SessionPolicy {
     /// Longest a statement may run, in milliseconds.
     #[serde(default)]
@@ -292,9 +318,17 @@ pub struct SessionPolicy {
     pub lock_timeout_ms: Option<u64>,
 }
 
+impl SessionPolicy {
+    /// With these limits, in milliseconds.
+    pub const fn new(statement_timeout_ms: Option<u64>, lock_timeout_ms: Option<u64>) -> Self {
+        Self { statement_timeout_ms, lock_timeout_ms }
+    }
+}
+
 /// What becomes of a value that the Arrow type cannot hold.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum OnUnrepresentable {
     /// The export fails with column, row key and remedy.
     #[default]

@@ -9,7 +9,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Context, Error, ErrorKind, ExportRequest, Relation, Result, Scalar, Split, SplitRequest, TableName, TypeMapping,
+    Context, Description, Error, ErrorKind, ExportRequest, Identity, Relation, Result, Scalar, Split, SplitRequest,
+    TableFilter, TableSummary, TypeMapping,
 };
 
 /// Opens sources. The plugin's entry in [`crate::plugin!`].
@@ -51,6 +52,10 @@ pub mod capability {
     pub const COUNT: &str = "count";
     /// Relations may be queries.
     pub const QUERY: &str = "query";
+
+    /// Every capability that this SDK knows.
+    pub const ALL: &[&str] =
+        &[TABLES, SPLIT_RANGE, SPLIT_KEYSET, SPLIT_NATIVE, SNAPSHOT, PRESSURE, INTERRUPT, BOUNDS, COUNT, QUERY];
 }
 
 /// One connection, owned by one worker. Never shared: every method takes `&mut self`.
@@ -152,38 +157,9 @@ pub trait BatchSink {
     fn on_batch(&mut self, batch: RecordBatch) -> Result<()>;
 }
 
-/// Which database an instance is connected to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
-    /// The product: `PostgreSQL`, `MariaDB`.
-    pub product: String,
-    /// Its version, as it prints it.
-    pub version: String,
-    /// The database's own stable id (system identifier and database), never a host name.
-    pub id: String,
-    /// The database, schema or file in use, for people.
-    pub database: String,
-    /// Who is logged in, where there is a login.
-    pub user: Option<String>,
-    /// A pooler or proxy in between, if one was detected.
-    pub pooler: Option<String>,
-    /// Things `doctor` tells the user: `("TLS", "TLSv1.3")`, missing rights, limits.
-    pub notes: Vec<Note>,
-}
-
-/// One thing `doctor` tells the user about a connection.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Note {
-    /// What it is about.
-    pub subject: String,
-    /// What was found.
-    pub text: String,
-    /// Whether it deserves attention.
-    pub warning: bool,
-}
-
 /// What an export statement did, beyond the rows that went through the sink.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ExportStats {
     /// Rows handed to the sink.
     pub rows: u64,
@@ -198,8 +174,34 @@ pub struct ExportStats {
     pub longest_statement: Duration,
 }
 
+impl ExportStats {
+    /// An export of this many rows.
+    pub fn new(rows: u64) -> Self {
+        Self { rows, ..Self::default() }
+    }
+
+    /// What was counted in columns.
+    #[must_use]
+    pub fn with_columns(self, columns: Vec<ColumnStats>) -> Self {
+        Self { columns, ..self }
+    }
+
+    /// Texts for the user.
+    #[must_use]
+    pub fn with_warnings(self, warnings: Vec<String>) -> Self {
+        Self { warnings, ..self }
+    }
+
+    /// How long the longest statement was open.
+    #[must_use]
+    pub fn with_longest_statement(self, longest_statement: Duration) -> Self {
+        Self { longest_statement, ..self }
+    }
+}
+
 /// What a column's values went through.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ColumnStats {
     /// The column's source name.
     pub name: String,
@@ -211,108 +213,28 @@ pub struct ColumnStats {
     pub rounded: u64,
 }
 
-/// Which tables to list. Patterns are globs over names as the catalogue spells them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TableFilter {
-    /// Only this schema; None means every schema that is not the system's.
-    #[serde(default)]
-    pub schema: Option<String>,
-}
-
-/// A table in a listing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TableSummary {
-    /// Its name.
-    pub table: TableName,
-    /// `table`, `view`, `materialized view`, `partitioned table`, `foreign table`.
-    pub kind: String,
-    /// The server's estimate, where it has one.
-    pub rows: Option<u64>,
-    /// The server's estimate, where it has one.
-    pub bytes: Option<u64>,
-}
-
-/// What the planner needs to know of a relation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Description {
-    /// The relation with its schema filled in.
-    pub relation: Relation,
-    /// As in [`TableSummary::kind`], or `query`.
-    pub kind: String,
-    /// Unique keys and indexes that a chunk's range can use, the primary key first.
-    pub keys: Vec<Key>,
-    /// Estimated rows, from statistics; None where there are none.
-    pub rows: Option<u64>,
-    /// Estimated bytes of the relation's rows on the server.
-    pub bytes: Option<u64>,
-    /// Whether [`SplitBy::Native`] works on it, and if not, why.
-    pub native: NativeSplit,
-    /// What reads the relation's rows at one point in time.
-    #[serde(default)]
-    pub one_read_point: OneReadPoint,
-}
-
-/// What reads a relation's rows at one point in time. The host says of an export no more than this.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OneReadPoint {
-    /// Every statement, and all those together that [`Source::join`]ed a snapshot.
-    Snapshot,
-    /// Every statement by itself.
-    Statement,
-    /// Nothing: rows that change or move while a statement reads may be seen as before or after,
-    /// missed, or seen twice.
-    #[default]
-    #[serde(other)]
-    None,
-}
-
-impl OneReadPoint {
-    /// Whether it is [`OneReadPoint::None`].
-    pub fn is_none(&self) -> bool {
-        *self == Self::None
+impl ColumnStats {
+    /// A column in which nothing was counted yet.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
     }
-}
 
-/// Whether a relation can be cut physically.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NativeSplit {
-    /// It can.
-    Possible,
-    /// It cannot, for this reason.
-    Impossible(String),
-}
+    /// Values that became NULL.
+    #[must_use]
+    pub fn with_unrepresentable(self, unrepresentable: u64) -> Self {
+        Self { unrepresentable, ..self }
+    }
 
-/// An index or key that ranges can use.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Key {
-    /// The index's name.
-    pub name: String,
-    /// Its columns, most significant first.
-    pub columns: Vec<KeyColumn>,
-    /// The primary key.
-    pub primary: bool,
-    /// Proven unique: full, valid, immediate.
-    pub unique: bool,
-}
-
-/// One column of a [`Key`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeyColumn {
-    /// The column.
-    pub name: String,
-    /// Its type, as a user would write it.
-    pub source_type: String,
-    /// Whether NULL may occur.
-    pub nullable: bool,
-    /// Whether the planner may take ranges over it for its first choice: a number, a date, a moment or
-    /// a uuid, whose values have a distance. `split` by range works over every type that has an order.
-    pub rangeable: bool,
+    /// Values that lost digits.
+    #[must_use]
+    pub fn with_rounded(self, rounded: u64) -> Self {
+        Self { rounded, ..self }
+    }
 }
 
 /// Whose ends are looked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct BoundsRequest {
     /// The rows.
     pub of: ExportRequest,
@@ -323,8 +245,22 @@ pub struct BoundsRequest {
     pub coalesced: bool,
 }
 
+impl BoundsRequest {
+    /// The ends of `key` among the rows of `of`.
+    pub fn new(of: ExportRequest, key: Vec<String>) -> Self {
+        Self { of, key, coalesced: false }
+    }
+
+    /// Whether the key is the first of its columns that is not NULL.
+    #[must_use]
+    pub fn with_coalesced(self, coalesced: bool) -> Self {
+        Self { coalesced, ..self }
+    }
+}
+
 /// The ends of a key.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Bounds {
     /// The least key; None where no row has one.
     #[serde(default)]
@@ -337,8 +273,16 @@ pub struct Bounds {
     pub nulls: u64,
 }
 
+impl Bounds {
+    /// Between these two, and so many rows without a key.
+    pub fn new(least: Option<Vec<Scalar>>, greatest: Option<Vec<Scalar>>, nulls: u64) -> Self {
+        Self { least, greatest, nulls }
+    }
+}
+
 /// A read point that several instances can share.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Snapshot {
     /// What [`Source::join`] needs.
     pub token: String,
@@ -346,4 +290,17 @@ pub struct Snapshot {
     pub rejoinable: bool,
     /// The read point for people: an LSN, a time, a transaction id.
     pub read_point: String,
+}
+
+impl Snapshot {
+    /// A read point that an instance joins once.
+    pub fn new(token: impl Into<String>, read_point: impl Into<String>) -> Self {
+        Self { token: token.into(), rejoinable: false, read_point: read_point.into() }
+    }
+
+    /// Whether an instance that lost its connection can join again.
+    #[must_use]
+    pub fn with_rejoinable(self, rejoinable: bool) -> Self {
+        Self { rejoinable, ..self }
+    }
 }

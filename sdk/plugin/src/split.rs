@@ -6,6 +6,7 @@ use crate::{Condition, ExportRequest};
 
 /// How to cut a relation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SplitRequest {
     /// What is cut. Its `conditions` hold for every slice.
     pub of: ExportRequest,
@@ -15,9 +16,17 @@ pub struct SplitRequest {
     pub into: SplitInto,
 }
 
+impl SplitRequest {
+    /// To cut `of` so.
+    pub fn new(of: ExportRequest, by: SplitBy, into: SplitInto) -> Self {
+        Self { of, by, into }
+    }
+}
+
 /// Along what a relation is cut.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum SplitBy {
     /// Ranges of one column, boundaries balanced by rows.
     Range {
@@ -36,6 +45,7 @@ pub enum SplitBy {
 /// The wanted size of the slices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum SplitInto {
     /// About this many slices.
     Count(u64),
@@ -45,6 +55,7 @@ pub enum SplitInto {
 
 /// A relation, cut.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Split {
     /// The slices: half-open, in order, the first without a lower bound and the last without
     /// an upper one. NULL keys have an [`Condition::IsNull`] slice of their own whenever the
@@ -54,11 +65,26 @@ pub struct Split {
     pub method: String,
 }
 
+impl Split {
+    /// These slices, found by this method.
+    pub fn new(slices: Vec<Slice>, method: impl Into<String>) -> Self {
+        Self { slices, method: method.into() }
+    }
+}
+
 /// One slice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Slice {
     /// What selects it; None selects everything.
     pub condition: Option<Condition>,
     /// Estimated rows.
     pub rows: Option<u64>,
+}
+
+impl Slice {
+    /// What this condition selects, of about so many rows.
+    pub fn new(condition: Option<Condition>, rows: Option<u64>) -> Self {
+        Self { condition, rows }
+    }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 /// A type the user asks for in `columns:`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
+#[non_exhaustive]
 pub enum WantedType {
     Bool,
     Int2,
@@ -142,7 +143,9 @@ impl Serialize for WantedType {
 
 impl<'de> Deserialize<'de> for WantedType {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+        let text = String::deserialize(from)?;
+        // A type that this side does not know is a newer side's, not a malformed one.
+        text.parse().map_err(|_| serde::de::Error::unknown_variant(&text, &["a type that rivet knows"]))
     }
 }
 

@@ -76,7 +76,7 @@ fn schema_is_the_mappings(opened: &Opened) {
 fn batches_keep_their_limits(opened: &Opened) {
     let mut source = opened.open();
     for mut request in requests(opened) {
-        request.batch = BatchLimits { rows: 7, bytes: 8 << 20 };
+        request.batch = BatchLimits::new(7, 8 << 20);
         let (sink, _) = collect(&mut *source, &request);
         for batch in &sink.batches {
             assert!((1..=7).contains(&batch.num_rows()), "{}: a batch of {} rows", request.relation, batch.num_rows());
@@ -134,7 +134,7 @@ fn columns_come_as_asked(opened: &Opened) {
         let all = names(&request, &mut *source);
         // The last two, still in the source's order.
         let some: Vec<String> = all.iter().skip(all.len().saturating_sub(2)).cloned().collect();
-        request.columns = some.iter().map(|name| ColumnRequest { name: name.clone(), wanted: None }).collect();
+        request.columns = some.iter().map(|name| ColumnRequest::new(name.clone(), None)).collect();
         assert_eq!(names(&request, &mut *source), all, "an incomplete list must not drop columns");
         request.columns_complete = true;
         assert_eq!(names(&request, &mut *source), some);
@@ -167,7 +167,7 @@ fn missing_relation_is_not_found(opened: &Opened) {
 fn unknown_column_is_refused(opened: &Opened) {
     let mut source = opened.open();
     for mut request in requests(opened) {
-        request.columns = vec![ColumnRequest { name: "no_such_column".into(), wanted: None }];
+        request.columns = vec![ColumnRequest::new("no_such_column", None)];
         let error = source.type_mappings(&request).expect_err("an unknown column was accepted");
         assert!(matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Config), "{error:?}");
         assert!(error.to_string().contains("no_such_column"), "{error}");
@@ -186,8 +186,7 @@ fn bounds_hold_every_row(opened: &Opened) {
         let description = source.describe(&request.relation).unwrap();
         for key in description.keys.iter().filter(|key| key.columns.iter().all(|column| column.rangeable)) {
             let key: Vec<String> = key.columns.iter().map(|column| column.name.clone()).collect();
-            let bounds =
-                source.bounds(&BoundsRequest { of: request.clone(), key: key.clone(), coalesced: false }).unwrap();
+            let bounds = source.bounds(&BoundsRequest::new(request.clone(), key.clone())).unwrap();
             let mut rows = |from: Option<Bound>, to: Option<Bound>| {
                 let mut part = request.clone();
                 part.conditions.push(Condition::Range { key: key.clone(), from, to });
@@ -212,7 +211,7 @@ fn slices_are_the_table(opened: &Opened) {
         let whole = whole.sorted_rows();
         for by in ways_to_split(opened, &mut *source, &request.relation) {
             for into in [SplitInto::Count(1), SplitInto::Count(4), SplitInto::Rows(13)] {
-                let split = source.split(&SplitRequest { of: request.clone(), by: by.clone(), into }).unwrap();
+                let split = source.split(&SplitRequest::new(request.clone(), by.clone(), into)).unwrap();
                 assert!(!split.slices.is_empty(), "no slices");
                 let mut rows = Vec::new();
                 for slice in &split.slices {

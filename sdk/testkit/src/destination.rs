@@ -7,9 +7,11 @@ use rivet_sdk::{Context, Destination, DestinationDriver, Error, Result};
 use serde_json::Value;
 
 use crate::destination_checks::ALL;
+use crate::wire::{self, WiredDestination};
 use crate::{load, manifest, trial};
 
 /// What a destination brings to the suite.
+#[non_exhaustive]
 pub struct DestinationSubject {
     /// The plugin's name.
     pub plugin: &'static str,
@@ -20,6 +22,18 @@ pub struct DestinationSubject {
     pub options: Box<dyn Fn(&str) -> Value + Send + Sync>,
     /// Where the destination cuts an object in two: sizes around it are tried.
     pub part_bytes: usize,
+}
+
+impl DestinationSubject {
+    /// Each as its field says.
+    pub fn new(
+        plugin: &'static str,
+        options_schema: &'static str,
+        options: impl Fn(&str) -> Value + Send + Sync + 'static,
+        part_bytes: usize,
+    ) -> Self {
+        Self { plugin, options_schema, options: Box::new(options), part_bytes }
+    }
 }
 
 /// Opens an instance: linked in, or through the boundary.
@@ -69,9 +83,14 @@ pub fn destination_conformance<D: DestinationDriver>(subject: DestinationSubject
         Ok(Box::new(D::open(options, context)?))
     });
     let plugin = load(subject.plugin);
+    let wire = Arc::new(WiredDestination { plugin: plugin.clone(), subject: Arc::clone(&subject) });
     let loaded: Arc<Open> = Arc::new(move |options, context| plugin.open_destination(options, context));
     trials.extend(checks("linked", &subject, &linked));
     trials.extend(checks("loaded", &subject, &loaded));
+    trials.extend(wire::DESTINATION.iter().map(|(name, check)| {
+        let wire = Arc::clone(&wire);
+        trial(&format!("loaded::{name}"), move || check(&wire))
+    }));
     libtest_mimic::run(&arguments, trials).exit();
 }
 

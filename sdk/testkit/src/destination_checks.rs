@@ -47,7 +47,7 @@ fn bytes(seed: u64, length: usize) -> Vec<u8> {
 }
 
 fn write(to: &mut dyn Destination, key: &str, body: &[u8]) -> Object {
-    let options = WriteOptions { content_type: Some("application/vnd.apache.parquet".into()) };
+    let options = WriteOptions::default().with_content_type("application/vnd.apache.parquet".to_owned());
     let mut writer = to.create(key, &options).unwrap();
     // Uneven pieces, as encoders hand them over.
     for piece in body.chunks(777_777) {

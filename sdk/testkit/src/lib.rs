@@ -16,6 +16,7 @@ mod manifest;
 mod rows;
 mod types_page;
 mod verify;
+mod wire;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,12 +26,15 @@ use rivet_loader::{Plugin, Search, Settings};
 use rivet_sdk::{Context, Relation, Result, Source, SourceDriver};
 use serde_json::Value;
 
+use wire::WiredSource;
+
 pub use destination::{DestinationSubject, destination_conformance, linked_destination_conformance};
 pub use keep::{Keep, export, text};
 pub use types_page::{TypeRow, check_types_page, type_row};
 pub use verify::{DestinationUnderTest, Finding, SourceUnderTest};
 
 /// What a plugin brings to the suite.
+#[non_exhaustive]
 pub struct SourceSubject {
     /// The plugin's name.
     pub plugin: &'static str,
@@ -43,6 +47,19 @@ pub struct SourceSubject {
     pub relations: Vec<Relation>,
     /// A relation that does not exist.
     pub missing_relation: Relation,
+}
+
+impl SourceSubject {
+    /// Each as its field says.
+    pub fn new(
+        plugin: &'static str,
+        options_schema: &'static str,
+        options: impl Fn() -> Value + Send + Sync + 'static,
+        relations: Vec<Relation>,
+        missing_relation: Relation,
+    ) -> Self {
+        Self { plugin, options_schema, options: Box::new(options), relations, missing_relation }
+    }
 }
 
 /// Opens an instance: linked in, or through the boundary.
@@ -88,6 +105,7 @@ pub fn conformance<D: SourceDriver>(subject: SourceSubject) {
         }),
     });
     let plugin = load(subject.plugin);
+    let wire = Arc::new(WiredSource { plugin: plugin.clone(), subject: Arc::clone(&subject) });
     let loaded = Arc::new(Opened {
         subject,
         capabilities,
@@ -98,6 +116,10 @@ pub fn conformance<D: SourceDriver>(subject: SourceSubject) {
             let opened = Arc::clone(&opened);
             trials.push(trial(&format!("{mode}::{name}"), move || check(&opened)));
         }
+    }
+    for (name, check) in wire::SOURCE {
+        let wire = Arc::clone(&wire);
+        trials.push(trial(&format!("loaded::{name}"), move || check(&wire)));
     }
     libtest_mimic::run(&arguments, trials).exit();
 }

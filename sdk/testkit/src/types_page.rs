@@ -17,8 +17,10 @@ pub struct TypeRow(String);
 /// natural type, and every other that `columns:` may ask for.
 pub fn type_row(source: &mut dyn Source, declared: &str, request: &ExportRequest, column: &str) -> TypeRow {
     let mut ask = |wanted: Option<WantedType>| {
-        let columns = vec![ColumnRequest { name: column.to_owned(), wanted }];
-        let request = ExportRequest { columns, columns_complete: true, ..request.clone() };
+        let columns = vec![ColumnRequest::new(column, wanted)];
+        let mut request = request.clone();
+        request.columns = columns;
+        request.columns_complete = true;
         source.type_mappings(&request).map(|mut mappings| mappings.remove(0))
     };
     let natural = ask(None).unwrap_or_else(|error| panic!("{declared}: {error:?}"));

@@ -2,73 +2,71 @@
 
 use std::sync::Arc;
 
-use rivet_sdk::{Context, Destination, Relation, Result, Source};
+use rivet_loader::Plugin;
+use rivet_sdk::{Relation, Result};
 use serde_json::Value;
 
-use crate::destination::Place;
+use crate::destination::{Open, Place};
+use crate::wire::{self, WiredDestination, WiredSource};
 use crate::{DestinationSubject, Opened, SourceSubject, caught, checks, destination_checks};
 
 /// A check's name, and what it said if it failed.
 pub type Finding = (&'static str, std::result::Result<(), String>);
 
 /// A source as a user has it.
-pub struct SourceUnderTest<F> {
-    /// Opens an instance.
-    pub open: F,
+pub struct SourceUnderTest {
+    /// The plugin, loaded.
+    pub plugin: Plugin,
     /// Options that work.
     pub options: Value,
-    /// What the plugin declares.
-    pub capabilities: Vec<String>,
     /// Relations to read.
     pub relations: Vec<Relation>,
     /// One that does not exist.
     pub missing_relation: Relation,
 }
 
-impl<F> SourceUnderTest<F>
-where
-    F: Fn(&Value, &Context) -> Result<Box<dyn Source>> + Send + Sync + 'static,
-{
+impl SourceUnderTest {
     /// Runs every check, in order, and tells what each found.
     pub fn check(self, mut tell: impl FnMut(Finding) -> Result<()>) -> Result<()> {
-        let options = self.options;
-        let subject = SourceSubject {
-            plugin: "",
-            options_schema: "",
-            options: Box::new(move || options.clone()),
-            relations: self.relations,
-            missing_relation: self.missing_relation,
-        };
-        let opened = Opened { subject: Arc::new(subject), capabilities: self.capabilities, open: Box::new(self.open) };
+        let Self { plugin, options, relations, missing_relation } = self;
+        let subject = Arc::new(SourceSubject::new("", "", move || options.clone(), relations, missing_relation));
+        let wire = WiredSource { plugin: plugin.clone(), subject: Arc::clone(&subject) };
+        let capabilities = plugin.manifest().capabilities.clone();
+        let open = Box::new(move |options: &_, context: &_| plugin.open_source(options, context));
+        let opened = Opened { subject, capabilities, open };
         for (name, check) in checks::ALL {
             tell((name, caught(|| check(&opened))))?;
+        }
+        for (name, check) in wire::SOURCE {
+            tell((name, caught(|| check(&wire))))?;
         }
         Ok(())
     }
 }
 
 /// A destination as a user has it.
-pub struct DestinationUnderTest<F> {
-    /// Opens an instance.
-    pub open: F,
+pub struct DestinationUnderTest {
+    /// The plugin, loaded.
+    pub plugin: Plugin,
     /// Options that open an empty place of this name.
     pub options: Box<dyn Fn(&str) -> Value + Send + Sync>,
     /// Where the destination cuts an object in two.
     pub part_bytes: usize,
 }
 
-impl<F> DestinationUnderTest<F>
-where
-    F: Fn(&Value, &Context) -> Result<Box<dyn Destination>> + Send + Sync + 'static,
-{
+impl DestinationUnderTest {
     /// Runs every check, in order, each in a place of its own, and tells what each found.
     pub fn check(self, mut tell: impl FnMut(Finding) -> Result<()>) -> Result<()> {
-        let Self { open, options, part_bytes } = self;
+        let Self { plugin, options, part_bytes } = self;
         let subject = Arc::new(DestinationSubject { plugin: "", options_schema: "", options, part_bytes });
-        let open = Arc::new(open);
+        let wire = WiredDestination { plugin: plugin.clone(), subject: Arc::clone(&subject) };
+        let open: Arc<Open> = Arc::new(move |options, context| plugin.open_destination(options, context));
         for (name, check) in destination_checks::ALL {
-            let place = Place::new(Arc::clone(&subject), *name, Arc::clone(&open) as Arc<_>);
+            let place = Place::new(Arc::clone(&subject), *name, Arc::clone(&open));
             tell((name, caught(|| check(&place))))?;
+        }
+        for (name, check) in wire::DESTINATION {
+            tell((name, caught(|| check(&wire))))?;
         }
         Ok(())
     }

@@ -3,9 +3,14 @@
 //!
 //! `RIVET_HOSTILE` says how ([`order`]). It is an environment variable and not an option, so that a
 //! run can be resumed under the same configuration once the plugin behaves again.
+//!
+//! What safe Rust over the SDK cannot do wrong, a layer between it and the host does ([`raw`]); so its
+//! symbols are written out ([`exports`]), not made by `plugin!`.
 
 mod broken;
+mod exports;
 mod order;
+mod raw;
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,12 +29,6 @@ use rivet_sdk::{
 };
 
 pub use order::{Misbehaviour, Order};
-
-rivet_sdk::plugin! {
-    name: "hostile",
-    schemes: ["hostile"],
-    source: HostileDriver, options: include_str!("../options.schema.json"),
-}
 
 /// What a test configures.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -95,15 +94,7 @@ pub struct Hostile {
 
 impl Source for Hostile {
     fn identity(&mut self) -> Result<Identity> {
-        Ok(Identity {
-            product: "Hostile".into(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            id: format!("hostile:{}", self.rows),
-            database: "generated".into(),
-            user: None,
-            pooler: None,
-            notes: Vec::new(),
-        })
+        Ok(Identity::new("Hostile", env!("CARGO_PKG_VERSION"), format!("hostile:{}", self.rows), "generated"))
     }
 
     fn export(&mut self, request: &ExportRequest, sink: &mut dyn BatchSink) -> Result<ExportStats> {
@@ -153,16 +144,12 @@ impl Source for Hostile {
 
     fn describe(&mut self, relation: &Relation) -> Result<Description> {
         check_table(relation)?;
-        let id = KeyColumn { name: "id".into(), source_type: "bigint".into(), nullable: false, rangeable: true };
-        Ok(Description {
-            relation: relation.clone(),
-            kind: "table".into(),
-            keys: vec![Key { name: "numbers_pk".into(), columns: vec![id], primary: true, unique: true }],
-            rows: u64::try_from(self.rows).ok(),
-            bytes: None,
-            native: NativeSplit::Impossible("generated rows have no place".into()),
-            one_read_point: OneReadPoint::Snapshot,
-        })
+        let id = KeyColumn::new("id", "bigint").with_nullable(false).with_rangeable(true);
+        Ok(Description::new(relation.clone(), "table")
+            .with_keys(vec![Key::new("numbers_pk", vec![id]).with_primary(true).with_unique(true)])
+            .with_rows(u64::try_from(self.rows).ok())
+            .with_native(NativeSplit::Impossible("generated rows have no place".into()))
+            .with_one_read_point(OneReadPoint::Snapshot))
     }
 
     fn split(&mut self, request: &SplitRequest) -> Result<Split> {
@@ -173,23 +160,23 @@ impl Source for Hostile {
         let count = match request.into {
             SplitInto::Count(count) => count.clamp(1, rows.max(1)),
             SplitInto::Rows(size) => rows.div_ceil(size.max(1)).max(1),
+            other => return Err(Error::unsupported(format!("cannot split into {other:?}"))),
         };
         let size = rows.div_ceil(count).max(1);
-        let bound = |at: u64, inclusive| Bound { values: vec![Scalar::Integer(at.into())], inclusive };
-        let slices = (0..count).map(|index| Slice {
-            condition: (count > 1).then(|| Condition::Range {
+        let edge = |index: u64| vec![Scalar::Integer((index * size).into())];
+        let slices = (0..count).map(|index| {
+            let range = || Condition::Range {
                 key: vec!["id".into()],
-                from: (index > 0).then(|| bound(index * size, true)),
-                to: (index + 1 < count).then(|| bound((index + 1) * size, false)),
-            }),
-            rows: Some(rows.saturating_sub(index * size).min(size)),
+                from: (index > 0).then(|| Bound::inclusive(edge(index))),
+                to: (index + 1 < count).then(|| Bound::exclusive(edge(index + 1))),
+            };
+            Slice::new((count > 1).then(range), Some(rows.saturating_sub(index * size).min(size)))
         });
-        Ok(Split { slices: slices.collect(), method: "arithmetic".into() })
+        Ok(Split::new(slices.collect(), "arithmetic"))
     }
 
     fn snapshot(&mut self, _: u32) -> Result<Option<rivet_sdk::Snapshot>> {
-        let (token, read_point) = ("always".into(), "generated rows never change".into());
-        Ok(Some(rivet_sdk::Snapshot { token, rejoinable: true, read_point }))
+        Ok(Some(rivet_sdk::Snapshot::new("always", "generated rows never change").with_rejoinable(true)))
     }
 
     fn join(&mut self, _: &rivet_sdk::Snapshot) -> Result<()> {

@@ -68,6 +68,34 @@ pub enum Misbehaviour {
     LeakInPanic,
     /// Warns with its password.
     LeakInWarning,
+    /// Logs what is not UTF-8, when it begins.
+    LogNotUtf8,
+    /// Answers with what is not UTF-8.
+    AnswerNotUtf8,
+    /// Fails with what is not UTF-8.
+    ErrorNotUtf8,
+    /// Tells a type that Arrow cannot have.
+    MalformedType,
+    /// Sends NULL for its schema.
+    SchemaNull,
+    /// Sends a schema that is released already.
+    SchemaReleased,
+    /// Sends a schema whose second column has no format.
+    SchemaWithoutFormat,
+    /// Its format is not UTF-8.
+    SchemaFormatNotUtf8,
+    /// Its name is not UTF-8.
+    SchemaNameNotUtf8,
+    /// Its format is none of Arrow's.
+    SchemaFormatUnknown,
+    /// It is a list without a type of its elements.
+    SchemaListOfNothing,
+    /// There is none, though there are said to be two.
+    SchemaColumnMissing,
+    /// There are said to be two columns, and none is there.
+    SchemaColumnsNowhere,
+    /// It is a list of itself.
+    SchemaOfACircle,
 }
 
 /// `RIVET_HOSTILE=fail,kind=12,at=500,times=2`: how, and when.
@@ -114,6 +142,11 @@ impl Order {
     /// Whether it is this, at any place and time.
     pub fn is(&self, how: Misbehaviour) -> bool {
         self.how == how
+    }
+
+    /// What it is.
+    pub fn how(&self) -> Misbehaviour {
+        self.how
     }
 
     /// What to do in the export of these ids, if it is due.

@@ -6,11 +6,11 @@ use rivet_sdk::TableName;
 use rivet_testkit::{SourceSubject, conformance};
 
 fn main() {
-    conformance::<HostileDriver>(SourceSubject {
-        plugin: "hostile",
-        options_schema: concat!(env!("CARGO_MANIFEST_DIR"), "/options.schema.json"),
-        options: Box::new(|| rivet_sdk::serde_json::json!({ "rows": 10_000 })),
-        relations: vec![Relation::Table(TableName::unqualified("numbers"))],
-        missing_relation: Relation::Table(TableName::unqualified("nothing_here")),
-    });
+    conformance::<HostileDriver>(SourceSubject::new(
+        "hostile",
+        concat!(env!("CARGO_MANIFEST_DIR"), "/options.schema.json"),
+        || rivet_sdk::serde_json::json!({ "rows": 10_000 }),
+        vec![Relation::Table(TableName::unqualified("numbers"))],
+        Relation::Table(TableName::unqualified("nothing_here")),
+    ));
 }

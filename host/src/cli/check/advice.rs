@@ -98,8 +98,8 @@ mod tests {
     use rivet_sdk::KeyColumn;
 
     fn key(nullable: bool) -> Key {
-        let column = KeyColumn { name: "id".into(), source_type: "int".into(), nullable, rangeable: true };
-        Key { name: "k".into(), columns: vec![column], primary: !nullable, unique: true }
+        let column = KeyColumn::new("id", "int").with_nullable(nullable).with_rangeable(true);
+        Key::new("k", vec![column]).with_primary(!nullable).with_unique(true)
     }
 
     #[test]

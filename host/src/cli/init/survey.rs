@@ -91,15 +91,10 @@ fn globs(patterns: &[String]) -> Result<GlobSet> {
 
 /// Looks at every wanted table.
 pub fn survey(source: &mut dyn Source, wanted: &Wanted) -> Result<Survey> {
-    let listed = match source.tables(&TableFilter { schema: wanted.schema.clone() }) {
+    let listed = match source.tables(&TableFilter::in_schema(wanted.schema.clone())) {
         // A source that lists nothing may still know tables by name.
         Err(error) if error.kind() == ErrorKind::Unsupported && !wanted.tables.is_empty() => {
-            let named = |table: &TableName| TableSummary {
-                table: table.clone(),
-                kind: "table".to_owned(),
-                rows: None,
-                bytes: None,
-            };
+            let named = |table: &TableName| TableSummary::new(table.clone(), "table");
             wanted.tables.iter().map(named).collect()
         }
         other => other?,

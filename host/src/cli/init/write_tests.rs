@@ -9,14 +9,14 @@ use super::*;
 use crate::config::{ChunkSize, Config, Variables, parse};
 
 fn table(schema: Option<&str>, name: &str, rows: u64) -> Surveyed {
-    let id = KeyColumn { name: "id \"x\"".into(), source_type: "int".into(), nullable: false, rangeable: true };
+    let id = KeyColumn::new("id \"x\"", "int").with_nullable(false).with_rangeable(true);
     let text = Field::new("total", DataType::Utf8, true);
     Surveyed {
-        table: TableName { schema: schema.map(str::to_owned), name: name.into() },
+        table: TableName::new(schema.map(str::to_owned), name),
         kind: "table".into(),
         rows: Some(rows),
         bytes: None,
-        keys: vec![Key { name: "pk".into(), columns: vec![id], primary: true, unique: true }],
+        keys: vec![Key::new("pk", vec![id]).with_primary(true).with_unique(true)],
         columns: vec![TypeMapping::new("total", "numeric", Fidelity::Text, &text).unwrap()],
         error: None,
     }

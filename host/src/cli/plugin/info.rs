@@ -1,6 +1,7 @@
 //! `rivet plugin info`: what a plugin says of itself, without running it.
 
-use rivet_loader::Inspected;
+use rivet_loader::{Inspected, PluginManifest};
+use rivet_sdk::SDK_VERSION;
 use serde_json::json;
 
 use super::super::arguments::PluginInfoArguments;
@@ -22,11 +23,21 @@ pub fn info(arguments: &PluginInfoArguments, plugins: &Plugins) -> Outcome {
             "sha256": plugin.sha256,
             "size_bytes": plugin.size_bytes,
             "abi": format!("{}.{}", plugin.abi.0, plugin.abi.1),
+            "sdk": plugin.manifest.sdk_version(),
+            "lacks": plugin.manifest.lacks(),
             "shadowed": found.shadowed,
             "manifest": plugin.manifest,
         }))?);
     }
     Ok(print::out(&to_text(plugin))?)
+}
+
+/// The SDK it was built with, beside this rivet's where they differ.
+fn sdk(manifest: &PluginManifest) -> String {
+    match manifest.sdk_version() {
+        same if same == SDK_VERSION => same.to_owned(),
+        other => format!("{other} (this rivet has {SDK_VERSION})"),
+    }
 }
 
 fn to_text(plugin: &Inspected) -> String {
@@ -40,7 +51,8 @@ fn to_text(plugin: &Inspected) -> String {
         ("schemes", manifest.schemes.join(", ")),
         ("capabilities", manifest.capabilities.join(", ")),
         ("ABI", format!("{}.{}", plugin.abi.0, plugin.abi.1)),
-        ("SDK", manifest.sdk.clone()),
+        ("SDK", sdk(manifest)),
+        ("lacks", manifest.lacks().join(", ")),
         ("file", plugin.path.display().to_string()),
         ("size", print::bytes(plugin.size_bytes)),
         ("sha256", plugin.sha256.clone()),

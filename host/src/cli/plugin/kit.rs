@@ -83,11 +83,10 @@ fn source(session: &Session, exports: &[&ExportConfig], checks: &mut Checks) -> 
     }
     let schema = relations.iter().find_map(|relation| relation.table()?.schema.clone());
     let subject = SourceUnderTest {
-        open: move |options: &Value, context: &rivet_sdk::Context| plugin.open_source(options, context),
+        plugin,
         options,
-        capabilities: end.manifest().capabilities.clone(),
         relations,
-        missing_relation: Relation::Table(TableName { schema, name: MISSING.to_owned() }),
+        missing_relation: Relation::Table(TableName::new(schema, MISSING)),
     };
     subject.check(|finding| tell("source", finding, checks))
 }
@@ -112,7 +111,7 @@ fn destination(session: &Session, export: &ExportConfig, checks: &mut Checks) ->
     };
     let mut root = plugin.open_destination(&placed(""), &rivet_sdk::Context::detached())?;
     let subject = DestinationUnderTest {
-        open: move |options: &Value, context: &rivet_sdk::Context| plugin.open_destination(options, context),
+        plugin: *plugin,
         options: Box::new(placed),
         part_bytes: usize::try_from(part_mb << 20)
             .map_err(|_| Error::config(format!("`part_size_mb`: {part_mb} is too large")))?,

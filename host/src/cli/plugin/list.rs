@@ -50,6 +50,8 @@ fn to_json(candidate: &Candidate) -> Value {
         "kinds": inspected.map(|plugin| &plugin.manifest.kinds),
         "schemes": inspected.map(|plugin| &plugin.manifest.schemes),
         "abi": inspected.map(|plugin| format!("{}.{}", plugin.abi.0, plugin.abi.1)),
+        "sdk": inspected.map(|plugin| plugin.manifest.sdk_version()),
+        "lacks": inspected.map(|plugin| plugin.manifest.lacks()),
         "sha256": inspected.map(|plugin| &plugin.sha256),
         "reason": error.map(|error| error.to_string()),
         "hint": error.and_then(|error| error.hint()),
@@ -57,7 +59,7 @@ fn to_json(candidate: &Candidate) -> Value {
 }
 
 fn to_text(candidates: &[Candidate]) -> String {
-    let rows: Vec<[String; 8]> = candidates
+    let rows: Vec<[String; 9]> = candidates
         .iter()
         .map(|candidate| {
             let plugin = candidate.inspected.as_ref().ok();
@@ -68,13 +70,23 @@ fn to_text(candidates: &[Candidate]) -> String {
                 word(plugin.map(|plugin| plugin.manifest.kinds.join(", "))),
                 word(plugin.map(|plugin| plugin.manifest.schemes.join(", "))),
                 word(plugin.map(|plugin| format!("{}.{}", plugin.abi.0, plugin.abi.1))),
+                word(plugin.map(|plugin| plugin.manifest.sdk_version().to_owned())),
                 status(candidate).to_owned(),
                 candidate.origin.to_owned(),
                 candidate.path.display().to_string(),
             ]
         })
         .collect();
-    let mut out = table::render("", ["name", "version", "kinds", "schemes", "abi", "status", "from", "path"], &rows);
+    let head = ["name", "version", "kinds", "schemes", "abi", "sdk", "status", "from", "path"];
+    let mut out = table::render("", head, &rows);
+    let lacking = candidates.iter().filter(|candidate| candidate.wins).filter_map(|candidate| {
+        let lacks = candidate.inspected.as_ref().ok()?.manifest.lacks();
+        (!lacks.is_empty()).then(|| format!("{} lacks: {}\n", candidate.name, lacks.join(", ")))
+    });
+    let lacking: String = lacking.collect();
+    if !lacking.is_empty() {
+        out.push_str(&format!("\n{lacking}"));
+    }
     for candidate in candidates {
         if let Err(error) = &candidate.inspected {
             out.push_str(&format!("\n{}: refused: {error}\n", candidate.name));
@@ -101,7 +113,7 @@ mod tests {
             inspected: Err(Error::config("not a shared library").with_hint("install it again")),
         };
         let text = to_text(&[candidate]);
-        assert!(text.contains("odd   -        -      -        -    refused  --plugin-dir  /p/"), "{text}");
+        assert!(text.contains("odd   -        -      -        -    -    refused  --plugin-dir  /p/"), "{text}");
         assert!(text.ends_with("\nodd: refused: not a shared library\nhint: install it again\n"), "{text}");
     }
 }

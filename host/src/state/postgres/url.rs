@@ -43,7 +43,7 @@ impl Address {
         config.ssl_mode(match tls.mode {
             TlsMode::Disable => SslMode::Disable,
             TlsMode::Prefer => SslMode::Prefer,
-            TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull => SslMode::Require,
+            _ => SslMode::Require,
         });
         Ok(Self { config, tls })
     }

@@ -46,7 +46,7 @@ impl ObjectWriter for MemoryWriter {
     }
     fn finish(&mut self) -> Result<Object> {
         let bytes = std::mem::take(&mut self.bytes);
-        let object = Object { key: self.key.clone(), size_bytes: bytes.len() as u64, etag: Some("tag".into()) };
+        let object = Object::new(self.key.clone(), bytes.len() as u64).with_etag("tag".to_owned());
         self.store.objects.lock().unwrap().insert(self.key.clone(), bytes);
         if self.store.loses_answers { Err(Error::connection("connection reset")) } else { Ok(object) }
     }

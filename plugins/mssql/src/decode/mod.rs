@@ -62,11 +62,11 @@ impl Tally {
     #[cold]
     fn unrepresentable(&mut self, what: &str) -> Result<(), Fault> {
         match self.policy {
-            OnUnrepresentable::Fail => Err(Fault::Unrepresentable(what.to_owned())),
             OnUnrepresentable::Null => {
                 self.unrepresentable += 1;
                 Ok(())
             }
+            _ => Err(Fault::Unrepresentable(what.to_owned())),
         }
     }
 }

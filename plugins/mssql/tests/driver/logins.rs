@@ -35,7 +35,7 @@ fn a_locked_login_says_how_to_unlock_it() {
 #[test]
 fn every_tls_mode_does_what_it_says() {
     let Some(fixture) = fixture() else { return };
-    let mode = |mode| TlsOptions { mode, ..TlsOptions::prefer() };
+    let mode = |mode| TlsOptions::new(mode);
     let (optional, required, none) = (&server().url, &fixture.required, &fixture.none);
     assert!(tls_of(optional, mode(TlsMode::Disable)).unwrap().contains("plain"));
     for url in [optional, required] {
@@ -51,16 +51,16 @@ fn every_tls_mode_does_what_it_says() {
     }
     let authority = fixture.authority.to_str().unwrap().to_owned();
     for mode_of in [TlsMode::VerifyCa, TlsMode::VerifyFull] {
-        let tls = TlsOptions { ca_file: Some(authority.clone()), ..mode(mode_of) };
+        let tls = mode(mode_of).with_ca_file(Some(authority.clone()));
         assert!(tls_of(optional, tls).unwrap().contains("TLSv1"));
     }
-    let known = |mode_of| TlsOptions { ca_file: Some(authority.clone()), ..mode(mode_of) };
+    let known = |mode_of| mode(mode_of).with_ca_file(Some(authority.clone()));
     let error = tls_of(&fixture.other_name, known(TlsMode::VerifyFull)).unwrap_err();
     assert!(error.kind() == ErrorKind::Connection && error.hint().unwrap().contains("names this host"), "{error:?}");
     assert!(tls_of(&fixture.other_name, known(TlsMode::VerifyCa)).is_ok());
     let trusting = MssqlOptions { trust_server_certificate: Some(true), ..options(optional) };
     assert!(MssqlDriver::open(trusting, &Context::detached()).is_ok());
-    let missing = TlsOptions { ca_file: Some("/no/such/file".into()), ..mode(TlsMode::VerifyFull) };
+    let missing = mode(TlsMode::VerifyFull).with_ca_file(Some("/no/such/file".to_owned()));
     assert_eq!(tls_of(optional, missing).unwrap_err().kind(), ErrorKind::Config);
 }
 
@@ -102,11 +102,7 @@ fn a_server_without_a_connection_left_says_what_to_lower() {
 #[test]
 fn strict_encryption_is_encrypted_from_the_first_byte() {
     let Some(fixture) = fixture() else { return };
-    let tls = TlsOptions {
-        mode: TlsMode::VerifyFull,
-        ca_file: Some(fixture.authority.to_str().unwrap().to_owned()),
-        ..TlsOptions::prefer()
-    };
+    let tls = TlsOptions::new(TlsMode::VerifyFull).with_ca_file(fixture.authority.to_str().unwrap().to_owned());
     let options = MssqlOptions { tls: Some(tls), strict_encryption: Some(true), ..options(&server().url) };
     let mut source = MssqlDriver::open(options, &Context::detached()).unwrap();
     assert_eq!(source.query_scalar("SELECT 7").unwrap(), Some(Scalar::Integer(7)));

@@ -151,7 +151,7 @@ fn the_catalogue_describes_tables_keys_and_sizes() {
     database.insert("t", (0..1000).map(|i| format!("{i}, N'{i}', {i}, {i}")));
     database.run("CREATE VIEW v AS SELECT id FROM t");
     let mut source = database.open();
-    let tables = source.tables(&TableFilter { schema: Some("dbo".into()) }).unwrap();
+    let tables = source.tables(&TableFilter::in_schema(Some("dbo".into()))).unwrap();
     let names: Vec<_> = tables.iter().map(|table| (table.table.name.as_str(), table.kind.as_str())).collect();
     assert_eq!(names, [("t", "table"), ("v", "view")]);
     let found = source.describe(&database.table("t")).unwrap();

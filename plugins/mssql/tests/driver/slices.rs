@@ -26,7 +26,7 @@ fn rows(source: &mut Mssql, request: &ExportRequest) -> BTreeMap<Vec<String>, u3
 /// Cuts, reads every slice, and compares with the whole. Gives the number of slices and the
 /// share of the largest.
 fn check(source: &mut Mssql, of: &ExportRequest, by: SplitBy, into: SplitInto) -> (usize, f64) {
-    let split = source.split(&SplitRequest { of: of.clone(), by, into }).unwrap();
+    let split = source.split(&SplitRequest::new(of.clone(), by, into)).unwrap();
     let mut union: BTreeMap<Vec<String>, u32> = BTreeMap::new();
     let (mut largest, mut all) = (0, 0);
     for slice in &split.slices {
@@ -98,7 +98,7 @@ fn ranges_over_every_key_type_cover_the_table_once() {
     let mut source = database.open();
     let mut request = database.request("t");
     request.columns_complete = true;
-    request.columns = vec![ColumnRequest { name: "id".into(), wanted: None }];
+    request.columns = vec![ColumnRequest::new("id", None)];
     for column in KEYS {
         for &count in if slow() { &[1, 2, 7, 60][..] } else { &[7] } {
             let (slices, share) = check(&mut source, &request, range(column), SplitInto::Count(count));
@@ -142,9 +142,8 @@ fn a_small_or_empty_table_is_one_slice() {
     let mut source = database.open();
     for table in ["t", "e"] {
         check(&mut source, &database.request(table), range("id"), SplitInto::Count(4));
-        let split = source
-            .split(&SplitRequest { of: database.request(table), by: range("id"), into: SplitInto::Rows(1_000_000) })
-            .unwrap();
+        let split =
+            source.split(&SplitRequest::new(database.request(table), range("id"), SplitInto::Rows(1_000_000))).unwrap();
         assert_eq!((split.slices.len(), &split.slices[0].condition), (1, &None));
     }
 }
@@ -189,7 +188,7 @@ fn keysets_over_texts_in_any_collation_and_composite_keys_cover_the_table_once()
     }
     for key in [vec!["c"], vec!["b"], vec!["b", "a"]] {
         let by = SplitBy::Keyset { key: key.into_iter().map(str::to_owned).collect() };
-        let refused = source.split(&SplitRequest { of: database.request("t"), by, into: SplitInto::Count(8) });
+        let refused = source.split(&SplitRequest::new(database.request("t"), by, SplitInto::Count(8)));
         assert_eq!(refused.unwrap_err().kind(), ErrorKind::Unsupported);
     }
 }
@@ -200,8 +199,7 @@ fn physical_ranges_are_refused_with_a_reason() {
     database.run("CREATE TABLE t (id int NOT NULL)");
     let mut source = database.open();
     assert!(matches!(source.describe(&database.table("t")).unwrap().native, NativeSplit::Impossible(_)));
-    let refused =
-        source.split(&SplitRequest { of: database.request("t"), by: SplitBy::Native, into: SplitInto::Count(8) });
+    let refused = source.split(&SplitRequest::new(database.request("t"), SplitBy::Native, SplitInto::Count(8)));
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::Unsupported);
 }
 

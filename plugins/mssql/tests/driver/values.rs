@@ -169,7 +169,7 @@ fn lost_hundreds_of_nanoseconds_are_counted_or_kept() {
     assert_eq!(keep.column("v"), ["1709208000123456", "1709208000123456", "253402300799999999"]);
     assert_eq!((stats.columns.len(), stats.columns[0].rounded), (1, 2));
 
-    request.columns = vec![ColumnRequest { name: "v".into(), wanted: Some(WantedType::TimestampNs) }];
+    request.columns = vec![ColumnRequest::new("v", Some(WantedType::TimestampNs))];
     let error = export(&mut source, &request).map(|_| ()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Data);
     let text = error.to_string();
@@ -182,7 +182,7 @@ fn lost_hundreds_of_nanoseconds_are_counted_or_kept() {
     assert_eq!((stats.columns[0].rounded, stats.columns[0].unrepresentable), (0, 1));
     assert_eq!(keep.data_type("v"), DataType::Timestamp(TimeUnit::Nanosecond, None));
 
-    request.columns = vec![ColumnRequest { name: "v".into(), wanted: Some(WantedType::Text) }];
+    request.columns = vec![ColumnRequest::new("v", Some(WantedType::Text))];
     let (keep, _) = export(&mut source, &request).unwrap();
     assert_eq!(keep.column("v")[2], "9999-12-31 23:59:59.9999999");
 }
@@ -240,7 +240,7 @@ fn a_column_is_what_the_user_asks_for() {
         let table = format!("o{index}");
         database.run(&format!("CREATE TABLE {table} (v {of}); INSERT INTO {table} VALUES ({value})"));
         let mut request = database.request(&table);
-        request.columns = vec![ColumnRequest { name: "v".into(), wanted: Some(wanted) }];
+        request.columns = vec![ColumnRequest::new("v", Some(wanted))];
         let (keep, _) =
             export(&mut database.open(), &request).unwrap_or_else(|error| panic!("{of} as {wanted}: {error:?}"));
         assert_eq!(keep.column("v"), [expected], "{of} as {wanted}");
@@ -261,7 +261,7 @@ fn what_does_not_fit_a_wanted_type_is_refused() {
         ("n", W::Duration, ErrorKind::UnsupportedType),
     ] {
         let mut request = database.request("t");
-        request.columns = vec![ColumnRequest { name: column.into(), wanted: Some(wanted) }];
+        request.columns = vec![ColumnRequest::new(column, Some(wanted))];
         let error = source.export(&request, &mut Keep::default()).unwrap_err();
         assert_eq!(error.kind(), kind, "{column} as {wanted}: {error:?}");
         assert!(error.hint().is_some());

@@ -8,7 +8,7 @@ use rivet_sdk::options::{TlsMode, TlsOptions};
 use rivet_sdk::{BatchSink, Error, ErrorKind, ExportRequest, Relation, Result, Scalar, Secret, Source};
 
 fn open(server: &Server, compression: Compression, mode: TlsMode) -> Result<Mysql> {
-    let tls = Some(TlsOptions { mode, ..TlsOptions::prefer() });
+    let tls = Some(TlsOptions::new(mode));
     open_with(MysqlOptions { url: Some(Secret::new(&server.url)), compression, tls, ..MysqlOptions::default() })
 }
 

@@ -15,7 +15,7 @@ fn with_tls(server: &Server, tls: TlsOptions) -> Result<String> {
 }
 
 fn mode(mode: TlsMode) -> TlsOptions {
-    TlsOptions { mode, ..TlsOptions::prefer() }
+    TlsOptions::new(mode)
 }
 
 #[test]
@@ -64,18 +64,18 @@ fn every_tls_mode_does_what_it_says() {
         assert!(with_tls(&server, mode(TlsMode::Require)).unwrap().contains("TLSv1"));
         let error = with_tls(&server, mode(TlsMode::VerifyFull)).unwrap_err();
         assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Connection, false), "{error:?}");
-        let missing = TlsOptions { ca_file: Some("/no/such/file".into()), ..mode(TlsMode::VerifyFull) };
+        let missing = mode(TlsMode::VerifyFull).with_ca_file(Some("/no/such/file".to_owned()));
         assert_eq!(with_tls(&server, missing).unwrap_err().kind(), ErrorKind::Config);
         let Some(ca) = server.fact("CA") else { continue };
         for mode in [TlsMode::VerifyCa, TlsMode::VerifyFull] {
-            let tls = TlsOptions { mode, ca_file: Some(ca.clone()), ..TlsOptions::prefer() };
+            let tls = TlsOptions::new(mode).with_ca_file(Some(ca.clone()));
             assert!(with_tls(&server, tls).unwrap().contains("TLSv1"));
         }
-        let other = TlsOptions { ca_file: Some(ca.replace("ca.crt", "other-ca.crt")), ..mode(TlsMode::VerifyCa) };
+        let other = mode(TlsMode::VerifyCa).with_ca_file(Some(ca.replace("ca.crt", "other-ca.crt")));
         assert!(!with_tls(&server, other).unwrap_err().is_transient());
         // The certificate is for localhost and 127.0.0.1; the server also answers at 127.0.0.2.
         let elsewhere = Server { url: server.url.replace("127.0.0.1", "127.0.0.2"), ..server.clone() };
-        let tls = |mode| TlsOptions { mode, ca_file: Some(ca.clone()), ..TlsOptions::prefer() };
+        let tls = |mode| TlsOptions::new(mode).with_ca_file(Some(ca.clone()));
         assert!(with_tls(&elsewhere, tls(TlsMode::VerifyCa)).is_ok());
         let error = with_tls(&elsewhere, tls(TlsMode::VerifyFull)).unwrap_err();
         assert!(error.kind() == ErrorKind::Connection && error.hint().is_some(), "{error:?}");

@@ -244,7 +244,7 @@ fn select_alone_is_enough_and_doctor_says_what_more_buys() {
         assert_eq!(source.describe(&over).unwrap().rows, None);
         let by = SplitBy::Range { column: "id".into() };
         let of = database.request("shown");
-        assert_eq!(source.split(&SplitRequest { of, by, into: SplitInto::Count(2) }).unwrap().slices.len(), 3);
+        assert_eq!(source.split(&SplitRequest::new(of, by, SplitInto::Count(2))).unwrap().slices.len(), 3);
         assert_eq!(export(&mut source, &ExportRequest::whole(over)).unwrap().1.rows, 2);
         assert!(source.snapshot(4).unwrap().is_none(), "no RELOAD, no snapshot");
         assert_eq!(source.count(&request).unwrap(), 1, "and the session goes on");
@@ -304,7 +304,7 @@ fn the_catalogue_describes_tables_keys_and_sizes() {
         }
         database.run(&format!("INSERT INTO t {NUMBERS} SELECT n, CONCAT('a', n), n, n, 'x' FROM r; ANALYZE TABLE t"));
         let mut source = server.open();
-        let tables = source.tables(&TableFilter { schema: Some(database.name.clone()) }).unwrap();
+        let tables = source.tables(&TableFilter::in_schema(Some(database.name.clone()))).unwrap();
         let names: Vec<_> = tables.iter().map(|table| (table.table.name.as_str(), table.kind.as_str())).collect();
         assert_eq!(names, [("p", "partitioned table"), ("t", "table"), ("v", "view")]);
         let found = source.describe(&database.table("t")).unwrap();

@@ -33,7 +33,7 @@ fn rows(source: &mut Mysql, request: &ExportRequest) -> BTreeMap<Vec<String>, u3
 /// share of the largest.
 fn check(database: &Database, of: &ExportRequest, by: SplitBy, into: SplitInto) -> (usize, f64) {
     let mut source = database.server.open();
-    let split = source.split(&SplitRequest { of: of.clone(), by, into }).unwrap();
+    let split = source.split(&SplitRequest::new(of.clone(), by, into)).unwrap();
     let mut union: BTreeMap<Vec<String>, u32> = BTreeMap::new();
     let (mut largest, mut all) = (0, 0);
     for slice in &split.slices {
@@ -74,7 +74,7 @@ fn ranges_over_every_key_type_cover_the_table_once() {
             for column in ["id", "sparse", "big", "n", "f", "g", "skewed", "d", "ts", "tz", "y", "word"] {
                 let mut request = database.request(table);
                 request.columns_complete = true;
-                request.columns = vec![ColumnRequest { name: "id".into(), wanted: None }];
+                request.columns = vec![ColumnRequest::new("id", None)];
                 for &count in if slow() { &[1, 2, 7, 60][..] } else { &[7] } {
                     let (slices, share) = check(&database, &request, range(column), SplitInto::Count(count));
                     if count == 7 {
@@ -96,8 +96,7 @@ fn a_small_or_empty_table_is_one_slice() {
         for table in ["t", "e"] {
             check(&database, &database.request(table), range("id"), SplitInto::Count(4));
             let into = SplitInto::Rows(1_000_000);
-            let split =
-                server.open().split(&SplitRequest { of: database.request(table), by: range("id"), into }).unwrap();
+            let split = server.open().split(&SplitRequest::new(database.request(table), range("id"), into)).unwrap();
             assert_eq!((split.slices.len(), &split.slices[0].condition), (1, &None));
         }
     }
@@ -143,11 +142,11 @@ fn keysets_over_text_and_composite_keys_cover_the_table_once() {
             check(&database, &database.request("t"), range(column), SplitInto::Count(8));
         }
         for key in [&["b"][..], &["b", "a"], &["f"], &["g", "b"], &["a"]] {
-            let request = SplitRequest { of: database.request("t"), by: keyset(key), into: SplitInto::Count(8) };
+            let request = SplitRequest::new(database.request("t"), keyset(key), SplitInto::Count(8));
             let refused = server.open().split(&request);
             assert_eq!(refused.unwrap_err().kind(), ErrorKind::Unsupported, "{key:?}");
         }
-        let request = SplitRequest { of: database.request("t"), by: range("g"), into: SplitInto::Count(8) };
+        let request = SplitRequest::new(database.request("t"), range("g"), SplitInto::Count(8));
         assert_eq!(server.open().split(&request).unwrap_err().kind(), ErrorKind::Unsupported);
     }
 }
@@ -167,7 +166,7 @@ fn a_large_table_is_cut_by_row_estimates_of_its_index() {
         database.run("ANALYZE TABLE t");
         let mut source = server.open();
         for column in ["id", "at"] {
-            let request = SplitRequest { of: database.request("t"), by: range(column), into: SplitInto::Count(8) };
+            let request = SplitRequest::new(database.request("t"), range(column), SplitInto::Count(8));
             let split = source.split(&request).unwrap();
             let mut sum = 0;
             for slice in &split.slices {

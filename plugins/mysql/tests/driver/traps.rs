@@ -65,7 +65,7 @@ fn defaults_of_the_server() {
             // Literals survive, whatever quotes and backslashes mean by default.
             let by = SplitBy::Keyset { key: vec!["a".into()] };
             let of = database.request("k");
-            let split = source.split(&SplitRequest { of: of.clone(), by, into: SplitInto::Count(4) }).unwrap();
+            let split = source.split(&SplitRequest::new(of.clone(), by, SplitInto::Count(4))).unwrap();
             let mut keys = Vec::new();
             for slice in &split.slices {
                 let mut part = of.clone();

@@ -164,7 +164,7 @@ fn unhex(line: &str) -> String {
 
 fn with(request: &ExportRequest, column: &str, wanted: &str) -> ExportRequest {
     let mut request = request.clone();
-    request.columns = vec![ColumnRequest { name: column.into(), wanted: Some(wanted.parse::<WantedType>().unwrap()) }];
+    request.columns = vec![ColumnRequest::new(column, Some(wanted.parse::<WantedType>().unwrap()))];
     request
 }
 
@@ -184,7 +184,7 @@ fn what_arrow_cannot_hold_follows_the_policy() {
         {
             let mut request = database.request("t");
             request.columns_complete = true;
-            request.columns = ["id", column].map(|name| ColumnRequest { name: name.into(), wanted: None }).into();
+            request.columns = ["id", column].map(|name| ColumnRequest::new(name, None)).into();
             let error = export(&mut source, &request).map(|_| ()).unwrap_err();
             assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Data, false), "{error:?}");
             let text = error.to_string();

@@ -41,11 +41,11 @@ pub fn run(name: &'static str) {
     let tables = ["Order-Items", "heap", "composite", "words", "no_rows", "view_of"].map(|name| database.table(name));
     let query = Relation::Query(format!("SELECT id, note FROM {}.`Order-Items` WHERE id > 0; -- done", database.name));
     let url = database.url();
-    conformance::<MysqlDriver>(SourceSubject {
-        plugin: "mysql",
-        options_schema: concat!(env!("CARGO_MANIFEST_DIR"), "/options.schema.json"),
-        options: Box::new(move || serde_json::json!({ "url": url })),
-        relations: tables.into_iter().chain([query]).collect(),
-        missing_relation: Relation::Table(TableName::unqualified("nothing_here")),
-    });
+    conformance::<MysqlDriver>(SourceSubject::new(
+        "mysql",
+        concat!(env!("CARGO_MANIFEST_DIR"), "/options.schema.json"),
+        move || serde_json::json!({ "url": url }),
+        tables.into_iter().chain([query]).collect(),
+        Relation::Table(TableName::unqualified("nothing_here")),
+    ));
 }

@@ -59,11 +59,11 @@ impl Tally {
     #[cold]
     fn unrepresentable(&mut self, what: impl FnOnce() -> String) -> Result<(), Fault> {
         match self.policy {
-            OnUnrepresentable::Fail => Err(Fault::Unrepresentable(what())),
             OnUnrepresentable::Null => {
                 self.count += 1;
                 Ok(())
             }
+            _ => Err(Fault::Unrepresentable(what())),
         }
     }
 }

@@ -13,11 +13,12 @@ use rivet_sdk::{
 };
 
 fn options() -> ServerOptions {
-    ServerOptions { url: Some(Secret::new(url())), ..ServerOptions::default() }
+    ServerOptions::from_url(url())
 }
 
 fn with_tls(tls: TlsOptions) -> Result<String> {
-    let options = ServerOptions { tls: Some(tls), ..options() };
+    let mut options = options();
+    options.tls = Some(tls);
     let identity = PostgresDriver::open(options, &Context::detached())?.identity()?;
     Ok(identity.notes.iter().find(|note| note.subject == "TLS").unwrap().text.clone())
 }
@@ -57,22 +58,23 @@ fn unknown_hosts_databases_tables_and_columns_are_told_apart() {
 
 #[test]
 fn every_tls_mode_does_what_it_says() {
-    let mode = |mode| TlsOptions { mode, ..TlsOptions::prefer() };
+    let mode = |mode| TlsOptions::new(mode);
     assert!(with_tls(mode(TlsMode::Disable)).unwrap().contains("plain"));
     assert!(with_tls(mode(TlsMode::Prefer)).unwrap().contains("TLS"));
     assert!(with_tls(mode(TlsMode::Require)).unwrap().contains("TLSv1"));
     let error = with_tls(mode(TlsMode::VerifyFull)).unwrap_err();
     assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Connection, false), "{error:?}");
-    let invalid = TlsOptions { accept_invalid_certs: true, ..mode(TlsMode::VerifyFull) };
+    let mut invalid = mode(TlsMode::VerifyFull);
+    invalid.accept_invalid_certs = true;
     assert!(with_tls(invalid).is_ok());
     // The server's own certificate lies beside its data, where the test may read it.
     if let Ok(certificate) = std::env::var("RIVET_TEST_POSTGRES_CA") {
         for mode in [TlsMode::VerifyCa, TlsMode::VerifyFull] {
-            let tls = TlsOptions { mode, ca_file: Some(certificate.clone()), ..TlsOptions::prefer() };
+            let tls = TlsOptions::new(mode).with_ca_file(Some(certificate.clone()));
             assert!(with_tls(tls).unwrap().contains("TLSv1"));
         }
     }
-    let missing = TlsOptions { ca_file: Some("/no/such/file".into()), ..mode(TlsMode::VerifyFull) };
+    let missing = mode(TlsMode::VerifyFull).with_ca_file(Some("/no/such/file".to_owned()));
     assert_eq!(with_tls(missing).unwrap_err().kind(), ErrorKind::Config);
 }
 
@@ -80,14 +82,12 @@ fn every_tls_mode_does_what_it_says() {
 fn a_unix_socket_folder_is_a_host() {
     let folder = psql("SHOW unix_socket_directories");
     let port = psql("SHOW port");
-    let options = ServerOptions {
-        host: Some(folder.split(',').next().unwrap().trim().to_owned()),
-        port: Some(port.parse().unwrap()),
-        user: Some("postgres".into()),
-        password: Some(Secret::new("secret")),
-        database: Some("postgres".into()),
-        ..ServerOptions::default()
-    };
+    let mut options = ServerOptions::default();
+    options.host = Some(folder.split(',').next().unwrap().trim().to_owned());
+    options.port = Some(port.parse().unwrap());
+    options.user = Some("postgres".into());
+    options.password = Some(Secret::new("secret"));
+    options.database = Some("postgres".into());
     let identity = PostgresDriver::open(options, &Context::detached()).unwrap().identity().unwrap();
     assert_eq!(identity.user.as_deref(), Some("postgres"));
 }
@@ -229,7 +229,7 @@ fn the_catalogue_describes_tables_keys_and_sizes() {
          INSERT INTO t SELECT i, i::text, i, i FROM generate_series(1, 1000) i; ANALYZE t; CREATE VIEW v AS SELECT 1",
     );
     let mut source = open();
-    let tables = source.tables(&TableFilter { schema: Some(schema.0.clone()) }).unwrap();
+    let tables = source.tables(&TableFilter::in_schema(Some(schema.0.clone()))).unwrap();
     let names: Vec<_> = tables.iter().map(|table| (table.table.name.as_str(), table.kind.as_str())).collect();
     assert_eq!(names, [("t", "table"), ("v", "view")]);
     let found = source.describe(&schema.table("t")).unwrap();

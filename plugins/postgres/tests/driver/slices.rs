@@ -26,7 +26,7 @@ fn rows(source: &mut Postgres, request: &ExportRequest) -> BTreeMap<Vec<String>,
 /// share of the largest.
 fn check(of: &ExportRequest, by: SplitBy, into: SplitInto) -> (usize, f64) {
     let mut source = open();
-    let split = source.split(&SplitRequest { of: of.clone(), by, into }).unwrap();
+    let split = source.split(&SplitRequest::new(of.clone(), by, into)).unwrap();
     let mut union: BTreeMap<Vec<String>, u32> = BTreeMap::new();
     let (mut largest, mut all) = (0, 0);
     for slice in &split.slices {
@@ -65,7 +65,7 @@ fn ranges_over_every_key_type_cover_the_table_once() {
         for column in ["id", "sparse", "n", "skewed", "d", "ts", "tz", "u", "f", "r", "word"] {
             let mut request = schema.request(table);
             request.columns_complete = true;
-            request.columns = vec![rivet_sdk::ColumnRequest { name: "id".into(), wanted: None }];
+            request.columns = vec![rivet_sdk::ColumnRequest::new("id", None)];
             for &count in if slow() { &[1, 2, 7, 60][..] } else { &[7] } {
                 let (slices, share) = check(&request, range(column), SplitInto::Count(count));
                 if count == 7 {
@@ -84,9 +84,8 @@ fn a_small_or_empty_table_is_one_slice() {
     schema.run("CREATE TABLE t (id int); CREATE TABLE e (id int); INSERT INTO t VALUES (1), (NULL)");
     for table in ["t", "e"] {
         check(&schema.request(table), range("id"), SplitInto::Count(4));
-        let split = open()
-            .split(&SplitRequest { of: schema.request(table), by: range("id"), into: SplitInto::Rows(1_000_000) })
-            .unwrap();
+        let split =
+            open().split(&SplitRequest::new(schema.request(table), range("id"), SplitInto::Rows(1_000_000))).unwrap();
         assert_eq!((split.slices.len(), &split.slices[0].condition), (1, &None));
     }
 }
@@ -121,7 +120,7 @@ fn keysets_over_text_and_composite_keys_cover_the_table_once() {
     let (slices, share) = check(&schema.request("t"), by, SplitInto::Count(8));
     assert!(slices == 8 && share < 0.2, "{slices} {share}");
     let by = SplitBy::Keyset { key: vec!["c".into()] };
-    let refused = open().split(&SplitRequest { of: schema.request("t"), by, into: SplitInto::Count(8) });
+    let refused = open().split(&SplitRequest::new(schema.request("t"), by, SplitInto::Count(8)));
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::Unsupported);
 }
 

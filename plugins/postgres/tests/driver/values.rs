@@ -217,7 +217,7 @@ fn values_arrow_cannot_hold_follow_the_policy() {
         assert_eq!((stats.columns.len(), stats.columns[0].unrepresentable), (1, 1));
 
         request.on_unrepresentable = OnUnrepresentable::Fail;
-        request.columns = vec![ColumnRequest { name: "v".into(), wanted: Some(WantedType::Text) }];
+        request.columns = vec![ColumnRequest::new("v", Some(WantedType::Text))];
         assert!(export(&mut source, &request).is_ok(), "{of} as text");
     }
 }
@@ -264,7 +264,7 @@ fn arrays_of_more_dimensions_are_refused_and_json_keeps_them() {
     let error = export(&mut source, &request).map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("2 dimensions") && error.to_string().contains("id=7"), "{error}");
     assert!(error.hint().unwrap().contains("json"));
-    request.columns = vec![ColumnRequest { name: "v".into(), wanted: Some(WantedType::Json) }];
+    request.columns = vec![ColumnRequest::new("v", Some(WantedType::Json))];
     assert_eq!(export(&mut source, &request).unwrap().0.column("v"), ["[[1,2],[3,4]]"]);
 }
 
@@ -280,7 +280,7 @@ fn overrides_that_fit_are_exact_and_others_are_refused_while_planning() {
     let mut one = |name: &str, wanted: WantedType| {
         let mut request = schema.request("t");
         request.columns_complete = true;
-        request.columns = vec![ColumnRequest { name: name.into(), wanted: Some(wanted) }];
+        request.columns = vec![ColumnRequest::new(name, Some(wanted))];
         export(&mut source, &request).map(|(keep, _)| (keep.data_type(name), keep.column(name).remove(0)))
     };
     for (name, wanted, value) in [

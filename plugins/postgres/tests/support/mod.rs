@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rivet_plugin_postgres::{Postgres, PostgresDriver};
 use rivet_sdk::options::ServerOptions;
-use rivet_sdk::{Context, ExportRequest, Relation, Result, Secret, SourceDriver, TableName};
+use rivet_sdk::{Context, ExportRequest, Relation, Result, SourceDriver, TableName};
 pub use rivet_testkit::{Keep, export};
 
 /// The server under test. `make test` sets it.
@@ -31,10 +31,7 @@ pub fn open() -> Postgres {
 }
 
 pub fn open_url(url: &str) -> Result<Postgres> {
-    PostgresDriver::open(
-        ServerOptions { url: Some(Secret::new(url)), ..ServerOptions::default() },
-        &Context::detached(),
-    )
+    PostgresDriver::open(ServerOptions::from_url(url), &Context::detached())
 }
 
 /// Runs SQL as a user would, beside the driver (which only reads). Gives unaligned rows.

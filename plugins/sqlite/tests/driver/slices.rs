@@ -57,11 +57,11 @@ proptest! {
         let options = SqliteOptions { path: Some(file.display().to_string()), ..SqliteOptions::default() };
         let mut source = SqliteDriver::open(options, &Context::detached()).unwrap();
         let mut request = ExportRequest::whole(Relation::Table(TableName::unqualified("t")));
-        request.columns = vec![ColumnRequest { name: "id".into(), wanted: None }];
+        request.columns = vec![ColumnRequest::new("id", None)];
         request.columns_complete = true;
         for column in ["id", "k"] {
             let by = SplitBy::Range { column: column.into() };
-            let split = source.split(&SplitRequest { of: request.clone(), by, into }).unwrap();
+            let split = source.split(&SplitRequest::new(request.clone(), by, into)).unwrap();
             let mut ids = Ids::default();
             for slice in split.slices {
                 let mut part = request.clone();

@@ -33,9 +33,16 @@ fn table() -> ExportRequest {
     ExportRequest::whole(Relation::Table(TableName::unqualified("t")))
 }
 
+/// The whole table, but for this.
+fn with(change: impl FnOnce(&mut ExportRequest)) -> ExportRequest {
+    let mut request = table();
+    change(&mut request);
+    request
+}
+
 fn wanting(column: &str, wanted: &str) -> ExportRequest {
-    let column = ColumnRequest { name: column.into(), wanted: Some(wanted.parse().unwrap()) };
-    ExportRequest { columns: vec![column], ..table() }
+    let column = ColumnRequest::new(column, Some(wanted.parse().unwrap()));
+    with(|request| request.columns = vec![column])
 }
 
 #[derive(Default)]
@@ -91,7 +98,7 @@ fn a_contradicting_cell_is_refused_with_its_row_and_remedy() {
         assert!(hint.contains(&format!("columns: {{c: {remedy}}}")), "{hint}");
         assert_eq!(fixture.export(&wanting("c", remedy)).1.rows, 1, "the remedy works: {declared} {cell}");
 
-        let request = ExportRequest { on_unrepresentable: OnUnrepresentable::Null, ..table() };
+        let request = with(|request| request.on_unrepresentable = OnUnrepresentable::Null);
         let (batch, stats) = fixture.export(&request);
         assert!(batch.column(1).is_null(0));
         assert_eq!((stats.columns[0].name.as_str(), stats.columns[0].unrepresentable), ("c", 1));
@@ -116,7 +123,7 @@ fn not_null_is_required_only_where_nothing_becomes_null() {
         fixture.source.type_mappings(request).unwrap().iter().map(|mapping| mapping.field.nullable).collect()
     };
     assert_eq!(nullable(&table()), [false, false, true]);
-    let null = ExportRequest { on_unrepresentable: OnUnrepresentable::Null, ..table() };
+    let null = with(|request| request.on_unrepresentable = OnUnrepresentable::Null);
     assert_eq!(nullable(&null), [false, true, true]);
     assert_eq!(nullable(&ExportRequest::whole(Relation::Table(TableName::unqualified("u")))), [true]);
 }
@@ -133,7 +140,7 @@ fn senseless_overrides_are_refused() {
 #[test]
 fn large_values_are_refused_by_name() {
     let mut fixture = fixture("CREATE TABLE t (c TEXT); INSERT INTO t VALUES (hex(zeroblob(1000)))");
-    let error = fixture.refused(&ExportRequest { max_value_bytes: 100, ..table() });
+    let error = fixture.refused(&with(|request| request.max_value_bytes = 100));
     assert!(error.to_string().contains("`c`") && error.to_string().contains("2000 bytes"), "{error}");
 }
 
@@ -142,7 +149,7 @@ fn dates_are_not_compared_with_numbers() {
     let mut fixture = fixture("CREATE TABLE t (c DATETIME); INSERT INTO t VALUES (1704067200)");
     let from = Some(Bound::inclusive(vec![Scalar::Date("2024-01-01".into())]));
     let conditions = vec![Condition::Range { key: vec!["c".into()], from, to: None }];
-    let error = fixture.refused(&ExportRequest { conditions, ..table() });
+    let error = fixture.refused(&with(|request| request.conditions = conditions));
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
 }
 
@@ -150,9 +157,10 @@ fn dates_are_not_compared_with_numbers() {
 fn a_long_statement_meets_its_limit_and_an_interrupt() {
     let mut fixture = fixture("CREATE TABLE t (c)");
     let endless = "WITH RECURSIVE i(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM i) SELECT CAST(1 AS INTEGER) AS n FROM i WHERE i < 0";
-    let column = ColumnRequest { name: "n".into(), wanted: Some("int8".parse().unwrap()) };
-    let mut request = ExportRequest { columns: vec![column], ..ExportRequest::whole(Relation::Query(endless.into())) };
-    request.session = SessionPolicy { statement_timeout_ms: Some(50), lock_timeout_ms: None };
+    let column = ColumnRequest::new("n", Some("int8".parse().unwrap()));
+    let mut request = ExportRequest::whole(Relation::Query(endless.into()));
+    request.columns = vec![column];
+    request.session = SessionPolicy::new(Some(50), None);
     let error = fixture.refused(&request);
     assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Timeout, false), "{error:?}");
 

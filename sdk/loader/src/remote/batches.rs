@@ -9,9 +9,10 @@ use rivet_sdk::arrow_array::{RecordBatch, RecordBatchOptions, StructArray};
 use rivet_sdk::arrow_buffer::ArrowNativeType;
 use rivet_sdk::arrow_data::ArrayData;
 use rivet_sdk::arrow_data::ffi::FFI_ArrowArray;
-use rivet_sdk::arrow_schema::ffi::FFI_ArrowSchema;
-use rivet_sdk::arrow_schema::{ArrowError, DataType, Schema, SchemaRef};
+use rivet_sdk::arrow_schema::{ArrowError, DataType, SchemaRef};
 use rivet_sdk::{BatchSink, Error, ErrorKind, Result};
+
+use super::{broken, schema};
 
 /// The host's sink, lent to a plugin for one export.
 pub(super) struct LentSink<'a> {
@@ -42,7 +43,7 @@ impl SinkAbi for LentSink<'_> {
             if sink.schema.is_some() {
                 return Err(broken("sent its schema twice"));
             }
-            let schema = import_schema(schema)?;
+            let schema = schema::import(schema)?;
             sink.schema = Some(schema.clone());
             sink.sink.on_schema(schema)
         })
@@ -58,24 +59,14 @@ impl SinkAbi for LentSink<'_> {
     }
 }
 
-fn import_schema(pointer: ArrowSchemaPointer) -> Result<SchemaRef> {
-    if pointer.0.is_null() {
-        return Err(broken("sent no schema"));
-    }
-    // SAFETY: the boundary's contract: the pointer leads to an ArrowSchema of the C data
-    // interface that the plugin's glue lends us to move out of.
-    let schema = unsafe { FFI_ArrowSchema::from_raw(pointer.0.cast()) };
-    let schema =
-        Schema::try_from(&schema).map_err(|error| broken(&format!("sent a schema that cannot be read: {error}")))?;
-    Ok(schema.into())
-}
-
 fn import_batch(pointer: ArrowArrayPointer, schema: &SchemaRef, untrusted: bool) -> Result<RecordBatch> {
-    if pointer.0.is_null() {
+    let pointer = pointer.as_ptr();
+    if pointer.is_null() {
         return Err(broken("sent no batch"));
     }
-    // SAFETY: as in `import_schema`, for an ArrowArray.
-    let array = unsafe { FFI_ArrowArray::from_raw(pointer.0.cast()) };
+    // SAFETY: the boundary's contract: the pointer leads to an ArrowArray of the C data interface that
+    // the plugin's glue lends us to move out of.
+    let array = unsafe { FFI_ArrowArray::from_raw(pointer.cast()) };
     if array.num_children() != schema.fields().len() {
         return Err(broken(&format!(
             "sent {} columns, its schema has {}",
@@ -150,8 +141,4 @@ impl RowNulls for StructArray {
     fn null_count_of_rows(&self) -> usize {
         rivet_sdk::arrow_array::Array::null_count(self)
     }
-}
-
-fn broken(what: &str) -> Error {
-    Error::protocol(format!("the plugin {what}")).with_hint("this is a defect of the plugin; report it to its author")
 }

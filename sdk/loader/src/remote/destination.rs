@@ -6,7 +6,7 @@ use rivet_sdk::{Destination, Object, ObjectWriter, Result, WriteOptions};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{answer, parse, to_json};
+use super::{answer, or_default, parse, to_json};
 
 pub(crate) struct RemoteDestination {
     plugin: String,
@@ -21,10 +21,16 @@ impl RemoteDestination {
         Ok(remote)
     }
 
-    fn call<T: DeserializeOwned>(&mut self, method: &str, arguments: &impl Serialize) -> Result<T> {
+    pub(super) fn call<T: DeserializeOwned>(&mut self, method: &str, arguments: &impl Serialize) -> Result<T> {
         let arguments = to_json(arguments)?;
         let text = answer(&self.plugin, self.instance.call(method.into(), RStr::from(arguments.as_str())))?;
         parse(&self.plugin, method, &text)
+    }
+
+    pub(super) fn create_json(&mut self, key: &str, options: &impl Serialize) -> Result<Box<dyn ObjectWriter>> {
+        let options = to_json(options)?;
+        let writer = answer(&self.plugin, self.instance.create(key.into(), RStr::from(options.as_str())))?;
+        Ok(Box::new(RemoteWriter { plugin: self.plugin.clone(), writer }))
     }
 
     fn put_with<T: DeserializeOwned>(&mut self, method: &str, key: &str, body: &[u8]) -> Result<T> {
@@ -46,9 +52,7 @@ impl Destination for RemoteDestination {
     }
 
     fn create(&mut self, key: &str, options: &WriteOptions) -> Result<Box<dyn ObjectWriter>> {
-        let options = to_json(options)?;
-        let writer = answer(&self.plugin, self.instance.create(key.into(), RStr::from(options.as_str())))?;
-        Ok(Box::new(RemoteWriter { plugin: self.plugin.clone(), writer }))
+        self.create_json(key, options)
     }
 
     fn put_if_absent(&mut self, key: &str, body: &[u8]) -> Result<bool> {
@@ -80,7 +84,7 @@ impl Destination for RemoteDestination {
     }
 
     fn tidy(&mut self) -> Result<u64> {
-        self.call("tidy", &())
+        or_default(self.call("tidy", &()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! A plugin's source instance.
 
-use std::panic::resume_unwind;
+use std::panic::{catch_unwind, resume_unwind};
 
 use rivet_abi::stable::{RMut, ROption, RStr, TD_Opaque};
 use rivet_abi::{InterruptBox, SinkAbi_TO, SourceBox};
@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::batches::LentSink;
-use super::{answer, parse, to_json};
+use super::{answer, broken, or_default, parse, to_json};
 
 pub(crate) struct RemoteSource {
     plugin: String,
@@ -25,19 +25,13 @@ impl RemoteSource {
         Self { plugin, instance, untrusted }
     }
 
-    fn call<T: DeserializeOwned>(&mut self, method: &str, arguments: &impl Serialize) -> Result<T> {
+    pub(super) fn call<T: DeserializeOwned>(&mut self, method: &str, arguments: &impl Serialize) -> Result<T> {
         let arguments = to_json(arguments)?;
         let text = answer(&self.plugin, self.instance.call(method.into(), RStr::from(arguments.as_str())))?;
         parse(&self.plugin, method, &text)
     }
-}
 
-impl Source for RemoteSource {
-    fn identity(&mut self) -> Result<Identity> {
-        self.call("identity", &())
-    }
-
-    fn export(&mut self, request: &ExportRequest, sink: &mut dyn BatchSink) -> Result<ExportStats> {
+    pub(super) fn export_json(&mut self, request: &impl Serialize, sink: &mut dyn BatchSink) -> Result<ExportStats> {
         let request = to_json(request)?;
         let mut lent = LentSink { plugin: &self.plugin, sink, untrusted: self.untrusted, schema: None, panic: None };
         let result = {
@@ -50,13 +44,34 @@ impl Source for RemoteSource {
         let text = answer(&self.plugin, result)?;
         parse(&self.plugin, "export", &text)
     }
+}
+
+impl Source for RemoteSource {
+    fn identity(&mut self) -> Result<Identity> {
+        self.call("identity", &())
+    }
+
+    fn export(&mut self, request: &ExportRequest, sink: &mut dyn BatchSink) -> Result<ExportStats> {
+        self.export_json(request, sink)
+    }
 
     fn query_scalar(&mut self, sql: &str) -> Result<Option<Scalar>> {
         self.call("query_scalar", &sql)
     }
 
     fn type_mappings(&mut self, request: &ExportRequest) -> Result<Vec<TypeMapping>> {
-        self.call("type_mappings", request)
+        let mappings: Vec<TypeMapping> = self.call("type_mappings", request)?;
+        for mapping in &mappings {
+            // Arrow asserts what it finds in nested columns.
+            let read = catch_unwind(|| mapping.to_field().map(drop).map_err(|error| error.to_string()));
+            let what = match read {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => error,
+                Err(_) => format!("column `{}`: its nested columns contradict its format", mapping.name),
+            };
+            return Err(broken(&format!("told a malformed type: {what}")).with_context("plugin", &self.plugin));
+        }
+        Ok(mappings)
     }
 
     fn tables(&mut self, filter: &TableFilter) -> Result<Vec<TableSummary>> {
@@ -76,11 +91,11 @@ impl Source for RemoteSource {
     }
 
     fn clock(&mut self) -> Result<Option<Scalar>> {
-        self.call("clock", &())
+        or_default(self.call("clock", &()))
     }
 
     fn snapshot(&mut self, workers: u32) -> Result<Option<Snapshot>> {
-        self.call("snapshot", &workers)
+        or_default(self.call("snapshot", &workers))
     }
 
     fn join(&mut self, snapshot: &Snapshot) -> Result<()> {
@@ -88,7 +103,7 @@ impl Source for RemoteSource {
     }
 
     fn release(&mut self) -> Result<()> {
-        self.call("release", &())
+        or_default(self.call("release", &()))
     }
 
     fn count(&mut self, request: &ExportRequest) -> Result<u64> {
@@ -96,7 +111,7 @@ impl Source for RemoteSource {
     }
 
     fn pressure(&mut self) -> Result<Option<u64>> {
-        self.call("pressure", &())
+        or_default(self.call("pressure", &()))
     }
 
     fn interrupt(&self) -> Option<Box<dyn Interrupt>> {

@@ -6,7 +6,8 @@ use rivet_abi::{
 };
 
 use super::guard::{Guarded, catch, clean};
-use super::{from_json, host, parse_options, to_abi, to_json, unknown_method};
+use super::json::read as from_json;
+use super::{host, parse_options, to_abi, to_json, unknown};
 use crate::{Destination, DestinationDriver, ObjectWriter, secret};
 
 /// The module's `open_destination` for driver `D`.
@@ -39,7 +40,7 @@ impl<D: Destination> DestinationAbi for Instance<D> {
         to_abi(self.0.with_mut(method.as_str(), |destination| match method.as_str() {
             "put" => to_json(&destination.put(key, body)?),
             "put_if_absent" => to_json(&destination.put_if_absent(key, body)?),
-            other => Err(unknown_method(other)),
+            other => Err(unknown(other)),
         }))
     }
 
@@ -64,7 +65,7 @@ impl<D: Destination> DestinationAbi for Instance<D> {
             "list" => to_json(&destination.list(&from_json::<String>(arguments)?)?),
             "delete" => to_json(&destination.delete(&from_json::<String>(arguments)?)?),
             "tidy" => to_json(&destination.tidy()?),
-            other => Err(unknown_method(other)),
+            other => Err(unknown(other)),
         }))
     }
 }

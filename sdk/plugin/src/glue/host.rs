@@ -14,7 +14,7 @@ use crate::{Context, Error, HostServices, Result};
 pub extern "C" fn init(host: HostRef, settings: RStr<'_>) -> AbiResult<()> {
     to_abi(guard::catch("init", || {
         static HOST: OnceLock<Forwarder> = OnceLock::new();
-        let settings: serde_json::Value = super::from_json(settings.as_str())?;
+        let settings: serde_json::Value = super::json::read(settings.as_str())?;
         let level = settings.get("log_level").and_then(serde_json::Value::as_u64);
         log::set_max_level(level_filter(level));
         let mut first = false;

@@ -5,9 +5,11 @@
 mod destination;
 mod guard;
 mod host;
+mod json;
 mod manifest;
 mod source;
 
+pub use crate::mapping::format_fault;
 pub use destination::open_destination;
 pub use host::init;
 pub use manifest::{ManifestParts, write_manifest};
@@ -22,8 +24,12 @@ use serde::de::DeserializeOwned;
 use crate::{Error, ErrorKind, Result};
 
 /// The library header around a module's constructor.
-pub const fn library_header(load: extern "C" fn() -> RootModuleResult) -> LibHeader {
-    // SAFETY: `plugin!` is the only caller, and its constructor returns a `PluginModule_Ref`.
+///
+/// # Safety
+///
+/// `load` returns a [`PluginModule_Ref`]: hosts take what it returns for one.
+pub const unsafe fn library_header(load: extern "C" fn() -> RootModuleResult) -> LibHeader {
+    // SAFETY: the caller's promise.
     unsafe { LibHeader::from_constructor::<PluginModule_Ref>(load, CheckTypeLayout::Yes) }
 }
 
@@ -44,10 +50,6 @@ pub(crate) fn to_abi<T>(result: Result<T>) -> AbiResult<T> {
     }
 }
 
-fn from_json<T: DeserializeOwned>(text: &str) -> Result<T> {
-    serde_json::from_str(text).map_err(|error| Error::protocol(format!("arguments from the host: {error}")))
-}
-
 fn to_json(value: &impl Serialize) -> Result<RString> {
     let text = serde_json::to_string(value).map_err(|error| Error::internal(format!("answer to JSON: {error}")))?;
     Ok(text.into())
@@ -57,7 +59,11 @@ fn parse_options<T: DeserializeOwned>(text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|error| Error::config(format!("options: {error}")))
 }
 
-fn unknown_method(method: &str) -> Error {
-    Error::new(ErrorKind::Unsupported, format!("this plugin does not know `{method}`"))
-        .with_hint("rebuild the plugin against a newer rivet-sdk")
+/// The answer to a method or a variant that came after this SDK.
+fn unknown(what: &str) -> Error {
+    Error::unsupported(format!(
+        "this plugin does not know `{what}`: it was built with rivet-sdk {}",
+        crate::SDK_VERSION
+    ))
+    .with_hint("use a newer version of the plugin, or rebuild it against a newer rivet-sdk")
 }

@@ -8,7 +8,8 @@ use rivet_abi::{
 };
 
 use super::guard::{Guarded, catch, clean};
-use super::{from_json, host, parse_options, to_abi, to_json, unknown_method};
+use super::json::read as from_json;
+use super::{host, parse_options, to_abi, to_json, unknown};
 use crate::{BatchSink, Error, Interrupt, Result, Source, SourceDriver, ffi, secret};
 
 /// The module's `open_source` for driver `D`.
@@ -48,7 +49,7 @@ impl<S: Source> SourceAbi for Instance<S> {
             "bounds" => to_json(&source.bounds(&from_json(arguments)?)?),
             "clock" => to_json(&source.clock()?),
             "pressure" => to_json(&source.pressure()?),
-            other => Err(unknown_method(other)),
+            other => Err(unknown(other)),
         }))
     }
 
