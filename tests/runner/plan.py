@@ -171,7 +171,10 @@ def jobs(found, words):
     made = []
     for binary in found:
         if not binary.listed:
-            made.append(Job(binary, "", None, ["--test-threads=1", *words]))
+            # Its harness takes one word.
+            made += [Job(binary, word, None, ["--test-threads=1", word]) for word in words]
+            if not words:
+                made.append(Job(binary, "", None, ["--test-threads=1"]))
             continue
         ignored = set(binary.tests(ignored=True))
         for test in ignored:
