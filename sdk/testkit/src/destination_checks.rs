@@ -32,15 +32,23 @@ pub(crate) const ALL: &[Check] = &[
     ("places_do_not_see_each_other", places_do_not_see_each_other),
 ];
 
-/// Bytes that differ everywhere, so that pieces in the wrong order are seen.
+/// Bytes that differ everywhere, so that pieces in the wrong order are seen: a block of them again and again, each time
+/// with another number before it.
 fn bytes(seed: u64, length: usize) -> Vec<u8> {
+    const BLOCK: usize = 1 << 15;
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut out = Vec::with_capacity(length + 8);
-    while out.len() < length {
+    let mut block = Vec::with_capacity(BLOCK);
+    while block.len() < BLOCK.min(length) {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
+        block.extend_from_slice(&state.to_le_bytes());
+    }
+    let mut out = Vec::with_capacity(length + block.len() + 8);
+    while out.len() < length {
+        state = state.wrapping_add(1);
         out.extend_from_slice(&state.to_le_bytes());
+        out.extend_from_slice(&block);
     }
     out.truncate(length);
     out
