@@ -157,16 +157,21 @@ fn a_manifest_edited_by_hand_is_refused() {
         project.rivet("validate").args(["--depth", "full"]).fails(3).says(said);
     };
 
-    // No JSON, or a key cut out: neither read nor built upon.
+    // No JSON, or a key cut out, sealed again or not: neither read nor built upon.
     let unreadable = ["a control object cannot be read", "manifest.json", "hint: it was changed by something else"];
     let mut less = json(&path);
     less.as_object_mut().unwrap().remove("plan_id").unwrap();
-    for body in [b"{\"run_id\": ".to_vec(), serde_json::to_vec(&less).unwrap()] {
+    let changed = ["is not what was written: its seal is", "manifest.json", "hint: it was changed or damaged"];
+    for (body, said) in [
+        (b"{\"run_id\": ".to_vec(), unreadable),
+        (serde_json::to_vec(&less).unwrap(), changed),
+        (::rivet::seal::sealed(&less).unwrap().to_string().into_bytes(), unreadable),
+    ] {
         fs::write(&path, &body).unwrap();
         let parts = readers::files(project.out());
-        validate(&unreadable);
-        project.rivet("run").fails(3).says(&unreadable);
-        project.rivet("reconcile").fails(3).says(&unreadable);
+        validate(&said);
+        project.rivet("run").fails(3).says(&said);
+        project.rivet("reconcile").fails(3).says(&said);
         assert_eq!((fs::read(&path).unwrap(), readers::files(project.out())), (body, parts));
     }
 

@@ -135,7 +135,8 @@ fn a_table_dropped_while_it_is_exported_ends_the_run_without_a_manifest() {
              SELECT i, REPEAT('x', 100) FROM r; ANALYZE TABLE t",
         );
         let project = rivet::project();
-        project.config("source: {url_env: DATABASE_URL}\nexports:\n  - {name: e, table: t, format: parquet, mode: chunked, chunk_size: 30, tuning: {throttle_ms: 200, max_retries: 1, retry_backoff_ms: 10}, destination: {type: local, path: '{out}'}}\n");
+        // The pause is for 10 000 rows: here 180 ms after each chunk, of which the run has thirty.
+        project.config("source: {url_env: DATABASE_URL}\nexports:\n  - {name: e, table: t, format: parquet, mode: chunked, chunk_size: 30, tuning: {throttle_ms: 60000, max_retries: 1, retry_backoff_ms: 10}, destination: {type: local, path: '{out}'}}\n");
         let mut running = project.rivet("run").env("DATABASE_URL", database.url()).spawn();
         let out = project.out();
         assert!(running.until(|| out.exists() && !readers::files(&out).is_empty()), "the run was over too soon");
