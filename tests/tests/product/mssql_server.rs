@@ -66,8 +66,9 @@ fn a_login_in_another_language_reads_the_same_rows() {
 #[test]
 fn a_table_dropped_while_it_is_exported_ends_the_run_without_a_manifest() {
     let mut database = numbered(3000);
+    // The pause is for 10 000 rows: here 200 ms after each chunk.
     let project =
-        project("mode: chunked, chunk_size: 100, tuning: {throttle_ms: 200, max_retries: 1, retry_backoff_ms: 10}");
+        project("mode: chunked, chunk_size: 100, tuning: {throttle_ms: 20000, max_retries: 1, retry_backoff_ms: 10}");
     let mut running = project.rivet("run").env("DATABASE_URL", database.url()).spawn();
     let out = project.out();
     assert!(running.until(|| out.exists() && !readers::files(&out).is_empty()), "the run was over too soon");
