@@ -57,8 +57,8 @@ CREATE VIEW totals AS SELECT k, word, count(*) AS number, sum(n) AS total FROM s
 "#;
 
 fn main() {
-    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("rivet-sqlite-conformance.db");
-    let _ = std::fs::remove_file(&file);
+    // Of this process alone: two of it may run at once. The suite ends the process, so nothing would remove it.
+    let file = tempfile::tempdir().unwrap().keep().join("rivet-sqlite-conformance.db");
     rusqlite::Connection::open(&file).unwrap().execute_batch(SCHEMA).unwrap();
     let tables = [
         "sparse",
