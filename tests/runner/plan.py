@@ -11,7 +11,32 @@ import tomllib
 from pathlib import Path
 
 # Seconds that a job takes, where no earlier run wrote down how long it did: the long ones begin first.
-LONG = {}
+LONG = {
+    "rivet/unit commit": 150,
+    "product stores": 110,
+    "product store_faults": 105,
+    "azure/conformance": 100,
+    "mysql/driver slices": 95,
+    "product incremental_others": 95,
+    "mysql/driver values": 90,
+    "product mssql_types": 90,
+    "product kill": 80,
+    "s3/conformance": 75,
+    "product verify": 70,
+    "product keys": 65,
+    "product crash_points": 65,
+    "product memory": 55,
+    "product gates": 50,
+    "product mysql_server": 50,
+    "product incremental": 40,
+    "product chunks": 40,
+    "product modes": 40,
+    "product repair": 35,
+    "gcs/conformance": 35,
+    "mysql/driver compression": 30,
+    "product late_commits": 30,
+    "product connections": 25,
+}
 
 # Modules and tests that would change the outcome of others, or be changed by them: each runs when all else is done.
 ALONE = {

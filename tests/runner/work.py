@@ -42,6 +42,8 @@ class Outcome:
                 name = last = match.group(1)
             if name and (verdict := re.search(r"(ok|FAILED|ignored)$", line)):
                 self.times.append((name, at - before))
+                if at - before > 1:
+                    line += f" ({at - before:.1f} s)"
                 if verdict.group(1) == "FAILED":
                     self.failed.append(name)
                 name, before = None, at

@@ -45,7 +45,7 @@ fn assert_exactly_the_table(project: &rivet::Project, what: &str) {
 
 #[test]
 fn killed_at_random_and_resumed_it_is_the_table() {
-    let kills = rivet_tests::kills(12, 200);
+    let kills = rivet_tests::kills(12, 150);
     let database = table();
     let whole = {
         let started = std::time::Instant::now();

@@ -162,7 +162,7 @@ fn secret(kind: Kind) -> String {
 
 #[test]
 fn killed_at_random_and_resumed_elsewhere_it_is_the_table() {
-    let kills = rivet_tests::kills(3, 40);
+    let kills = rivet_tests::kills(3, 25);
     let database = table();
     let url = database.url();
     each_store(|kind| {
