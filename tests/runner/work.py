@@ -35,7 +35,7 @@ class Outcome:
 
     def read(self, stdout, stderr, ended, hung):
         """Takes in what was printed: pairs of a line and when it came, and the errors."""
-        name, before, last, block, summed = None, 0.0, None, None, False
+        name, before, last, block = None, 0.0, None, None
         kept, quiet = [], False
         for line, at in stdout:
             if match := TEST.match(line):
@@ -50,7 +50,7 @@ class Outcome:
             elif match := BLOCK.match(line):
                 block = match.group(1)
             elif match := RESULT.match(line):
-                self.passed, summed = int(match.group(1)), True
+                self.passed += int(match.group(1))
                 block, quiet = None, False
             elif line == "successes:":
                 quiet = True
