@@ -3,7 +3,7 @@
 //! Which values there are, only the server knows; but each chunk must begin where the one before it ends, nothing may
 //! lie before the first or behind the last, and rows without a key need a chunk of their own.
 
-use rivet_sdk::{Bound, Condition, Error, Result};
+use rivet_sdk::{Bound, Condition, Error, OnUnrepresentable, Result};
 
 use super::types::{Chunk, Plan};
 
@@ -104,13 +104,18 @@ fn contiguous(ranges: &[Slice<'_>]) -> std::result::Result<(), String> {
     Ok(())
 }
 
-/// Exactly one chunk for the rows without a key, where the key's column may lack a value.
+/// One chunk for the rows without a key, where the key's column may lack a value.
 fn has_nulls(plan: &Plan, key: &[String], nulls: &[&str]) -> std::result::Result<(), String> {
     if nulls.len() > 1 {
         return Err("the rows without a key are in several".to_owned());
     }
     if let Some(other) = nulls.iter().find(|column| !key.iter().any(|known| known == *column)) {
         return Err(format!("one takes the rows without `{other}`, by which nothing is cut"));
+    }
+    // Under `on_unrepresentable: null` a column is nullable in the file although the table's is not, and the source
+    // cuts by the table's. Such a plan does not tell the two apart; `reconcile` counts all rows at once.
+    if plan.on_unrepresentable == OnUnrepresentable::Null {
+        return Ok(());
     }
     let nullable = |name: &&String| {
         plan.columns.iter().find(|column| column.mapping.name == **name).map(|column| column.mapping.field.nullable)

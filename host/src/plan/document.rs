@@ -259,6 +259,9 @@ mod tests {
              not know"
         );
         assert!(refused(&requires(serde_json::json!([7]), 1)).contains("`7`"), "whatever its version");
+        for no_list in [serde_json::json!("where"), serde_json::json!({"where": 1}), Value::Null] {
+            assert!(refused(&requires(no_list, 2)).starts_with("not_a_plan"), "it is not taken for an empty one");
+        }
         assert!(refused(&requires(serde_json::json!([]), 3)).contains("its version is 3, this one knows 1 and 2"));
         assert!(refused(&edited(|plan| plan["plan_version"] = "1".into())).starts_with("not_a_plan"));
         Plan::read("plan.json", &requires(serde_json::json!([]), 2)).unwrap();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ::rivet::state::State;
-use rivet_tests::{postgres, readers, rivet, sqlite};
+use rivet_tests::{drivers, postgres, readers, rivet, sqlite};
 
 #[test]
 fn a_plan_is_applied_chunk_by_chunk_and_committed_once() {
@@ -35,6 +35,39 @@ fn a_plan_is_applied_chunk_by_chunk_and_committed_once() {
     let found = readers::sql(project.out(), "SELECT count(*), count(DISTINCT id) FROM t");
     assert_eq!(found[0], ["30000", "30000"].map(|text| Some(text.to_owned())));
     project.rivet("validate").args(["--depth", "full"]).env("DATABASE_URL", &url).ok();
+}
+
+/// The policy makes the column nullable in the file. The table's is not, and no chunk is cut for rows without it.
+#[test]
+fn a_key_that_only_a_policy_could_null_is_applied_and_resumed() {
+    for mut driver in drivers::all() {
+        let name = driver.name();
+        driver.run(&format!("CREATE TABLE k (moment {} NOT NULL PRIMARY KEY, n int)", driver.moment()));
+        let rows: Vec<String> = (0..400).map(|n| format!("'2020-01-01 {:02}:{:02}:00', {n}", n / 60, n % 60)).collect();
+        driver.insert("k", &rows);
+        let project = rivet::project();
+        project.config(
+            "source: {url_env: DATABASE_URL}\nexports:\n  - {name: e, table: k, mode: chunked, chunk_by: range, chunk_column: moment, \
+             chunk_count: 4, on_unrepresentable: null, format: parquet, destination: {type: local, path: '{out}'}}\n",
+        );
+        let rivet = |command: &str| project.rivet(command).env("DATABASE_URL", driver.url());
+        let whole = |times: u64| {
+            let found = readers::sql(project.out(), "SELECT count(*), count(DISTINCT n), count(moment) FROM t");
+            assert_eq!(found[0], [400 * times, 400, 400 * times].map(|count| Some(count.to_string())), "{name}");
+        };
+        rivet("plan").args(["-o", "plan.json"]).ok();
+        let plan: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(project.path("plan.json")).unwrap()).unwrap();
+        assert!(plan["chunks"].as_array().unwrap().len() > 1, "{name}: {plan}");
+        let apply = rivet::Command::new().folder(project.folder()).args(["apply", "plan.json"]);
+        apply.env("DATABASE_URL", driver.url()).ok();
+        whole(1);
+
+        let killed = rivet("run").env("RIVET_CRASH_AT", "report.put:2").run();
+        assert_ne!(killed.code, Some(0), "{name}: {killed}");
+        rivet("run").arg("--resume").ok();
+        whole(2);
+    }
 }
 
 #[test]
