@@ -18,6 +18,43 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use crate::options::{TlsMode, TlsOptions};
 use crate::{Error, Result};
 
+static TLS12_ALONE: &[&SupportedProtocolVersion] = &[&rustls::version::TLS12];
+static TLS13_ALONE: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
+
+/// The versions of TLS that may be spoken with a server.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TlsVersions {
+    /// 1.2 and 1.3.
+    #[default]
+    All,
+    /// 1.2 alone.
+    Tls12,
+    /// 1.3 alone.
+    Tls13,
+}
+
+impl TlsVersions {
+    /// Those that are allowed; None where neither is.
+    pub fn of(tls12: bool, tls13: bool) -> Option<Self> {
+        match (tls12, tls13) {
+            (true, true) => Some(Self::All),
+            (true, false) => Some(Self::Tls12),
+            (false, true) => Some(Self::Tls13),
+            (false, false) => None,
+        }
+    }
+
+    /// As [`client`] takes them.
+    pub fn list(self) -> &'static [&'static SupportedProtocolVersion] {
+        match self {
+            Self::All => rustls::DEFAULT_VERSIONS,
+            Self::Tls12 => TLS12_ALONE,
+            Self::Tls13 => TLS13_ALONE,
+        }
+    }
+}
+
 /// The client configuration for `options`, with the versions of TLS and the application protocols
 /// (ALPN) that the database's protocol allows; None where plain text was asked for.
 pub fn client(
