@@ -13,6 +13,7 @@ use rivet_libpq::{Role, Server};
 use rivet_sdk::network::{Stream, lost};
 use rivet_sdk::{Error, Result};
 
+use crate::chosen;
 use crate::connect::{Target, targets};
 use crate::error::{ServerMessage, confused};
 use crate::message::{ResultColumn, Rows, backend_key, data_row, row_description};
@@ -61,25 +62,45 @@ pub(crate) trait CopySink {
 type Guard<'a> = dyn FnMut(&[u8], usize) -> Result<()> + 'a;
 
 impl Wire {
-    /// A session with the first of the endpoint's servers that is as its URL wants it.
+    /// A session with the first of the endpoint's servers that is as its URL wants it, or with the one that this
+    /// process reads from already.
     pub fn open(endpoint: &Endpoint) -> Result<Self> {
-        let targets = targets(endpoint)?;
+        let chosen = chosen::get(endpoint);
+        let mut targets = targets(endpoint)?;
+        // A stable sort: the others stay in their order.
+        targets.sort_by_key(|target| Some(&target.server) != chosen.as_ref());
         let servers: Vec<Server> = targets.iter().map(|target| target.server.clone()).collect();
+        let mut taken = None;
         let log_in = |server: &Server| {
             let target = targets.iter().find(|target| target.server == *server);
-            Self::log_in(
-                endpoint,
-                target.ok_or_else(|| Error::internal("a server that is not the endpoint's"))?.clone(),
-            )
+            let target = target.ok_or_else(|| Error::internal("a server that is not the endpoint's"))?;
+            let mut wire = Self::log_in(endpoint, target.clone())?;
+            if let Some(chosen) = chosen.as_ref().filter(|chosen| *chosen != server)
+                && wire.role()?.standby
+            {
+                return Err(Error::connection(format!(
+                    "{} is a standby, which may be behind {}, from which this process has read",
+                    server.display(),
+                    chosen.display()
+                ))
+                .with_hint("wait until the server is back, or start anew: a new run may read from any of them"));
+            }
+            taken = Some(server.clone());
+            Ok(wire)
         };
-        let wire = rivet_libpq::connect(&servers, endpoint.wanted, log_in, |wire| {
-            let answer = wire.simple(Role::QUESTION)?;
-            let fact = |index: usize| answer.rows.first().and_then(|row| row.get(index)?.as_deref());
-            Role::new(fact(0), fact(1))
-        })?;
+        let wire = rivet_libpq::connect(&servers, endpoint.wanted, log_in, Self::role)?;
         // Until here a silent server was given up after the time to connect.
         wire.stream.read_timeout(None).map_err(|error| lost(&error))?;
+        if let Some(server) = taken {
+            chosen::set(endpoint, server);
+        }
         Ok(wire)
+    }
+
+    fn role(&mut self) -> Result<Role> {
+        let answer = self.simple(Role::QUESTION)?;
+        let fact = |index: usize| answer.rows.first().and_then(|row| row.get(index)?.as_deref());
+        Role::new(fact(0), fact(1))
     }
 
     fn log_in(endpoint: &Endpoint, mut target: Target) -> Result<Self> {

@@ -1,5 +1,7 @@
 //! Transport security: the modes, the roots, the client's certificate.
 
+mod pinned;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -169,6 +171,7 @@ impl ServerCertVerifier for Verifier {
     ) -> std::result::Result<ServerCertVerified, rustls::Error> {
         let Some(chain) = &self.chain else { return Ok(ServerCertVerified::assertion()) };
         if self.own.iter().any(|own| own.as_ref() == end_entity.as_ref()) {
+            pinned::check_dates(end_entity, now)?;
             if self.check_name {
                 rustls::client::verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
             }
@@ -207,5 +210,39 @@ impl ServerCertVerifier for Verifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// 2026-11-30 11:48:45 and ten days later.
+    const BEGIN: u64 = 1_796_039_325;
+    const END: u64 = 1_796_903_325;
+
+    /// A server's own certificate that the user names is trusted for as long as it says, of any version of X.509.
+    #[test]
+    fn a_pinned_certificate_has_its_dates_checked() {
+        for (file, mode) in [
+            ("version3.pem", TlsMode::VerifyFull),
+            ("version3.pem", TlsMode::VerifyCa),
+            ("version1.pem", TlsMode::VerifyCa),
+        ] {
+            let path = format!("{}/src/tls/pinned/{file}", env!("CARGO_MANIFEST_DIR"));
+            let certificate = read_certificates(&path).unwrap().remove(0);
+            let options = TlsOptions::new(mode).with_ca_file(Some(path));
+            let verifier = Verifier::new(&options, Arc::new(ring::default_provider())).unwrap();
+            let at = |seconds| {
+                let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+                let name = ServerName::try_from("localhost").unwrap();
+                verifier.verify_server_cert(&certificate, &[], &name, &[], now).map(|_| ()).map_err(|e| e.to_string())
+            };
+            assert_eq!((at(BEGIN), at(END)), (Ok(()), Ok(())), "{file}");
+            assert!(at(BEGIN - 1).unwrap_err().contains("not valid"), "{file}");
+            assert!(at(END + 1).unwrap_err().contains("expired"), "{file}");
+        }
     }
 }
