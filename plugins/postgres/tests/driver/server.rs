@@ -171,15 +171,16 @@ fn an_index_is_read_where_it_leads_to_the_rows_and_no_other() {
         );
         for _ in 0..100 {
             match schema.run(&count).as_str() {
-                "0|0" => std::thread::sleep(Duration::from_millis(50)),
+                "0|0" | "1|0" => std::thread::sleep(Duration::from_millis(50)),
                 found => return found.to_owned(),
             }
         }
         panic!("the server counts nothing");
     };
-    assert_eq!(reads("a", "a", "id"), "0|1");
-    assert_eq!(reads("b", "b", "v"), "1|0");
-    assert_eq!(reads("c", "v_c", "v"), "1|0");
+    // Making the primary key's index was the first scan.
+    assert_eq!(reads("a", "a", "id"), "1|1");
+    assert_eq!(reads("b", "b", "v"), "2|0");
+    assert_eq!(reads("c", "v_c", "v"), "2|0");
 }
 
 #[test]
