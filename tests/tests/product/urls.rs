@@ -175,3 +175,32 @@ fn what_a_url_says_and_rivet_does_not_do_is_refused_by_name() {
     let state = format!("{}?passfile=x", postgres.url());
     project.rivet("run").env("RIVET_STATE_URL", &state).fails(2).says(&["the state's URL", "passfile", "hint:"]);
 }
+
+/// As it lists them itself: whatever version is installed here.
+#[test]
+fn the_installed_libpq_knows_no_parameter_that_the_reference_lacks() {
+    const LIST: &str = "
+import ctypes, ctypes.util
+class Option(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_char_p) for name in ('keyword', 'a', 'b', 'c', 'd', 'e')] + [('size', ctypes.c_int)]
+library = ctypes.CDLL(ctypes.util.find_library('pq') or 'libpq.so.5')
+library.PQconndefaults.restype = ctypes.POINTER(Option)
+options, number = library.PQconndefaults(), 0
+while options[number].keyword:
+    print(options[number].keyword.decode())
+    number += 1
+";
+    let output = Command::new("python3").args(["-c", LIST]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let page = include_str!("../../../docs/reference/urls.md");
+    for section in ["postgresql", "state"] {
+        let (begin, end) = (format!("<!-- {section} -->"), format!("<!-- /{section} -->"));
+        let table = page.split_once(&begin).unwrap().1.split_once(&end).unwrap().0;
+        let known: Vec<&str> = table.lines().filter_map(|line| line.split('`').nth(1)).collect();
+        let listed = String::from_utf8(output.stdout.clone()).unwrap();
+        assert!(listed.lines().count() > 30, "{listed}");
+        for parameter in listed.lines() {
+            assert!(known.contains(&parameter), "{section} lacks {parameter}");
+        }
+    }
+}
