@@ -17,6 +17,8 @@ pub mod cli;
 pub mod commit;
 pub mod config;
 pub mod crash;
+#[cfg(test)]
+mod damage;
 pub mod destination;
 pub mod notify;
 mod peak;

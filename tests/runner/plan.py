@@ -63,6 +63,7 @@ SLOW = {
     "slices": ("postgres/driver slices", "mysql/driver slices", "mssql/driver slices"),
     "scaffold": ("product scaffold",),
     "skew": ("product skew",),
+    "mutations": ("product mutations",),
 }
 
 # Marked `#[ignore]`, and in no suite.

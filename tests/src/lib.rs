@@ -8,6 +8,7 @@
 //!   [`cloud`] that plays who gives credentials and, with [`signatures`], a store that asks for them;
 //! * [`mysql`]: a database of its own on the MariaDB and on the MySQL that it starts;
 //! * [`sqlite`]: a database file in a temporary folder;
+//! * [`damage`]: to a text that rivet wrote, as its unit tests do it;
 //! * [`drivers`]: one of each of these databases behind one trait;
 //! * [`rivet`]: the binary, its configuration, its exit code and output, and its death;
 //! * [`readers`]: what landed, as DuckDB and pyarrow read it, and how to compare it.
@@ -21,6 +22,8 @@
 )]
 
 pub mod cloud;
+#[path = "../../host/src/damage.rs"]
+pub mod damage;
 pub mod drivers;
 pub mod faults;
 pub mod mssql;

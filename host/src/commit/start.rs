@@ -74,9 +74,25 @@ pub fn publish_plan(dest: &mut dyn Destination, plan: &Plan) -> Result<()> {
         Some(found) if found == body => Ok(()),
         // The same document may be printed otherwise, or be what an older version made of it.
         Some(_) if read_plan(dest, &run)?.is_same_document(plan)? => Ok(()),
-        Some(_) => Err(Error::new(ErrorKind::Conflict, "another plan with this run id is at the destination")
-            .with_hint("make a new plan; one plan is one run")
-            .with_context("object", run.plan())),
+        Some(_) => Err(another_plan(&run)),
         None => Err(put.err().unwrap_or_else(|| decided(&run, &Decision::Undecided))),
     }
+}
+
+/// Refuses a plan where another one lies at the destination under its run id. None may lie there yet.
+pub fn check_published(dest: &mut dyn Destination, plan: &Plan) -> Result<()> {
+    let run = RunKey::of(plan)?;
+    match read_plan(dest, &run) {
+        Ok(published) if published.is_same_document(plan)? => Ok(()),
+        Ok(_) => Err(another_plan(&run)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn another_plan(run: &RunKey) -> Error {
+    Error::new(ErrorKind::Conflict, "another plan with this run id is at the destination")
+        .with_code("another_plan")
+        .with_hint("use the plan that was published, or make a new one; one plan is one run")
+        .with_context("object", run.plan())
 }

@@ -7,6 +7,7 @@ use rivet_sdk::{ErrorKind, Scalar};
 use rusqlite::Connection;
 
 use super::*;
+use crate::damage::{Random, damaged};
 
 #[test]
 fn the_second_run_of_an_export_is_busy_until_the_first_ends() {
@@ -332,4 +333,46 @@ fn a_watermark_that_an_older_rivet_moved_is_its_own() {
     assert_eq!((found.values.len(), found.run_id.as_str()), (2, "01C"));
     assert!(state.advance(Some(&found), &at(&[9, 9], "01D")).unwrap());
     assert_eq!(state.watermark("orders").unwrap().unwrap().run_id, "01D");
+}
+
+#[test]
+fn a_watermark_with_any_damage_is_refused_or_stands_as_it_was() {
+    let columns = [
+        ("rivet_watermark", &["export", "fingerprint", "cursor_json", "values_json", "run_id", "updated_at"][..]),
+        ("rivet_watermark", &["fingerprint_v2", "seal"]),
+        ("rivet_advance", &["export", "fingerprint", "cursor_json", "from_json", "to_json", "run_id", "moved_at"]),
+    ];
+    for older in [false, true] {
+        let (_folder, state) = moved(older);
+        let whole = state.watermark("orders").unwrap().unwrap();
+        let mut random = Random::new(0x57a7e);
+        let mut refused = 0;
+        for _ in 0..500 {
+            let connection = connection(&state);
+            let (table, names) = columns[random.below(if older { 3 } else { 2 })];
+            let column = names[random.below(names.len())];
+            let row = if table == "rivet_advance" { "step = 2" } else { "true" };
+            let read = format!("SELECT {column} FROM {table} WHERE {row}");
+            let found: Option<String> = connection.query_row(&read, [], |row| row.get(0)).unwrap();
+            let bytes = damaged(found.as_deref().unwrap_or("01B").as_bytes(), &mut random);
+            let bytes = String::from_utf8_lossy(&bytes).into_owned();
+            let bytes = if random.below(20) == 0 { None } else { Some(bytes) };
+            connection.execute_batch("SAVEPOINT whole").unwrap();
+            // A column that must have a value keeps it.
+            let change = format!("UPDATE OR IGNORE {table} SET {column} = ?1 WHERE {row}");
+            connection.execute(&change, [&bytes]).unwrap();
+            match state.watermark("orders") {
+                // The second form is a name beside the first: without it, both are compared by the first.
+                Ok(Some(now)) => assert_eq!(
+                    Watermark { fingerprint_v2: whole.fingerprint_v2.clone(), ..now },
+                    whole,
+                    "{older} {table}.{column} {bytes:?}"
+                ),
+                Ok(None) => panic!("{older} {table}.{column} {bytes:?}: a watermark that is gone in silence"),
+                Err(_) => refused += 1,
+            }
+            connection.execute_batch("ROLLBACK TO whole; RELEASE whole").unwrap();
+        }
+        assert!(refused > 150, "{older} {refused}");
+    }
 }

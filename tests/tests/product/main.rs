@@ -29,6 +29,7 @@ mod modes;
 mod mssql_connections;
 mod mssql_server;
 mod mssql_types;
+mod mutations;
 mod mysql_server;
 mod mysql_snapshot;
 mod mysql_types;
