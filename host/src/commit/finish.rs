@@ -12,6 +12,7 @@ use super::quality;
 use super::replace::settle_replaced;
 use super::success::write_success;
 use super::text::now;
+use super::ties;
 use super::verify::verify_parts;
 use crate::crash::crash_point;
 use crate::plan::{ColumnCounts, Consistency, MadeBy, Manifest, ManifestPart, Part, Plan, Report};
@@ -157,6 +158,12 @@ fn manifest_of(plan: &Plan, reports: &[Report]) -> Result<Manifest> {
         columns,
         longest_statement_ms: reports.iter().map(|report| report.longest_statement_ms).max().unwrap_or(0),
         warnings: distinct(reports.iter().flat_map(|report| report.warnings.clone())),
+        left_out: reports
+            .iter()
+            .filter(|report| report.left_out > 0)
+            .map(|report| (report.chunk, report.left_out))
+            .collect(),
+        ties: ties::of(plan, reports),
         plan_seal: plan.seal()?,
         made_by: Some(MadeBy::with_plugin_of(
             reports.iter().filter_map(|report| report.made_by.as_ref()).next_back().or(plan.made_by.as_ref()),

@@ -30,6 +30,8 @@ mod test_store;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_chain;
+#[cfg(test)]
 mod tests_crash;
 #[cfg(test)]
 mod tests_kill;
@@ -38,6 +40,7 @@ mod tests_mutations;
 #[cfg(test)]
 mod tests_repair;
 mod text;
+mod ties;
 mod verify;
 
 pub use attempt::{Outcome, begin_attempt, discard_attempt, fence, publish_report, read_report};

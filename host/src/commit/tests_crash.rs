@@ -27,6 +27,7 @@ fn link(number: u8) -> Plan {
         to: None,
         at_risk: None,
         recount: None,
+        ties: None,
     };
     Plan { incremental: Some(incremental), ..plan(number, WriteMode::Replace) }
 }

@@ -238,6 +238,12 @@ pub static EXPORT: Block = Block {
             "incremental: rows without a cursor; `include` takes them with the first run.",
         ),
         key(
+            "on_cursor_ties",
+            Kind::Choice(&["fail", "again", "leave"]),
+            "fail",
+            "incremental: later rows with the watermark's own value, where they cannot be told from those delivered.",
+        ),
+        key(
             "chunk_by",
             Kind::Choice(&["auto", "range", "keyset", "days", "native", "none"]),
             "auto",

@@ -45,7 +45,7 @@ pub use destination::DestinationConfig;
 pub use diagnostic::{Diagnostic, Diagnostics, Position, nearest};
 pub use export::{ChunkBy, ChunkSize, Chunking, ExportConfig, Granularity, OnSchemaDrift, PartitionBy};
 pub use fields::Named;
-pub use mode::{Incremental, Mode, OnNullCursor, TimeWindow};
+pub use mode::{Incremental, Mode, OnCursorTies, OnNullCursor, TimeWindow};
 pub use output::OutputConfig;
 pub use plugin_block::PluginBlock;
 pub use secrets::{Resolved, inline_secret, resolve_secrets, without_secrets};

@@ -1,5 +1,6 @@
 //! What will be done: the plan of one run of one export, complete, serialisable, secret-free.
 
+mod boundary;
 mod build;
 mod chunks;
 mod cover;
@@ -11,6 +12,7 @@ mod output;
 mod recount;
 mod report;
 mod scope;
+pub mod ties;
 mod types;
 
 pub use build::{Inputs, Planned, build, fingerprint, whole_request};

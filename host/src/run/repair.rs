@@ -136,6 +136,9 @@ fn differing(
     for part in &manifest.parts {
         *rows.entry(part.chunk).or_default() += part.part.rows;
     }
+    for (chunk, left_out) in &manifest.left_out {
+        *rows.entry(*chunk).or_default() += left_out;
+    }
     let mut found: BTreeMap<u32, Differing> = BTreeMap::new();
     let chunk = |index: u32| Differing {
         chunk: index,

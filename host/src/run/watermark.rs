@@ -8,7 +8,8 @@ use rivet_sdk::{Destination, Error, ErrorKind, Result};
 
 use crate::commit;
 use crate::crash::crash_point;
-use crate::plan::{Manifest, Plan, StandsAt};
+use crate::plan::ties::Ties;
+use crate::plan::{IncrementalSpec, Manifest, Plan, StandsAt};
 use crate::state::{State, Watermark};
 
 /// Where an incremental export's next run begins.
@@ -47,13 +48,21 @@ pub(super) fn peek(state: Option<&State>, export: &str, destination: &mut dyn De
 pub(super) fn check_start(state: &State, plan: &Plan, destination: &mut dyn Destination) -> Result<()> {
     let (Some(incremental), None) = (&plan.incremental, &plan.repairs) else { return Ok(()) };
     let stands_at = stands_at(state, &plan.export, destination)?.stands_at;
-    if stands_at.and_then(|stands_at| stands_at.values) == incremental.from {
+    let known = stands_at.as_ref().and_then(|stands_at| stands_at.ties.as_ref());
+    let values = stands_at.as_ref().and_then(|stands_at| stands_at.values.as_ref());
+    if values == incremental.from.as_ref() && knows(incremental, known) {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Conflict, "the watermark was moved or reset since the plan was made")
         .with_code("watermark_moved")
         .with_hint("make a new plan; `rivet state show` tells where the watermark stands")
         .with_context("export", plan.export.clone()))
+}
+
+/// Whether the rows at the watermark that a plan leaves out are those that were delivered there.
+fn knows(plan: &IncrementalSpec, known: Option<&Ties>) -> bool {
+    let before = plan.ties.as_ref().and_then(|ties| ties.before.as_ref());
+    before.is_none_or(|before| matches!(known, Some(Ties::Remembered(now)) if now == before))
 }
 
 fn start(watermark: Option<Watermark>, newest: Option<&Manifest>) -> Start {
@@ -70,6 +79,7 @@ fn standing(watermark: Watermark, newest: Option<&Manifest>) -> StandsAt {
         recount: ended_there.and_then(|end| end.recount.clone()),
         fingerprint: watermark.belongs_to(),
         values: Some(watermark.values),
+        ties: watermark.ties,
     }
 }
 
@@ -82,7 +92,11 @@ fn ahead(state: Option<&State>, stored: Option<&Watermark>, newest: Option<&Mani
     let news = match (stored, state) {
         // Later runs have greater ids. Another fingerprint is the planner's to refuse.
         (Some(stored), _) => {
-            stored.belongs_to().is_of(&end.belongs_to()) && stored.run_id < end.run_id && stored.values != end.values
+            let other_ties = stored.ties != end.ties;
+            // A repair may have delivered further rows at the end of the run that it repairs.
+            let is_later = stored.run_id < end.run_id && (stored.values != end.values || other_ties);
+            let is_repair = stored.run_id == end.run_id && stored.values == end.values && other_ties;
+            stored.belongs_to().is_of(&end.belongs_to()) && (is_later || is_repair)
         }
         (None, Some(state)) => !was_reset_after(state, manifest)?,
         (None, None) => true,
@@ -93,16 +107,24 @@ fn ahead(state: Option<&State>, stored: Option<&Watermark>, newest: Option<&Mani
 /// Moves the store's watermark to where a committed run ended. Repeatable. A repair goes no further
 /// than the run it repairs: where that one's move is owed, the next run's start makes it.
 pub(super) fn advance(state: &State, manifest: &Manifest) -> Result<()> {
-    let (Some(incremental), None) = (&manifest.incremental, &manifest.repairs) else { return Ok(()) };
+    let Some(incremental) = &manifest.incremental else { return Ok(()) };
     let Some(to) = end_of(manifest) else { return Ok(()) };
     crash_point("watermark.advance");
     let stored = state.watermark(&manifest.export)?;
-    if stored.as_ref().is_some_and(|stored| stored.belongs_to().is_of(&to.belongs_to()) && stored.values == to.values) {
+    let is_there = |stored: &Watermark| stored.belongs_to().is_of(&to.belongs_to()) && stored.values == to.values;
+    if stored.as_ref().is_some_and(|stored| is_there(stored) && stored.ties == to.ties) {
         return Ok(());
     }
     let expected = match (&incremental.from, stored) {
+        // It knows better which rows at the end were delivered.
+        (_, Some(stored)) if manifest.repairs.is_some() && is_there(&stored) && stored.run_id == to.run_id => {
+            Some(stored)
+        }
+        _ if manifest.repairs.is_some() => return Ok(()),
         (None, None) => None,
-        (Some(from), Some(stored)) if stored.values == *from => Some(stored),
+        (Some(from), Some(stored)) if stored.values == *from && knows(incremental, stored.ties.as_ref()) => {
+            Some(stored)
+        }
         _ => return Err(moved(manifest)),
     };
     if state.advance(expected.as_ref(), &to)? { Ok(()) } else { Err(moved(manifest)) }
@@ -139,5 +161,6 @@ fn end_of(manifest: &Manifest) -> Option<Watermark> {
         values: incremental.to.clone()?,
         run_id: manifest.first().to_owned(),
         updated_at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
+        ties: manifest.ties.clone(),
     })
 }

@@ -16,7 +16,7 @@ use rivet_sdk::{Destination, Error, Result};
 
 use super::blocks::{BlockLimits, Blocks, LARGE_ROW_BYTES, byte_size};
 use super::partition::by_folder;
-use super::{ChunkSink, Parts, SinkSpec, Written};
+use super::{ChunkSink, Parts, See, SinkSpec, Written};
 use crate::batch::Receiver;
 use crate::budget::{Held, Share};
 use crate::plan::{OutputSpec, Part, PartitionSpec, PlannedColumn};
@@ -95,14 +95,10 @@ impl<'a> Router<'a> {
     }
 
     /// As [`ChunkSink::write_all`].
-    pub(super) fn write_all(
-        mut self,
-        queue: &mut Receiver,
-        see: &mut dyn FnMut(&RecordBatch) -> Result<()>,
-    ) -> Result<Option<Written>> {
+    pub(super) fn write_all(mut self, queue: &mut Receiver, see: &mut See<'_>) -> Result<Option<Written>> {
         for queued in queue.by_ref() {
-            see(&queued.batch)?;
-            self.blocks.push(&queued.batch);
+            let instead = see(&queued.batch)?;
+            self.blocks.push(instead.as_ref().unwrap_or(&queued.batch));
             self.route()?;
         }
         if queue.is_complete() { self.finish().map(Some) } else { Ok(None) }

@@ -8,6 +8,7 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::damage::{Random, damaged};
+use crate::plan::ties::Ties;
 
 #[test]
 fn the_second_run_of_an_export_is_busy_until_the_first_ends() {
@@ -200,6 +201,7 @@ fn at(values: &[i128], run_id: &str) -> Watermark {
         values: values.iter().map(|value| Scalar::Integer(*value)).collect(),
         run_id: run_id.to_owned(),
         updated_at: "2026-01-02T03:04:05Z".to_owned(),
+        ties: None,
     }
 }
 
@@ -279,7 +281,8 @@ fn the_last_schema_is_remembered() {
 fn moved(older: bool) -> (tempfile::TempDir, State) {
     let folder = tempfile::tempdir().unwrap();
     let state = State::open(folder.path()).unwrap();
-    let (first, second) = (at(&[1, 2], "01A"), at(&[3, 4], "01B"));
+    let ties = (!older).then_some(Ties::Settled);
+    let (first, second) = (at(&[1, 2], "01A"), Watermark { ties, ..at(&[3, 4], "01B") });
     assert!(state.advance(None, &first).unwrap() && state.advance(Some(&first), &second).unwrap());
     if older {
         connection(&state)
@@ -307,7 +310,8 @@ fn a_watermark_that_was_changed_by_hand_is_damage() {
             assert_eq!(error.code(), Some("damaged_state"), "{older} {change}: {error}");
         }
         let (_folder, state) = moved(older);
-        assert_eq!(state.watermark("orders").unwrap().unwrap(), at(&[3, 4], "01B"));
+        let ties = (!older).then_some(Ties::Settled);
+        assert_eq!(state.watermark("orders").unwrap().unwrap(), Watermark { ties, ..at(&[3, 4], "01B") });
         state.reset_watermark("orders").unwrap().unwrap();
         assert_eq!(state.watermark("orders").unwrap(), None);
     }
@@ -331,6 +335,7 @@ fn a_watermark_that_an_older_rivet_moved_is_its_own() {
         .unwrap();
     let found = state.watermark("orders").unwrap().unwrap();
     assert_eq!((found.values.len(), found.run_id.as_str()), (2, "01C"));
+    assert_eq!(found.ties, None, "it left what was known of other rows");
     assert!(state.advance(Some(&found), &at(&[9, 9], "01D")).unwrap());
     assert_eq!(state.watermark("orders").unwrap().unwrap().run_id, "01D");
 }
@@ -339,7 +344,7 @@ fn a_watermark_that_an_older_rivet_moved_is_its_own() {
 fn a_watermark_with_any_damage_is_refused_or_stands_as_it_was() {
     let columns = [
         ("rivet_watermark", &["export", "fingerprint", "cursor_json", "values_json", "run_id", "updated_at"][..]),
-        ("rivet_watermark", &["fingerprint_v2", "seal"]),
+        ("rivet_watermark", &["fingerprint_v2", "seal", "ties_json"]),
         ("rivet_advance", &["export", "fingerprint", "cursor_json", "from_json", "to_json", "run_id", "moved_at"]),
     ];
     for older in [false, true] {

@@ -12,7 +12,7 @@ use super::exit::{Failed, Outcome, code_of};
 use super::print::{bytes, thousands};
 use super::{open_session, print};
 use crate::config::ExportConfig;
-use crate::plan::{Plan, Planned};
+use crate::plan::{IncrementalSpec, Plan, Planned};
 use crate::run::{Stop, draft_export};
 
 pub fn check(arguments: &CheckArguments, global: &Global, stop: Stop) -> Outcome {
@@ -88,6 +88,9 @@ impl<'a> Checked<'a> {
         row("chunks", chunks(plan));
         row("workers", plan.execution.parallel.to_string());
         row("consistency", plan.consistency_text().to_owned());
+        if let Some(incremental) = &plan.incremental {
+            row("ties", incremental.ties_text());
+        }
         for text in &self.advice {
             row("advice", text.clone());
         }
@@ -114,6 +117,7 @@ impl<'a> Checked<'a> {
             "rows_per_chunk": rows_per_chunk(plan),
             "parallel": plan.execution.parallel,
             "consistency": plan.consistency_text(),
+            "ties": plan.incremental.as_ref().map(IncrementalSpec::ties_text),
             "advice": self.advice,
             "columns": self.types.as_ref().map(|types| types::to_json(types)),
         }))

@@ -7,8 +7,8 @@ use rivet_sdk::{OnUnrepresentable, Relation, Result};
 use serde_json::{Map, Value, json};
 
 use crate::config::{
-    ChunkBy, ChunkSize, Chunking, ExportConfig, Granularity, Incremental, Mode, OnNullCursor, OutputConfig,
-    PartitionBy, TimeWindow,
+    ChunkBy, ChunkSize, Chunking, ExportConfig, Granularity, Incremental, Mode, OnCursorTies, OnNullCursor,
+    OutputConfig, PartitionBy, TimeWindow,
 };
 use crate::plan::{
     Codec, Compression, ConsistencyPolicy, CsvSpec, Format, ParquetSpec, QualitySpec, RowGroups, Statistics, WriteMode,
@@ -149,17 +149,23 @@ fn relation_of(relation: &Relation) -> Value {
 fn mode_of(mode: &Mode) -> Value {
     match mode {
         Mode::Full => json!("full"),
-        Mode::Incremental(Incremental { cursor, coalesced, settle_ms, on_null }) => {
+        Mode::Incremental(Incremental { cursor, coalesced, settle_ms, on_null, on_ties }) => {
             let on_null = match on_null {
                 OnNullCursor::Fail => "fail",
                 OnNullCursor::Include => "include",
                 OnNullCursor::Skip => "skip",
             };
+            let on_ties = on_ties.map(|on_ties| match on_ties {
+                OnCursorTies::Fail => "fail",
+                OnCursorTies::Again => "again",
+                OnCursorTies::Leave => "leave",
+            });
             json!({"incremental": object([
                 ("cursor", json!(cursor)),
                 ("coalesced", json!(coalesced)),
                 ("settle_ms", json!(settle_ms)),
                 ("on_null", json!(on_null)),
+                ("on_ties", json!(on_ties)),
             ])})
         }
         Mode::TimeWindow(TimeWindow { column, unix, days }) => json!({"time_window": object([

@@ -61,7 +61,7 @@ pub fn of_watermark(
 ) -> Result<Fingerprint> {
     let plugin = &export.destination.plugin;
     let options = without_secrets(&export.destination.block.options);
-    let Incremental { cursor, coalesced, settle_ms: _, on_null: _ } = incremental;
+    let Incremental { cursor, coalesced, settle_ms: _, on_null: _, on_ties: _ } = incremental;
     let first = old::watermark(identity, relation, cursor, *coalesced, plugin, &options);
     let second = form::hash(&form::watermark(identity, relation, cursor, *coalesced, plugin, options))?;
     Ok(Fingerprint::of(first, second))
