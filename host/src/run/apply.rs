@@ -56,7 +56,7 @@ pub fn apply(
         return finish(plan, &mut *destination, journal.as_ref(), stop, started);
     }
     let mut source = ends.source.open(&lent)?;
-    let guard = stop.guard(source.interrupt());
+    let guard = stop.guard(source.interrupt())?;
     plan.check_chunks()?;
     tell_versions(&plan, Some(&ends));
     check_drift(&plan, &mut *source)?;

@@ -155,7 +155,7 @@ fn blame(error: Error, plugin: &str) -> Error {
     }
 }
 
-fn panicked(what: &str, payload: &(dyn std::any::Any + Send)) -> Error {
+pub(super) fn panicked(what: &str, payload: &(dyn std::any::Any + Send)) -> Error {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no text");
     Error::new(ErrorKind::Panic, format!("rivet panicked while {what}: {text}"))

@@ -164,7 +164,7 @@ fn fresh(
     start: Start,
 ) -> Result<Prepared> {
     let mut source = source_end.open(&session.lent())?;
-    let guard = session.stop.guard(source.interrupt());
+    let guard = session.stop.guard(source.interrupt())?;
     let planned = plan::build(&mut *source, &from(start, inputs(session, export, source_end, run_id)))?;
     let Planned { plan, warnings, .. } = planned;
     Ok(Prepared { plan, done: BTreeSet::new(), source: Some(source), warnings, guard })

@@ -231,7 +231,7 @@ pub(super) fn count_at(
     stop: &Stop,
 ) -> Result<Counted> {
     let mut source = source.open(lent)?;
-    let _guard = stop.guard(source.interrupt());
+    let _guard = stop.guard(source.interrupt())?;
     source.join(snapshot)?;
     let (rows, whole) = count(plan, &mut *source)?;
     Ok(Counted { at: CountedAt::Run, read_point: snapshot.read_point.clone(), rows, whole })
@@ -240,7 +240,7 @@ pub(super) fn count_at(
 /// Counts now: at one read point where the source gives one and the plan did not want otherwise.
 pub(super) fn count_later(plan: &Plan, source: &SourceEnd, lent: &Lent, stop: &Stop) -> Result<Counted> {
     let mut holder = source.open(lent)?;
-    let _guard = stop.guard(holder.interrupt());
+    let _guard = stop.guard(holder.interrupt())?;
     check_identity(plan, &mut *holder)?;
     let useful = plan.chunks.len() > 1 && plan.reads_at_one_point();
     let Some(snapshot) = (if useful { holder.snapshot(1)? } else { None }) else {
@@ -254,7 +254,7 @@ pub(super) fn count_later(plan: &Plan, source: &SourceEnd, lent: &Lent, stop: &S
         return Ok(Counted { at, read_point, rows, whole });
     };
     let mut counter = source.open(lent)?;
-    let _counting = stop.guard(counter.interrupt());
+    let _counting = stop.guard(counter.interrupt())?;
     counter.join(&snapshot)?;
     if !snapshot.rejoinable {
         // What cannot be joined later holds a lock: it goes at once.

@@ -84,7 +84,7 @@ pub fn repair(
     }
     let newest = reconcile::newest(&mut *destination, export)?;
     let mut instance = source.open(&session.lent())?;
-    let guard = session.stop.guard(instance.interrupt());
+    let guard = session.stop.guard(instance.interrupt())?;
     check_drift(&newest.plan, &mut *instance)?;
     let differing = differing(session, &source, &mut *destination, &newest, options)?;
     let mut repaired =

@@ -52,7 +52,7 @@ pub(super) fn resumable(
             .with_context("export", export.name.clone()));
     }
     let mut source = source_end.open(&session.lent())?;
-    let guard = session.stop.guard(source.interrupt());
+    let guard = session.stop.guard(source.interrupt())?;
     plan.check_chunks()?;
     check_drift(&plan, &mut *source)?;
     let mut warnings = Vec::new();

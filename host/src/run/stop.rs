@@ -4,11 +4,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::Duration;
 
-use rivet_sdk::{Error, Interrupt, Result};
+use rivet_sdk::{Error, ErrorKind, Interrupt, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 /// How often a guard looks at the wish to stop.
 const GUARD_TICK: Duration = Duration::from_millis(50);
+
+/// Starts a thread that nobody waits for. The system may refuse: that is an error like any other.
+pub(super) fn thread(name: String, work: impl FnOnce() + Send + 'static) -> Result<()> {
+    let started = std::thread::Builder::new().name(name.clone()).spawn(work);
+    started.map(|_| ()).map_err(|error| {
+        Error::new(ErrorKind::ResourceExhausted, format!("the thread `{name}` could not be started: {error}"))
+            .with_hint(
+                "raise the limit of processes and threads (`ulimit -u`, a container's pids limit), or lower `parallel`",
+            )
+    })
+}
 
 /// Keeps [`Stop::guard`] going.
 #[derive(Debug)]
@@ -80,11 +91,11 @@ impl Stop {
 
     /// Calls `interrupt` once stopping is wanted, until the guard is dropped: for statements
     /// that run outside the pool.
-    pub fn guard(&self, interrupt: Option<Box<dyn Interrupt>>) -> Guard {
+    pub fn guard(&self, interrupt: Option<Box<dyn Interrupt>>) -> Result<Guard> {
         let over = Arc::new(AtomicBool::new(false));
         if let Some(interrupt) = interrupt {
             let (stop, over) = (self.clone(), Arc::clone(&over));
-            std::thread::spawn(move || {
+            let watch = move || {
                 while !over.load(Ordering::Relaxed) {
                     if stop.is_wanted() {
                         if let Err(error) = interrupt.interrupt() {
@@ -94,9 +105,10 @@ impl Stop {
                     }
                     std::thread::sleep(GUARD_TICK);
                 }
-            });
+            };
+            thread("guard".to_owned(), watch)?;
         }
-        Guard(over)
+        Ok(Guard(over))
     }
 
     /// The signal that asked for it, if one did.
