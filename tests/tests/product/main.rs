@@ -52,6 +52,7 @@ mod store_places_s3;
 mod stores;
 mod stores_every_source;
 mod tables;
+mod threads;
 mod ties;
 mod two_plugins;
 mod types;
