@@ -64,11 +64,18 @@ impl Session {
         let budget = Budget::new(config.memory_limit_mb << 20);
         let mut session = Self { config, variables, plugins, budget, stop, source_plugin };
         session.check_options(file)?;
-        if let Some(schema) = session.plugins.manifest(&session.source_plugin)?.options.source {
-            let source = &mut session.config.source;
-            config::plugin_options::require_tls(&schema, source.environment, &mut source.block.options);
-        }
+        session.demand_tls()?;
         Ok(session)
+    }
+
+    /// Has the source's connections encrypted in production.
+    pub fn demand_tls(&mut self) -> Result<()> {
+        let Some(schema) = self.plugins.manifest(&self.source_plugin)?.options.source else { return Ok(()) };
+        let (source, variables) = (&mut self.config.source, &self.variables);
+        let is_option = |path: &str| config::plugin_options::is_exact_key(&schema, &format!("tls.{path}"));
+        config::plugin_options::require_tls(&schema, source.environment, &mut source.block.options, |tls| {
+            config::resolve_secrets(tls, is_option, variables).map(|resolved| resolved.options)
+        })
     }
 
     /// What the plugins' schemas say against the options.

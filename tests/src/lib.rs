@@ -4,6 +4,7 @@
 //!
 //! * [`mssql`]: a database of its own on SQL Server, or on the project's own TDS server;
 //! * [`postgres`]: a database of its own on the server that `make test` starts;
+//! * [`standby`]: a PostgreSQL primary of its own, and a standby that lags behind it;
 //! * [`stores`]: a prefix of its own in each object store, and [`faults`] on the way to it, or a
 //!   [`cloud`] that plays who gives credentials and, with [`signatures`], a store that asks for them;
 //! * [`mysql`]: a database of its own on the MariaDB and on the MySQL that it starts;
@@ -33,6 +34,7 @@ pub mod readers;
 pub mod rivet;
 pub mod signatures;
 pub mod sqlite;
+pub mod standby;
 pub mod stores;
 
 /// Whether this is a slow suite (`make test-slow`): what tries many things tries all of them.

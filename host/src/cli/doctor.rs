@@ -46,7 +46,7 @@ pub fn doctor(arguments: &DoctorArguments, global: &Global, stop: Stop) -> Outco
         }
     }
     if !missing.contains(&session.source_plugin) {
-        report.add(check_source(&session))?;
+        report.add(check_source(&mut session))?;
         if !session.config.families.is_empty() {
             report.add(check_tables(&mut session))?;
         }
@@ -203,9 +203,10 @@ fn check_plugins(
     Ok(missing)
 }
 
-fn check_source(session: &Session) -> Finding {
+fn check_source(session: &mut Session) -> Finding {
     let what = format!("source {}", session.source_plugin);
-    let identity = session.open_source().and_then(|(_, mut source)| source.identity());
+    let identity =
+        session.demand_tls().and_then(|()| session.open_source()).and_then(|(_, mut source)| source.identity());
     match identity {
         Ok(identity) => Finding { notes: notes(&identity), ..Finding::good(what, login(&identity)) },
         Err(error) => Finding::failed(what, error),

@@ -49,7 +49,7 @@ pub use mode::{Incremental, Mode, OnCursorTies, OnNullCursor, TimeWindow};
 pub use output::OutputConfig;
 pub use plugin_block::PluginBlock;
 pub use secrets::{Resolved, inline_secret, resolve_secrets, without_secrets};
-pub use source::{SourceConfig, SourcePlugin};
+pub use source::{SourceConfig, SourcePlugin, scheme_of};
 pub use state::{StateConfig, in_environment as state_in_environment};
 pub use tables::{Family, glob_set, is_match, is_stored};
 pub use template::{Tokens, expand};

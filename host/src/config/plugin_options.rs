@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use rivet_sdk::{Error, Result};
 use serde_json::Value as Json;
 
 use super::diagnostic::{Diagnostic, join, nearest};
@@ -37,14 +38,31 @@ pub fn coerce(schema: &Json, options: &mut Json) {
     coerce_at(schema, schema, options);
 }
 
-/// Demands encryption in production where the plugin has a `tls` option and the user says
-/// nothing about it.
-pub fn require_tls(schema: &Json, environment: Option<Environment>, options: &mut Json) {
-    if environment == Some(Environment::Production)
-        && is_exact_key(schema, "tls.mode")
-        && let Some(options) = options.as_object_mut()
-    {
-        options.entry("tls").or_insert_with(|| serde_json::json!({ "mode": "require" }));
+/// Demands encryption in production where the plugin has a `tls` option: one that the user wrote must demand it, too,
+/// and where there is none it is added. `resolved` fills the references of the user's block in.
+pub fn require_tls(
+    schema: &Json,
+    environment: Option<Environment>,
+    options: &mut Json,
+    resolved: impl FnOnce(&Json) -> Result<Json>,
+) -> Result<()> {
+    if environment != Some(Environment::Production) || !is_exact_key(schema, "tls.mode") {
+        return Ok(());
+    }
+    let Some(options) = options.as_object_mut() else { return Ok(()) };
+    let Some(tls) = options.get("tls").filter(|tls| !tls.is_null()) else {
+        options.insert("tls".to_owned(), serde_json::json!({ "mode": "require" }));
+        return Ok(());
+    };
+    match resolved(tls)?.get("mode").and_then(Json::as_str) {
+        Some(mode @ ("disable" | "prefer")) => {
+            Err(Error::config(format!("`environment: production` and `tls: {{ mode: {mode} }}` contradict each other"))
+                .with_hint(
+                    "in production a connection is encrypted: take `mode` out (verify-full), or write require; \
+                            `environment: replica` with `tuning: { profile: safe }` is as gentle and demands no TLS",
+                ))
+        }
+        _ => Ok(()),
     }
 }
 

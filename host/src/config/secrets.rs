@@ -151,7 +151,7 @@ fn url_secret(text: &str) -> Option<&str> {
         let (login, _) = rest.get(..end)?.rsplit_once('@')?;
         login.split_once(':').map(|(_, password)| password).filter(|password| !password.is_empty())
     });
-    password.or_else(|| {
+    password.or_else(|| connection_string_secret(text)).or_else(|| {
         let lower = text.to_ascii_lowercase();
         SECRET_PARAMETERS.iter().find_map(|name| {
             let (start, _) = lower.match_indices(name).find(|(start, _)| {
@@ -161,6 +161,41 @@ fn url_secret(text: &str) -> Option<&str> {
             value.split(['&', ';', ' ']).next().filter(|value| !value.is_empty())
         })
     })
+}
+
+/// The secret of an ADO.NET string or one like it, as it is written: without the quotes around it.
+fn connection_string_secret(text: &str) -> Option<&str> {
+    const NAMES: [&str; 5] = ["password", "pwd", "accountkey", "sharedaccesskey", "sharedaccesssignature"];
+    let mut rest = text.trim_start_matches([';', ' ']);
+    while let Some((name, after)) = rest.split_once('=') {
+        let after = after.trim_start();
+        let (value, after) = match after.chars().next() {
+            Some(quote @ ('"' | '\'')) => {
+                let inside = after.get(1..)?;
+                let end = end_of_quoted(inside, quote).unwrap_or(inside.len());
+                (inside.get(..end)?, inside.get(end..)?)
+            }
+            _ => after.split_at(after.find(';').unwrap_or(after.len())),
+        };
+        let name: String =
+            name.to_ascii_lowercase().chars().filter(|letter| !matches!(letter, ' ' | '_' | '-')).collect();
+        if NAMES.contains(&name.as_str()) && !value.trim().is_empty() {
+            return Some(value.trim_end());
+        }
+        rest = after.split_once(';').map_or("", |(_, rest)| rest).trim_start_matches([';', ' ']);
+    }
+    None
+}
+
+/// Where the quote stands that ends a text: not one of two.
+fn end_of_quoted(text: &str, quote: char) -> Option<usize> {
+    let mut quotes = text.match_indices(quote).map(|(at, _)| at).peekable();
+    while let Some(at) = quotes.next() {
+        if quotes.next_if(|next| *next == at + 1).is_none() {
+            return Some(at);
+        }
+    }
+    None
 }
 
 struct Resolve<'a> {
@@ -233,6 +268,8 @@ impl Resolve<'_> {
     fn keep_url_secret(&mut self, text: &str) {
         if let Some(secret) = url_secret(text) {
             self.secrets.extend([Secret::new(secret), Secret::new(text)]);
+            // In a connection string, a quote inside of quotes is written twice.
+            self.secrets.extend(["\"", "'"].map(|quote| Secret::new(secret.replace(&quote.repeat(2), quote))));
             // One that is not UTF-8 cannot stand in any text.
             self.secrets.extend(percent_decoded("password", secret).ok().map(Secret::new));
         }
@@ -326,6 +363,23 @@ mod tests {
         ] {
             assert_eq!(inline_secret(&options).as_deref(), Some(key), "{options}");
         }
+    }
+
+    #[test]
+    fn the_password_of_a_connection_string_is_found_whole() {
+        for (text, secret) in [
+            ("Server=h;Password=a b&c;Encrypt=true", Some("a b&c")),
+            ("Server=h; Pwd = \"a;b\"\"c\" ;Encrypt=true", Some("a;b\"\"c")),
+            ("PWD='x=1;y';Server=h", Some("x=1;y")),
+            ("AccountName=n;AccountKey=ab==;EndpointSuffix=e", Some("ab==")),
+            ("Server=h;Password=;Encrypt=true", None),
+            ("Server=h;Integrated Security=SSPI", None),
+        ] {
+            assert_eq!(url_secret(text), secret, "{text}");
+        }
+        let all = resolved(json!({"url": "Server=h;Pwd=\"a;b\"\"c\""}), &[]).unwrap();
+        let texts: Vec<&str> = all.secrets.iter().map(Secret::expose).collect();
+        assert!(texts.contains(&"a;b\"c") && texts.contains(&"a;b\"\"c"), "{texts:?}");
     }
 
     #[test]

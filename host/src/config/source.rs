@@ -86,10 +86,25 @@ fn scheme(source: &Fields, variables: &Variables) -> Result<String, Box<Diagnost
             .map_err(|error| fault(format!("file `{text}` cannot be read: {}", error.kind())))?,
         _ => text,
     };
+    scheme_of(&url)
+        .ok_or_else(|| fault("neither a URL, with a scheme such as postgresql://, nor an ADO.NET string".to_owned()))
+}
+
+/// The scheme of a URL. An ADO.NET string, `Server=…;Database=…`, has SQL Server's.
+pub fn scheme_of(url: &str) -> Option<String> {
     match url.split_once(':') {
-        Some((scheme, _)) if is_scheme(scheme) => Ok(scheme.to_ascii_lowercase()),
-        _ => Err(fault("the URL does not begin with a scheme such as postgresql://".to_owned())),
+        Some((scheme, _)) if is_scheme(scheme) => Some(scheme.to_ascii_lowercase()),
+        _ if names_a_server(url) => Some("mssql".to_owned()),
+        _ => None,
     }
+}
+
+/// Whether one of the keywords of a connection string is SqlClient's for the server.
+fn names_a_server(text: &str) -> bool {
+    text.split(';').filter_map(|part| part.split_once('=')).any(|(keyword, _)| {
+        let keyword: String = keyword.to_ascii_lowercase().split_whitespace().collect();
+        ["server", "datasource", "address", "addr", "networkaddress"].contains(&keyword.as_str())
+    })
 }
 
 fn is_scheme(text: &str) -> bool {

@@ -255,7 +255,22 @@ fn the_plugin_is_inferred_from_the_urls_scheme() {
         assert_eq!(parsed(&source(text)).source.plugin, SourcePlugin::Scheme("postgresql".to_owned()), "{text}");
     }
     assert!(faults(&source("{host: h}")).contains("source.type: this key is required where there is no URL"));
-    assert!(faults(&source("{url: '${PW}'}")).contains("the URL does not begin with a scheme"));
+    assert!(faults(&source("{url: '${PW}'}")).contains("neither a URL, with a scheme"));
+}
+
+#[test]
+fn an_ado_net_string_is_sql_servers() {
+    let source = |url: &str| with_export("").replace("{type: postgres, url_env: DB}", &format!("{{url: '{url}'}}"));
+    for url in [
+        "Server=tcp:db.example,1433;Database=d;User ID=u",
+        "database=d; data source = h\\INSTANCE;User ID=u",
+        "User ID=u;Network Address=h;Application Name=a://b",
+    ] {
+        assert_eq!(parsed(&source(url)).source.plugin, SourcePlugin::Scheme("mssql".to_owned()), "{url}");
+    }
+    for url in ["Database=d;User ID=u", "nothing", "Server"] {
+        assert!(faults(&source(url)).contains("nor an ADO.NET string"), "{url}");
+    }
 }
 
 #[test]
@@ -309,10 +324,24 @@ fn a_plugins_options_are_checked_against_its_schema_with_their_places() {
     let faults = Diagnostics::new(Path::new("f"), parsed(&text).source.block.validate(&schema)).to_string();
     assert_eq!(faults, "f:1:19: source.enviroment: unknown key\n  hint: did you mean environment?");
     let mut options = json!({"host": "h"});
-    plugin_options::require_tls(&schema, Some(Environment::Local), &mut options);
+    let require = |environment, options: &mut serde_json::Value| {
+        plugin_options::require_tls(&schema, Some(environment), options, |tls| Ok(tls.clone()))
+    };
+    require(Environment::Local, &mut options).unwrap();
     assert_eq!(options, json!({"host": "h"}));
-    plugin_options::require_tls(&schema, Some(Environment::Production), &mut options);
+    require(Environment::Production, &mut options).unwrap();
     assert_eq!(options, json!({"host": "h", "tls": {"mode": "require"}}));
+    for mode in ["disable", "prefer"] {
+        let mut weak = json!({"tls": {"mode": mode}});
+        let error = require(Environment::Production, &mut weak).unwrap_err();
+        assert!(error.message().contains(mode) && error.hint().is_some());
+        require(Environment::Replica, &mut weak).unwrap();
+    }
+    for mut strong in [json!({"tls": {}}), json!({"tls": {"mode": "verify-ca"}})] {
+        let before = strong.clone();
+        require(Environment::Production, &mut strong).unwrap();
+        assert_eq!(strong, before);
+    }
     assert!(plugin_options::is_exact_key(&schema, "tls.ca_file"));
     assert!(!plugin_options::is_exact_key(&schema, "password_file"));
     let mut options = json!({"port": "5432", "password": "5432", "tls": {"accept_invalid_certs": "true"}});

@@ -1,7 +1,7 @@
 //! The wish to stop, from a signal or from a failure, seen by every worker.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rivet_sdk::{Error, ErrorKind, Interrupt, Result};
@@ -21,6 +21,10 @@ pub(super) fn thread(name: String, work: impl FnOnce() + Send + 'static) -> Resu
     })
 }
 
+/// What [`Stop`] remembers of a signal: its number.
+const INTERRUPT: usize = 2;
+const TERMINATE: usize = 15;
+
 /// Keeps [`Stop::guard`] going.
 #[derive(Debug)]
 pub struct Guard(Arc<AtomicBool>);
@@ -35,7 +39,8 @@ impl Drop for Guard {
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
     wanted: Arc<AtomicBool>,
-    signal: Arc<AtomicI32>,
+    /// The first signal's number; 0 before.
+    signal: Arc<AtomicUsize>,
 }
 
 /// Why a run was stopped.
@@ -62,19 +67,14 @@ impl Stop {
     pub fn on_signals() -> Result<Self> {
         let stop = Self::default();
         let refused = |error: std::io::Error| Error::internal(format!("signal handlers: {error}"));
-        for signal in [SIGINT, SIGTERM] {
-            // Order matters: the second delivery finds the flag set by the first.
+        for (signal, number) in [(SIGINT, INTERRUPT), (SIGTERM, TERMINATE)] {
+            // Order matters: the second delivery finds the flag set by the first, and whoever sees the flag knows
+            // already which signal set it.
             signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop.wanted))
                 .map_err(refused)?;
+            signal_hook::flag::register_usize(signal, Arc::clone(&stop.signal), number).map_err(refused)?;
             signal_hook::flag::register(signal, Arc::clone(&stop.wanted)).map_err(refused)?;
         }
-        let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]).map_err(refused)?;
-        let seen = Arc::clone(&stop.signal);
-        std::thread::spawn(move || {
-            if let Some(signal) = signals.forever().next() {
-                seen.store(signal, Ordering::SeqCst);
-            }
-        });
         Ok(stop)
     }
 
@@ -113,12 +113,26 @@ impl Stop {
 
     /// The signal that asked for it, if one did.
     pub fn reason(&self) -> Option<StopReason> {
-        if !self.is_wanted() {
+        if !self.wanted.load(Ordering::SeqCst) {
             return None;
         }
         match self.signal.load(Ordering::SeqCst) {
-            SIGTERM => Some(StopReason::Terminate),
+            TERMINATE => Some(StopReason::Terminate),
             _ => Some(StopReason::Interrupt),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever sees that it is to stop may end the process in the very next moment.
+    #[test]
+    fn a_termination_is_never_taken_for_an_interrupt() {
+        let stop = Stop::on_signals().unwrap();
+        assert_eq!(stop.reason(), None);
+        signal_hook::low_level::raise(SIGTERM).unwrap();
+        assert_eq!(stop.reason().map(StopReason::exit_code), Some(143));
     }
 }

@@ -89,7 +89,8 @@ impl Attempt<'_> {
     }
 
     fn session(&self, config: &Arc<ClientConfig>) -> Result<ClientConnection> {
-        let mut session = network::tls_session(self.host, &self.place, config)?;
+        let mut session =
+            network::tls_session(self.endpoint.certificate_host.as_deref().unwrap_or(self.host), &self.place, config)?;
         session.set_buffer_limit(None);
         Ok(session)
     }

@@ -1,6 +1,6 @@
 //! Which server and database this is, and what `doctor` should know of it.
 
-use rivet_sdk::{Identity, Note, Result, SessionPolicy};
+use rivet_sdk::{Identity, Note, Result, SessionPolicy, network};
 
 use crate::error::confused;
 use crate::session::{Session, whole, words};
@@ -36,7 +36,7 @@ pub(crate) fn identity(session: &mut Session) -> Result<Identity> {
     };
     let mut notes = vec![match session.wire().tls_version() {
         Some(version) => note("TLS", version, false),
-        None => note("TLS", "none: everything crosses as plain text", true),
+        None => note("TLS", network::unsecured(&session.endpoint().host, &session.endpoint().display()), true),
     }];
     notes.push(match (facts.snapshot, facts.row_versions) {
         (true, _) => note("isolation", "SNAPSHOT: a chunk reads at one moment, without locks", false),

@@ -26,6 +26,7 @@ mod meta;
 mod options;
 mod overrides;
 mod packet;
+mod parameters;
 mod plan;
 mod query;
 mod session;

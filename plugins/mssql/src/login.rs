@@ -75,7 +75,10 @@ pub(crate) fn login(endpoint: &Endpoint, server: &str) -> Result<Vec<u8>> {
     const FIXED_BYTES: usize = 94;
     let password: Vec<u8> =
         utf16(endpoint.password.expose()).into_iter().map(|byte| byte.rotate_left(4) ^ 0xA5).collect();
-    let computer = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let computer = match &endpoint.workstation {
+        Some(name) => name.clone(),
+        None => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+    };
     let texts = [
         utf16(&computer),
         utf16(&endpoint.user),
@@ -87,7 +90,7 @@ pub(crate) fn login(endpoint: &Endpoint, server: &str) -> Result<Vec<u8>> {
         Vec::new(),
         utf16(&endpoint.database),
     ];
-    for (text, name) in texts.iter().zip(["the host's name", "user", "password", "application_name", "host"]) {
+    for (text, name) in texts.iter().zip(["workstation id", "user", "password", "application_name", "host"]) {
         if text.len() > 256 {
             return Err(Error::config(format!("`{name}` is longer than 128 characters")));
         }

@@ -74,15 +74,19 @@ pub(crate) struct Endpoint {
     pub strict: bool,
     pub read_only_intent: bool,
     pub application_name: String,
+    /// What the server is told of this machine; its name if None.
+    pub workstation: Option<String>,
+    /// What the certificate must name; the host if None.
+    pub certificate_host: Option<String>,
     pub connect_timeout: Duration,
 }
 
 impl Endpoint {
     /// Reads and checks the options.
     pub fn new(options: MssqlOptions) -> Result<Self> {
-        let parts = match (&options.url, &options.host) {
+        let address = match (&options.url, &options.host) {
             (Some(url), None) => from_text(url)?,
-            (None, Some(_)) => options.clone(),
+            (None, Some(_)) => options.clone().into(),
             (Some(_), Some(_)) => {
                 return Err(Error::config("both `url` and `host` are given")
                     .with_hint("keep one: a URL, or host, port, user, password and database"));
@@ -92,6 +96,7 @@ impl Endpoint {
                     .with_hint("add `url_env: NAME_OF_A_VARIABLE`, or host, user, password_env and database"));
             }
         };
+        let parts = address.options;
         let host = parts.host.filter(|host| !host.is_empty()).ok_or_else(|| Error::config("the URL names no host"))?;
         let user = parts.user.filter(|user| !user.is_empty()).ok_or_else(|| {
             Error::config("no user is given")
@@ -99,7 +104,7 @@ impl Endpoint {
         })?;
         let trust = options.trust_server_certificate.or(parts.trust_server_certificate).unwrap_or(false);
         let strict = options.strict_encryption.or(parts.strict_encryption).unwrap_or(false);
-        let mut tls = match options.tls.or(parts.tls) {
+        let mut tls = match TlsOptions::combined(parts.tls, options.tls)? {
             Some(tls) => tls,
             None if trust => TlsOptions::new(TlsMode::Require),
             None if strict => TlsOptions::new(TlsMode::VerifyFull),
@@ -107,7 +112,12 @@ impl Endpoint {
         };
         tls.accept_invalid_certs |= trust;
         if strict && tls.mode == TlsMode::Disable {
-            return Err(Error::config("`strict_encryption` and `tls: { mode: disable }` contradict each other"));
+            return Err(Error::config("`strict_encryption` and `tls: { mode: disable }` contradict each other")
+                .with_hint("keep one of them"));
+        }
+        if strict && matches!(tls.mode, TlsMode::Prefer | TlsMode::Require) {
+            // It demands no less in the other clients, whatever mode is asked for beside it.
+            tls.mode = TlsMode::VerifyFull;
         }
         let seconds = options.connect_timeout_s.or(parts.connect_timeout_s);
         Ok(Self {
@@ -121,6 +131,8 @@ impl Endpoint {
             strict,
             read_only_intent: options.application_intent.or(parts.application_intent) == Some(Intent::ReadOnly),
             application_name: options.application_name.or(parts.application_name).unwrap_or_else(|| "rivet".to_owned()),
+            workstation: address.workstation,
+            certificate_host: address.certificate_host,
             connect_timeout: seconds.map_or(CONNECT_TIMEOUT, |seconds| Duration::from_secs(seconds.max(1))),
         })
     }

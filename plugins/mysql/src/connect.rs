@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 
 use rivet_sdk::network::{self, Stream, lost};
 use rivet_sdk::options::TlsMode;
-use rivet_sdk::{Error, Result, Retry, rustls, tls};
+use rivet_sdk::{Error, Result, Retry, tls};
 
 use crate::auth::{self, ssl_request};
 use crate::error::{ServerMessage, confused};
@@ -25,7 +25,7 @@ pub(crate) struct Connected {
 
 /// Connects to the endpoint.
 pub(crate) fn connect(endpoint: &Endpoint) -> Result<Connected> {
-    let tls = tls::client(&endpoint.tls, rustls::DEFAULT_VERSIONS, &[])?;
+    let tls = tls::client(&endpoint.tls, endpoint.tls_versions.list(), &[])?;
     let mut stream = match &endpoint.host {
         Host::Unix(path) => Stream::Unix(network::unix(path, endpoint.connect_timeout)?),
         Host::Tcp(name, port) => Stream::Tcp(network::tcp(name, *port, endpoint.connect_timeout)?),

@@ -1,9 +1,9 @@
 //! Which server and database this is, and what `doctor` should know of it.
 
-use rivet_sdk::{Identity, Note, Result, SessionPolicy};
+use rivet_sdk::{Identity, Note, Result, SessionPolicy, network};
 
 use crate::error::confused;
-use crate::options::Compression;
+use crate::options::{Compression, Host};
 use crate::session::Session;
 use crate::wire::Wire;
 
@@ -32,7 +32,7 @@ pub(crate) fn identity(session: &mut Session) -> Result<Identity> {
     let mut notes = vec![match session.wire().tls_version() {
         Some(version) => note("TLS", version, false),
         None if session.wire().is_private() => note("TLS", "none: a Unix socket", false),
-        None => note("TLS", "none: everything crosses as plain text", true),
+        None => note("TLS", unsecured(&session.endpoint().host), true),
     }];
     if session.endpoint().compression != Compression::None {
         notes.push(note("compression", session.endpoint().compression.name(), false));
@@ -116,6 +116,13 @@ fn pooler(comment: &str, version: &str, other_thread: bool) -> Option<String> {
         Some(name) => Some(name.to_owned()),
         None if other_thread => Some("a proxy (such as ProxySQL or MaxScale)".to_owned()),
         None => None,
+    }
+}
+
+fn unsecured(host: &Host) -> String {
+    match host {
+        Host::Tcp(name, _) => network::unsecured(name, &host.display()),
+        Host::Unix(_) => network::unsecured("localhost", &host.display()),
     }
 }
 

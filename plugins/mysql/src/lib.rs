@@ -25,12 +25,14 @@ mod kind;
 mod options;
 mod overrides;
 mod packet;
+mod parameters;
 mod plan;
 mod server;
 mod session;
 mod snapshot;
 mod split;
 mod types;
+mod url;
 mod wire;
 
 use std::sync::Arc;

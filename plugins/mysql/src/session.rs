@@ -20,6 +20,8 @@ const ABANDON: Duration = Duration::from_secs(5);
 const NET_WRITE_TIMEOUT_S: &str = "3600";
 /// How long the server keeps a connection that waits for its next chunk.
 const WAIT_TIMEOUT_S: &str = "28800";
+/// The most that `lock_wait_timeout` takes: a year.
+const LONGEST_WAIT_S: u64 = 31_536_000;
 
 /// A connection with what it joined or holds.
 pub(crate) struct Session {
@@ -203,11 +205,12 @@ impl Session {
         } else {
             settings.push(("max_execution_time", number(&limit.min(u32::MAX.into()).to_string())));
         }
-        if let Some(limit) = policy.lock_timeout_ms {
-            let seconds = limit.div_ceil(1000).clamp(1, 31_536_000).to_string();
-            settings.push(("lock_wait_timeout", number(&seconds)));
-            settings.push(("innodb_lock_wait_timeout", number(&seconds)));
-        }
+        // No limit is the longest that there is: the server's own would be one that nobody here asked for.
+        let seconds =
+            policy.lock_timeout_ms.map_or(LONGEST_WAIT_S, |limit| limit.div_ceil(1000).clamp(1, LONGEST_WAIT_S));
+        let seconds = seconds.to_string();
+        settings.push(("lock_wait_timeout", number(&seconds)));
+        settings.push(("innodb_lock_wait_timeout", number(&seconds)));
         settings.into_iter().map(|(name, (sql, shown))| (name, sql, shown)).collect()
     }
 

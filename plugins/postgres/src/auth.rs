@@ -21,7 +21,9 @@ impl Wire {
                 b'R' => {}
                 b'E' => {
                     let error = refusal(ServerMessage::parse(&body), credentials_sent);
-                    return Err(error.with_context("server", endpoint.display()).with_context("user", &endpoint.user));
+                    return Err(error
+                        .with_context("server", self.server().display())
+                        .with_context("user", &endpoint.user));
                 }
                 b'N' => continue,
                 _ => return Err(confused("its answer to the login")),

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use rivet_sdk::arrow_array::{RecordBatch, RecordBatchOptions};
 use rivet_sdk::arrow_schema::SchemaRef;
+use rivet_sdk::serde_json::{self, Value};
 use rivet_sdk::{
     BatchSink, ColumnStats, Condition, Context, Error, ErrorKind, ExportRequest, ExportStats, Relation, Reservation,
     Result, schema_of,
@@ -14,7 +15,7 @@ use crate::error::confused;
 use crate::kind::{Kind, TextForm};
 use crate::plan::Plan;
 use crate::session::Session;
-use crate::wire::CopySink;
+use crate::wire::{CopySink, Wire};
 
 /// What a binary COPY begins with, before flags and the header's extension.
 const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
@@ -38,9 +39,7 @@ pub(crate) fn run(
         sink.on_schema(SchemaRef::clone(&schema))?;
         let sql = format!("COPY ({}) TO STDOUT (FORMAT binary)", plan.select(request)?);
         if reads_a_range(request) {
-            // A chunk of a fifth of a table looks to the server's planner like a reason to read
-            // all of it, once for each chunk. The key's index is there: it was chosen for it.
-            wire.simple("SET LOCAL enable_seqscan = off")?;
+            prefer_an_index(wire, &plan.select(request)?)?;
         }
         let mut batches = Batches::new(&plan, request, schema, context, sink);
         let started = Instant::now();
@@ -55,6 +54,41 @@ pub(crate) fn run(
 fn reads_a_range(request: &ExportRequest) -> bool {
     let ranged = |condition: &Condition| matches!(condition, Condition::Range { from, to, .. } if from.is_some() || to.is_some());
     matches!(request.relation, Relation::Table(_)) && request.conditions.iter().any(ranged)
+}
+
+/// Has the key's index read where there is one that the condition can use.
+///
+/// A chunk of a fifth of a table looks to the server's planner like a reason to read all of it, once for each chunk.
+/// Where no index leads to its rows, the same setting would have the table read by way of another index, row by row.
+fn prefer_an_index(wire: &mut Wire, select: &str) -> Result<()> {
+    wire.simple("SET LOCAL enable_seqscan = off")?;
+    let explained = wire.simple(&format!("EXPLAIN (FORMAT JSON) {select}"))?;
+    let text: String = explained.rows.iter().filter_map(|row| row.first()?.as_deref()).collect();
+    let plan: Value = serde_json::from_str(&text).unwrap_or_default();
+    let nodes = nodes(&plan);
+    let leads_there = nodes.iter().any(|node| node.get("Index Cond").is_some());
+    let reads_all = nodes.iter().any(|node| node.get("Node Type").is_some_and(|kind| kind == "Seq Scan"));
+    if !leads_there || reads_all {
+        wire.simple("SET LOCAL enable_seqscan TO DEFAULT")?;
+    }
+    Ok(())
+}
+
+/// Every node of an explained plan.
+fn nodes(plan: &Value) -> Vec<&Value> {
+    let mut open = vec![plan];
+    let mut found = Vec::new();
+    while let Some(next) = open.pop() {
+        match next {
+            Value::Array(items) => open.extend(items),
+            Value::Object(entries) => {
+                found.push(next);
+                open.extend(entries.values());
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 /// Rows on their way into batches.

@@ -1,6 +1,7 @@
 //! Which server and database this is, and what `doctor` should know of it.
 
-use rivet_sdk::{Identity, Note, Result, SessionPolicy};
+use rivet_libpq::{Host, Server};
+use rivet_sdk::{Identity, Note, Result, SessionPolicy, network};
 
 use crate::error::confused;
 use crate::session::Session;
@@ -32,7 +33,8 @@ pub(crate) fn identity(session: &mut Session) -> Result<Identity> {
     let pooled = fact(3) != session.wire().process_id().to_string();
     let mut notes = vec![match session.wire().tls_version() {
         Some(version) => note("TLS", version, false),
-        None => note("TLS", "none: everything crosses as plain text", true),
+        None if session.wire().is_private() => note("TLS", "none: a Unix socket", false),
+        None => note("TLS", unsecured(session.wire().server()), true),
     }];
     if fact(5) == "t" {
         notes.push(note("rights", "the user is a superuser; SELECT on the exported tables is enough", true));
@@ -51,6 +53,15 @@ pub(crate) fn identity(session: &mut Session) -> Result<Identity> {
         .with_user(Some(fact(2)))
         .with_pooler(pooled.then(|| "a transaction pooler (such as pgBouncer)".to_owned()))
         .with_notes(notes))
+}
+
+fn unsecured(server: &Server) -> String {
+    let host = match (&server.address, &server.host) {
+        (Some(address), _) => address.as_str(),
+        (None, Host::Tcp(name)) => name,
+        (None, Host::Unix(_)) => "localhost",
+    };
+    network::unsecured(host, &server.display())
 }
 
 fn note(subject: &str, text: impl Into<String>, warning: bool) -> Note {

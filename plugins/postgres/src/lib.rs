@@ -13,6 +13,7 @@
 mod auth;
 mod bounds;
 mod catalog;
+mod chosen;
 mod connect;
 mod decode;
 mod dialect;

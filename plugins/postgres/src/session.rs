@@ -202,8 +202,8 @@ fn begin_with_settings(wire: &mut Wire, begin: &str, policy: &SessionPolicy) -> 
     }
     let limits = [("statement_timeout", policy.statement_timeout_ms), ("lock_timeout", policy.lock_timeout_ms)];
     for (name, limit) in limits {
-        let Some(limit) = limit else { continue };
-        let limit = limit.min(i32::MAX.unsigned_abs().into());
+        // No limit is no limit: the role's own would be one that nobody here asked for.
+        let limit = limit.unwrap_or(0).min(i32::MAX.unsigned_abs().into());
         sql.push_str(&format!("; SET LOCAL {name} = {limit}"));
         shown.push(format!("(extract(epoch FROM current_setting('{name}')::interval) * 1000)::int8::text"));
         wanted.push((name, limit.to_string()));

@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
+use rivet_libpq::{Role, Server};
 use rivet_sdk::network::{Stream, lost};
 use rivet_sdk::{Error, Result};
 
-use crate::connect::{Target, connect};
+use crate::chosen;
+use crate::connect::{Target, targets};
 use crate::error::{ServerMessage, confused};
 use crate::message::{ResultColumn, Rows, backend_key, data_row, row_description};
 use crate::options::Endpoint;
@@ -60,9 +62,49 @@ pub(crate) trait CopySink {
 type Guard<'a> = dyn FnMut(&[u8], usize) -> Result<()> + 'a;
 
 impl Wire {
-    /// Connects and logs in.
+    /// A session with the first of the endpoint's servers that is as its URL wants it, or with the one that this
+    /// process reads from already.
     pub fn open(endpoint: &Endpoint) -> Result<Self> {
-        let (stream, target) = connect(endpoint)?;
+        let chosen = chosen::get(endpoint);
+        let mut targets = targets(endpoint)?;
+        // A stable sort: the others stay in their order.
+        targets.sort_by_key(|target| Some(&target.server) != chosen.as_ref());
+        let servers: Vec<Server> = targets.iter().map(|target| target.server.clone()).collect();
+        let mut taken = None;
+        let log_in = |server: &Server| {
+            let target = targets.iter().find(|target| target.server == *server);
+            let target = target.ok_or_else(|| Error::internal("a server that is not the endpoint's"))?;
+            let mut wire = Self::log_in(endpoint, target.clone())?;
+            if let Some(chosen) = chosen.as_ref().filter(|chosen| *chosen != server)
+                && wire.role()?.standby
+            {
+                return Err(Error::connection(format!(
+                    "{} is a standby, which may be behind {}, from which this process has read",
+                    server.display(),
+                    chosen.display()
+                ))
+                .with_hint("wait until the server is back, or start anew: a new run may read from any of them"));
+            }
+            taken = Some(server.clone());
+            Ok(wire)
+        };
+        let wire = rivet_libpq::connect(&servers, endpoint.wanted, log_in, Self::role)?;
+        // Until here a silent server was given up after the time to connect.
+        wire.stream.read_timeout(None).map_err(|error| lost(&error))?;
+        if let Some(server) = taken {
+            chosen::set(endpoint, server);
+        }
+        Ok(wire)
+    }
+
+    fn role(&mut self) -> Result<Role> {
+        let answer = self.simple(Role::QUESTION)?;
+        let fact = |index: usize| answer.rows.first().and_then(|row| row.get(index)?.as_deref());
+        Role::new(fact(0), fact(1))
+    }
+
+    fn log_in(endpoint: &Endpoint, mut target: Target) -> Result<Self> {
+        let stream = target.connect()?;
         let mut wire = Self {
             stream,
             target,
@@ -82,7 +124,7 @@ impl Wire {
             ("user", endpoint.user.as_str()),
             ("database", endpoint.database.as_str()),
             ("client_encoding", "UTF8"),
-            ("application_name", "rivet"),
+            ("application_name", endpoint.application_name.as_str()),
         ];
         frontend::startup_message(parameters, &mut wire.output)
             .map_err(|_| Error::config("user and database names must not hold a zero byte"))?;
@@ -92,7 +134,6 @@ impl Wire {
         if wire.parameters.get("client_encoding").is_none_or(|encoding| encoding != "UTF8") {
             return Err(Error::connection("the server (or a pooler) did not accept client_encoding UTF8"));
         }
-        wire.stream.read_timeout(None).map_err(|error| lost(&error))?;
         Ok(wire)
     }
 
@@ -109,6 +150,16 @@ impl Wire {
     /// A parameter the server reported, such as `server_version`.
     pub fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.get(name).map(String::as_str)
+    }
+
+    /// The server that answered.
+    pub fn server(&self) -> &Server {
+        &self.target.server
+    }
+
+    /// Whether nobody between us and the server can listen.
+    pub fn is_private(&self) -> bool {
+        self.stream.is_private()
     }
 
     /// `TLSv1.3` and the like; None for plain text.
@@ -348,7 +399,7 @@ impl Drop for Wire {
 
 /// Asks the server, over a connection of its own, to stop a session's statement.
 pub(crate) fn cancel(target: &Target, process: i32, secret: i32) -> Result<()> {
-    let mut stream = target.connect()?;
+    let mut stream = target.clone().connect()?;
     let mut request = BytesMut::new();
     frontend::cancel_request(process, secret, &mut request);
     stream.write_all(&request).and_then(|()| stream.flush()).map_err(|error| lost(&error))?;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use rivet_sdk::options::percent_decoded;
+use rivet_sdk::parameters::{Parameter, Parameters};
 use rivet_sdk::schemars::JsonSchema;
 use rivet_sdk::serde::Deserialize;
 use rivet_sdk::{Error, Result};
@@ -36,14 +37,44 @@ impl SqliteOptions {
     }
 }
 
+/// The parameters of SQLite's own URIs.
+pub(crate) const PARAMETERS: Parameters = Parameters::new(
+    "the SQLite URL",
+    &[&[
+        Parameter::honoured(&["mode"], "`ro`, as the file is always opened; `rw`, `rwc` and `memory` are refused"),
+        Parameter::honoured(&["cache"], "`private`, as each connection's is; `shared` is refused"),
+        Parameter::honoured(&["nolock"], "`0`; `1` is refused"),
+        Parameter::honoured(&["immutable"], "`0`; for `1` there is `immutable: true` beside `path`"),
+        Parameter::irrelevant(
+            &["psow"],
+            "it is about what survives a power failure while somebody writes; rivet only reads",
+        ),
+        Parameter::refused(&["vfs"], "take it out: files are read as this system has them"),
+        Parameter::refused(&["modeof"], "take it out: no file is made"),
+    ]],
+);
+
 fn file_of(url: &str) -> Result<PathBuf> {
     let rest = url.strip_prefix("sqlite:").ok_or_else(|| {
         Error::config(format!("`{url}` is not a SQLite URL")).with_hint("write sqlite:relative.db or sqlite:///abs.db")
     })?;
     let rest = rest.strip_prefix("//").unwrap_or(rest);
-    if rest.contains(['?', '#']) {
-        return Err(Error::config("a SQLite URL takes no parameters")
-            .with_hint("options are keys of the source; a file name with `?` or `#` goes under `path`"));
+    if rest.contains('#') {
+        return Err(Error::config("a SQLite URL has no part behind a `#`")
+            .with_hint("a file name with `?` or `#` goes under `path`"));
+    }
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    for (given, value) in PARAMETERS.of_query(query)? {
+        let Some(name) = PARAMETERS.find(&given)? else { continue };
+        let allowed: (&[&str], &str) = match name {
+            "mode" => (&["ro"], "take it out: the file is opened read-only, and must be there"),
+            "cache" => (&["private"], "take it out: with a shared cache, a reader could see what is not committed"),
+            "nolock" => (&["0"], "take it out: without locks, a file that changes is read wrongly"),
+            _ => (&["0"], "take it out; `immutable: true` beside `path` says the same"),
+        };
+        if !allowed.0.contains(&value.as_str()) {
+            return Err(PARAMETERS.refused_value(name, &value, allowed.1));
+        }
     }
     match percent_decoded("file", rest)? {
         name if name.is_empty() => {
@@ -76,9 +107,52 @@ mod tests {
         }
     }
 
+    /// None of SQLite's own parameters is read and forgotten.
+    #[test]
+    fn every_parameter_does_what_its_table_says() {
+        use rivet_sdk::parameters::Fate;
+        let documented =
+            "vfs mode cache psow nolock immutable modeof".split(' ').collect::<std::collections::BTreeSet<_>>();
+        let known = PARAMETERS.iter().map(|parameter| parameter.names()[0]).collect();
+        assert_eq!(documented, known);
+        for (text, taken) in [
+            ("mode=ro", true),
+            ("mode=rw", false),
+            ("mode=memory", false),
+            ("cache=private", true),
+            ("cache=shared", false),
+            ("nolock=0", true),
+            ("nolock=1", false),
+            ("immutable=0", true),
+            ("immutable=1", false),
+            ("psow=1", true),
+            ("vfs=unix-dotfile", false),
+            ("modeof=x", false),
+            ("mode", false),
+        ] {
+            let found = url(&format!("sqlite:a.db?{text}"));
+            assert_eq!(found.is_ok(), taken, "{text}");
+            let name = text.split('=').next().unwrap();
+            if let Err(error) = found {
+                assert!(error.message().contains(name) && error.hint().is_some(), "{error}");
+            }
+        }
+        for parameter in PARAMETERS.iter() {
+            if let Fate::Refused(instead) = parameter.fate() {
+                let error = url(&format!("sqlite:a.db?{}=1", parameter.names()[0])).unwrap_err();
+                assert_eq!(error.hint(), Some(instead));
+            }
+        }
+    }
+
+    #[test]
+    fn urls_page() {
+        rivet_testkit::check_urls_page("sqlite", &PARAMETERS);
+    }
+
     #[test]
     fn what_names_no_file_is_refused() {
-        for text in ["sqlite:", "sqlite://", "postgres://x", "sqlite:a.db?mode=rw", "sqlite:%ff"] {
+        for text in ["sqlite:", "sqlite://", "postgres://x", "sqlite:a.db?mode=rw", "sqlite:a.db#x", "sqlite:%ff"] {
             assert!(url(text).is_err(), "{text}");
         }
         assert!(SqliteOptions::default().file().is_err());

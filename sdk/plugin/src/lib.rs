@@ -20,6 +20,7 @@ mod nearest;
 #[cfg(feature = "network")]
 pub mod network;
 pub mod options;
+pub mod parameters;
 mod plugin;
 mod request;
 mod scalar;

@@ -1,7 +1,7 @@
 //! Sockets to a database server: found, tuned, given a time limit, and made secure.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, Shutdown, TcpStream, ToSocketAddrs};
 use std::ops::Range;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -93,9 +93,13 @@ pub fn secured(mut socket: TcpStream, host: &str, place: &str, config: &Arc<Clie
 
 /// The two sides did not agree on TLS.
 pub fn tls_refused(place: &str, cause: &dyn std::fmt::Display) -> Error {
-    Error::connection(format!("TLS with {place} failed: {cause}"))
-        .with_retry(Retry::Permanent)
-        .with_hint("check `tls.mode`, `tls.ca_file` and that the certificate names this host")
+    let cause = cause.to_string();
+    let hint = if ["certificate expired", "not valid yet"].iter().any(|words| cause.contains(words)) {
+        "renew the server's certificate, or set this machine's clock"
+    } else {
+        "check `tls.mode`, `tls.ca_file` and that the certificate names this host"
+    };
+    Error::connection(format!("TLS with {place} failed: {cause}")).with_retry(Retry::Permanent).with_hint(hint)
 }
 
 /// TLS was demanded, and the server has none.
@@ -103,6 +107,19 @@ pub fn tls_missing(place: &str) -> Error {
     Error::connection(format!("{place} does not offer TLS"))
         .with_retry(Retry::Permanent)
         .with_hint("turn TLS on at the server; `tls: { mode: disable }` sends everything as plain text")
+}
+
+/// What `doctor` and every plan say of a connection without TLS to `host`, which people know as `place`.
+pub fn unsecured(host: &str, place: &str) -> String {
+    let way = if is_this_machine(host) { String::new() } else { format!(" between here and {place}") };
+    format!(
+        "none: everything crosses as plain text{way}, and nothing notices a byte that changes on the way; \
+         `tls: {{ mode: require }}` demands TLS, as `environment: production` does"
+    )
+}
+
+fn is_this_machine(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// A failure of the socket while talking to the server.
@@ -283,6 +300,17 @@ mod tests {
             piece.drain(..count);
             self.0.retain(|piece| !piece.is_empty());
             Ok(count)
+        }
+    }
+
+    #[test]
+    fn a_warning_names_every_machine_but_this_one() {
+        for host in ["localhost", "127.0.0.2", "::1"] {
+            assert!(!unsecured(host, "it:1").contains("it:1"), "{host}");
+        }
+        for host in ["db.example", "10.0.0.1", "localhost.example"] {
+            let words = unsecured(host, "it:1");
+            assert!(words.contains("between here and it:1") && words.contains("a byte that changes"), "{words}");
         }
     }
 

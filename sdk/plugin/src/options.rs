@@ -86,6 +86,35 @@ impl TlsOptions {
         }
     }
 
+    /// What a URL and a `tls` block say together. Of two modes the stricter holds, which satisfies both; where one
+    /// forbids the encryption that the other demands, or they name different files, that is refused.
+    pub fn combined(url: Option<Self>, block: Option<Self>) -> Result<Option<Self>> {
+        let (url, block) = match (url, block) {
+            (Some(url), Some(block)) => (url, block),
+            (one, other) => return Ok(one.or(other)),
+        };
+        let contradiction = |what: &str| {
+            Error::config(format!("the URL and `tls` contradict each other about {what}"))
+                .with_hint("keep one of them; `environment: production` alone demands `tls: { mode: require }`")
+        };
+        let forbids = |tls: &Self| tls.mode == TlsMode::Disable;
+        if forbids(&url) != forbids(&block) && [url.mode, block.mode].iter().any(|mode| mode.strictness() > 1) {
+            return Err(contradiction("encryption"));
+        }
+        let one = |what: &str, url: Option<String>, block: Option<String>| match (url, block) {
+            (Some(url), Some(block)) if url != block => Err(contradiction(what)),
+            (url, block) => Ok(block.or(url)),
+        };
+        Ok(Some(Self {
+            mode: if url.mode.strictness() > block.mode.strictness() { url.mode } else { block.mode },
+            ca_file: one("the authorities", url.ca_file, block.ca_file)?,
+            client_cert_file: one("the client's certificate", url.client_cert_file, block.client_cert_file)?,
+            client_key_file: one("the client's key", url.client_key_file, block.client_key_file)?,
+            accept_invalid_certs: url.accept_invalid_certs || block.accept_invalid_certs,
+            accept_invalid_hostnames: url.accept_invalid_hostnames || block.accept_invalid_hostnames,
+        }))
+    }
+
     /// With the authorities of this PEM file.
     #[must_use]
     pub fn with_ca_file(self, ca_file: impl Into<Option<String>>) -> Self {
@@ -113,6 +142,17 @@ pub enum TlsMode {
 impl TlsMode {
     fn verify_full() -> Self {
         Self::VerifyFull
+    }
+
+    /// Grows with what is demanded; above 1 a server without TLS is refused.
+    fn strictness(self) -> u8 {
+        match self {
+            Self::Disable => 0,
+            Self::Prefer => 1,
+            Self::Require => 2,
+            Self::VerifyCa => 3,
+            Self::VerifyFull => 4,
+        }
     }
 }
 
@@ -145,6 +185,30 @@ mod tests {
         for same in ["", "100%", "%4", "%zz", "%+F", "%é9", "%% "] {
             assert_eq!(decoded(same), same);
         }
+    }
+
+    #[test]
+    fn of_a_url_and_a_block_the_stricter_holds_and_a_contradiction_is_refused() {
+        use TlsMode::{Disable, Prefer, Require, VerifyCa, VerifyFull};
+        let both = |url, block| TlsOptions::combined(Some(TlsOptions::new(url)), Some(TlsOptions::new(block)));
+        for (url, block, mode) in [
+            (VerifyFull, Require, VerifyFull),
+            (Prefer, Require, Require),
+            (Require, VerifyFull, VerifyFull),
+            (Require, Prefer, Require),
+            (Disable, Disable, Disable),
+            (VerifyCa, VerifyCa, VerifyCa),
+        ] {
+            assert_eq!(both(url, block).unwrap().unwrap().mode, mode, "{url:?} {block:?}");
+        }
+        for (url, block) in [(Disable, Require), (Disable, VerifyFull), (Require, Disable)] {
+            assert!(both(url, block).unwrap_err().message().contains("encryption"), "{url:?} {block:?}");
+        }
+        let with = |file: &str| Some(TlsOptions::new(VerifyCa).with_ca_file(Some(file.to_owned())));
+        let kept = TlsOptions::combined(with("/a"), Some(TlsOptions::new(Require))).unwrap().unwrap();
+        assert_eq!((kept.mode, kept.ca_file.as_deref()), (VerifyCa, Some("/a")));
+        assert!(TlsOptions::combined(with("/a"), with("/b")).is_err());
+        assert!(TlsOptions::combined(None, None).unwrap().is_none());
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Transport security: the modes, the roots, the client's certificate.
 
+mod pinned;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -17,6 +19,43 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
 use crate::options::{TlsMode, TlsOptions};
 use crate::{Error, Result};
+
+static TLS12_ALONE: &[&SupportedProtocolVersion] = &[&rustls::version::TLS12];
+static TLS13_ALONE: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
+
+/// The versions of TLS that may be spoken with a server.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TlsVersions {
+    /// 1.2 and 1.3.
+    #[default]
+    All,
+    /// 1.2 alone.
+    Tls12,
+    /// 1.3 alone.
+    Tls13,
+}
+
+impl TlsVersions {
+    /// Those that are allowed; None where neither is.
+    pub fn of(tls12: bool, tls13: bool) -> Option<Self> {
+        match (tls12, tls13) {
+            (true, true) => Some(Self::All),
+            (true, false) => Some(Self::Tls12),
+            (false, true) => Some(Self::Tls13),
+            (false, false) => None,
+        }
+    }
+
+    /// As [`client`] takes them.
+    pub fn list(self) -> &'static [&'static SupportedProtocolVersion] {
+        match self {
+            Self::All => rustls::DEFAULT_VERSIONS,
+            Self::Tls12 => TLS12_ALONE,
+            Self::Tls13 => TLS13_ALONE,
+        }
+    }
+}
 
 /// The client configuration for `options`, with the versions of TLS and the application protocols
 /// (ALPN) that the database's protocol allows; None where plain text was asked for.
@@ -132,6 +171,7 @@ impl ServerCertVerifier for Verifier {
     ) -> std::result::Result<ServerCertVerified, rustls::Error> {
         let Some(chain) = &self.chain else { return Ok(ServerCertVerified::assertion()) };
         if self.own.iter().any(|own| own.as_ref() == end_entity.as_ref()) {
+            pinned::check_dates(end_entity, now)?;
             if self.check_name {
                 rustls::client::verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
             }
@@ -170,5 +210,39 @@ impl ServerCertVerifier for Verifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// 2026-11-30 11:48:45 and ten days later.
+    const BEGIN: u64 = 1_796_039_325;
+    const END: u64 = 1_796_903_325;
+
+    /// A server's own certificate that the user names is trusted for as long as it says, of any version of X.509.
+    #[test]
+    fn a_pinned_certificate_has_its_dates_checked() {
+        for (file, mode) in [
+            ("version3.pem", TlsMode::VerifyFull),
+            ("version3.pem", TlsMode::VerifyCa),
+            ("version1.pem", TlsMode::VerifyCa),
+        ] {
+            let path = format!("{}/src/tls/pinned/{file}", env!("CARGO_MANIFEST_DIR"));
+            let certificate = read_certificates(&path).unwrap().remove(0);
+            let options = TlsOptions::new(mode).with_ca_file(Some(path));
+            let verifier = Verifier::new(&options, Arc::new(ring::default_provider())).unwrap();
+            let at = |seconds| {
+                let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+                let name = ServerName::try_from("localhost").unwrap();
+                verifier.verify_server_cert(&certificate, &[], &name, &[], now).map(|_| ()).map_err(|e| e.to_string())
+            };
+            assert_eq!((at(BEGIN), at(END)), (Ok(()), Ok(())), "{file}");
+            assert!(at(BEGIN - 1).unwrap_err().contains("not valid"), "{file}");
+            assert!(at(END + 1).unwrap_err().contains("expired"), "{file}");
+        }
     }
 }

@@ -15,6 +15,7 @@ mod keep;
 mod manifest;
 mod rows;
 mod types_page;
+mod urls_page;
 mod verify;
 mod wire;
 
@@ -31,6 +32,7 @@ use wire::WiredSource;
 pub use destination::{DestinationSubject, destination_conformance, linked_destination_conformance};
 pub use keep::{Keep, export, text};
 pub use types_page::{TypeRow, check_types_page, type_row};
+pub use urls_page::check_urls_page;
 pub use verify::{DestinationUnderTest, Finding, SourceUnderTest};
 
 /// What a plugin brings to the suite.

@@ -57,14 +57,9 @@ impl Address {
         if config::inline_secret(&json!({ "url": url.expose().replace("${", "$${") })).is_some() {
             redact::remember([url.clone()]);
         }
-        let named = url.expose().split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
-        let fits = |scheme: &String| {
-            scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-                && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
-        };
-        let scheme = named.filter(fits).ok_or_else(|| {
-            Error::config("the source does not begin with a scheme")
-                .with_hint("write postgresql://user@host/database, or sqlite:FILE")
+        let scheme = config::scheme_of(url.expose()).ok_or_else(|| {
+            Error::config("the source is neither a URL nor an ADO.NET string")
+                .with_hint("write postgresql://user@host/database, sqlite:FILE, or Server=…;Database=…;User ID=…")
         })?;
         Ok(Self { scheme, url, given })
     }

@@ -1,130 +1,109 @@
 //! The state's URL: where the server is, who logs in, and how the way there is secured.
 
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postgres::config::{Config, Host, SslMode};
-use postgres::{Client, NoTls};
-use rivet_sdk::options::{TlsMode, TlsOptions, percent_decoded};
+use postgres::config::{ChannelBinding as Binding, Config, SslMode};
+use postgres::{Client, NoTls, SimpleQueryMessage};
+use rivet_libpq::{ChannelBinding, Host, Role, STATE, Server, shuffle};
+use rivet_sdk::options::{TlsMode, TlsOptions};
 use rivet_sdk::{Error, Result, Secret, tls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const HINT: &str = "postgresql://USER:PASSWORD@HOST:5432/DATABASE?sslmode=verify-full, with special characters \
-                    of user and password percent-encoded";
 
 /// Where the state's database is.
 #[derive(Clone)]
 pub(super) struct Address {
-    config: Config,
+    url: rivet_libpq::Address,
     tls: TlsOptions,
 }
 
 impl Address {
     /// Reads a URL. No message repeats any of its secrets.
     pub fn parse(url: &Secret) -> Result<Self> {
-        let (tls, rest) = take_tls(url.expose())?;
-        let mut config = Config::from_str(&rest)
-            .map_err(|cause| Error::config("the state's URL cannot be read").with_source(&cause).with_hint(HINT))?;
-        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-            return Err(Error::config("the state's URL names no host").with_hint(HINT));
-        }
-        if config.get_user().is_none() {
-            return Err(Error::config("the state's URL names no user").with_hint(HINT));
-        }
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(CONNECT_TIMEOUT);
-        }
-        config.application_name("rivet");
-        config.keepalives_idle(Duration::from_secs(30)).tcp_user_timeout(Duration::from_secs(60));
-        config.ssl_mode(match tls.mode {
-            TlsMode::Disable => SslMode::Disable,
-            TlsMode::Prefer => SslMode::Prefer,
-            _ => SslMode::Require,
-        });
-        Ok(Self { config, tls })
+        let url = rivet_libpq::Address::parse(url, &STATE)?;
+        let tls = url.tls.clone().unwrap_or_else(TlsOptions::prefer);
+        Ok(Self { url, tls })
     }
 
-    /// Opens a connection.
+    /// Opens a connection with the first of the servers that is as the URL wants it.
     pub fn connect(&self) -> Result<Client> {
-        let secured = tls::client(&self.tls, rustls::DEFAULT_VERSIONS, &[]).map_err(|error| {
+        let shuffled = self.url.random_order.then(|| shuffle(&self.url.servers));
+        let servers = shuffled.as_ref().unwrap_or(&self.url.servers);
+        rivet_libpq::connect(
+            servers,
+            self.url.wanted,
+            |server| self.log_in(server),
+            |client| {
+                let answer = client.simple_query(Role::QUESTION).map_err(|error| self.error(&error))?;
+                let row = answer.iter().find_map(|message| match message {
+                    SimpleQueryMessage::Row(row) => Some(row),
+                    _ => None,
+                });
+                Role::new(row.and_then(|row| row.get(0)), row.and_then(|row| row.get(1)))
+            },
+        )
+    }
+
+    fn log_in(&self, server: &Server) -> Result<Client> {
+        let config = self.config(server)?;
+        let secured = tls::client(&self.tls, self.url.tls_versions.list(), &[]).map_err(|error| {
             error.with_hint("in the state's URL, sslrootcert=FILE names an authority, and sslcert=FILE and sslkey=FILE belong together")
         })?;
         let connected = match secured {
-            Some(tls) => self.config.connect(MakeRustlsConnect::new(Arc::unwrap_or_clone(tls))),
-            None => self.config.connect(NoTls),
+            Some(tls) => config.connect(MakeRustlsConnect::new(Arc::unwrap_or_clone(tls))),
+            None => config.connect(NoTls),
         };
         connected.map_err(|error| self.error(&error))
     }
 
+    fn config(&self, server: &Server) -> Result<Config> {
+        let url = &self.url;
+        let mut config = Config::new();
+        match &server.host {
+            Host::Tcp(name) => config.host(name),
+            Host::Unix(folder) => config.host_path(folder),
+        };
+        if let Some(address) = &server.address {
+            let address = address.parse().map_err(|_| Error::internal("an address that is none"))?;
+            config.hostaddr(address);
+        }
+        config.port(server.port).user(&url.user).dbname(&url.database);
+        if let Some(password) = &url.password {
+            config.password(password.expose());
+        }
+        if let Some(options) = &url.options {
+            config.options(options);
+        }
+        config.application_name(url.application_name.as_deref().unwrap_or("rivet"));
+        config.connect_timeout(url.connect_timeout.unwrap_or(CONNECT_TIMEOUT));
+        config.keepalives_idle(Duration::from_secs(30)).tcp_user_timeout(Duration::from_secs(60));
+        config.ssl_mode(match self.tls.mode {
+            TlsMode::Disable => SslMode::Disable,
+            TlsMode::Prefer => SslMode::Prefer,
+            _ => SslMode::Require,
+        });
+        config.channel_binding(match url.channel_binding {
+            ChannelBinding::Disable => Binding::Disable,
+            ChannelBinding::Prefer => Binding::Prefer,
+            ChannelBinding::Require => Binding::Require,
+        });
+        Ok(config)
+    }
+
     /// `host:port/database`, for people.
     pub fn place(&self) -> String {
-        let ports = self.config.get_ports();
-        let port = |index: usize| ports.get(index).or(ports.first()).copied().unwrap_or(5432);
-        let hosts = self.config.get_hosts().iter().enumerate().map(|(index, host)| match host {
-            Host::Tcp(name) => format!("{name}:{}", port(index)),
-            Host::Unix(folder) => format!("{}/.s.PGSQL.{}", folder.display(), port(index)),
-        });
-        let addresses = self.config.get_hostaddrs().iter().enumerate();
-        let addresses = addresses.map(|(index, address)| format!("{address}:{}", port(index)));
-        let mut servers: Vec<String> = hosts.collect();
-        if servers.is_empty() {
-            servers.extend(addresses);
-        }
-        let database = self.config.get_dbname().or(self.config.get_user()).unwrap_or_default();
-        format!("PostgreSQL {}/{database}", servers.join(","))
+        let servers: Vec<String> = self.url.servers.iter().map(Server::display).collect();
+        format!("PostgreSQL {}/{}", servers.join(","), self.url.database)
     }
 
     /// What the server or the way to it says.
     pub fn error(&self, error: &postgres::Error) -> Error {
         error::of(error).with_context("state", self.place())
     }
-}
-
-/// Takes the parameters that say how to check the server out of a URL: the parser of the rest
-/// knows fewer modes than libpq does.
-fn take_tls(url: &str) -> Result<(TlsOptions, String)> {
-    let mut tls = TlsOptions::prefer();
-    // A `?` before the `@` belongs to the password.
-    let login = url.find('@').map_or(0, |at| at + 1);
-    let query = url.get(login..).and_then(|rest| rest.find('?')).map(|at| login + at);
-    let (base, query) = query.map_or((url, ""), |at| (&url[..at], &url[at + 1..]));
-    if base.matches('@').count() > 1 {
-        // What stands between the two would be shown as a host.
-        return Err(Error::config("the state's URL has more than one `@`").with_hint(HINT));
-    }
-    let mut rest = Vec::new();
-    for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
-        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        match name {
-            "sslmode" => tls.mode = mode(value)?,
-            "sslrootcert" if value == "system" => {}
-            "sslrootcert" => tls.ca_file = Some(percent_decoded(name, value)?),
-            "sslcert" => tls.client_cert_file = Some(percent_decoded(name, value)?),
-            "sslkey" => tls.client_key_file = Some(percent_decoded(name, value)?),
-            "gssencmode" | "application_name" | "fallback_application_name" => {}
-            _ => rest.push(parameter),
-        }
-    }
-    let rest = if rest.is_empty() { base.to_owned() } else { format!("{base}?{}", rest.join("&")) };
-    Ok((tls, rest))
-}
-
-fn mode(word: &str) -> Result<TlsMode> {
-    Ok(match word {
-        "disable" => TlsMode::Disable,
-        "allow" | "prefer" => TlsMode::Prefer,
-        "require" => TlsMode::Require,
-        "verify-ca" => TlsMode::VerifyCa,
-        "verify-full" => TlsMode::VerifyFull,
-        other => {
-            return Err(Error::config(format!("the sslmode `{other}` of the state's URL is unknown"))
-                .with_hint("write disable, prefer, require, verify-ca or verify-full"));
-        }
-    })
 }
 
 #[cfg(test)]
@@ -142,22 +121,32 @@ mod tests {
         let all = all.unwrap();
         assert_eq!(all.place(), "PostgreSQL db.example:5433/state");
         assert_eq!((all.tls.mode, all.tls.ca_file.as_deref()), (TlsMode::VerifyFull, Some("/ca x.pem")));
-        assert_eq!(all.config.get_password(), Some(&b"p@w"[..]));
-        let odd = address("postgres://me:a?b/c@h/d?sslmode=require").unwrap();
-        assert_eq!((odd.config.get_password(), odd.tls.mode), (Some(&b"a?b/c"[..]), TlsMode::Require));
         let least = address("postgres://me@h").unwrap();
         assert_eq!((least.place().as_str(), least.tls.mode), ("PostgreSQL h:5432/me", TlsMode::Prefer));
+    }
+
+    /// What the client is told is all that the URL says.
+    #[test]
+    fn the_client_is_told_everything() {
+        let url = "postgres://me:a?b%2Fc@h:1/d?hostaddr=10.0.0.1&options=-csearch_path%3Dx&application_name=app\
+                   &connect_timeout=7&channel_binding=require&sslmode=require";
+        let address = address(url).unwrap();
+        let config = address.config(&address.url.servers[0]).unwrap();
+        assert_eq!((config.get_password(), config.get_options()), (Some(&b"a?b/c"[..]), Some("-csearch_path=x")));
+        assert_eq!((config.get_ports(), config.get_hostaddrs()), (&[1][..], &["10.0.0.1".parse().unwrap()][..]));
+        assert_eq!(config.get_application_name(), Some("app"));
+        assert_eq!(config.get_connect_timeout(), Some(&Duration::from_secs(7)));
+        assert_eq!((config.get_channel_binding(), config.get_ssl_mode()), (Binding::Require, SslMode::Require));
     }
 
     #[test]
     fn what_is_wrong_with_a_url_is_said_without_its_secrets() {
         for (url, words) in [
-            ("postgres://me:geheim@h/d?sslmod=require", "sslmod"),
+            ("postgres://me:geheim@h/d?sslmod=require", "the state's URL's parameter `sslmod`"),
             ("postgres://me:geheim@h/d?sslmode=requird", "sslmode"),
-            ("postgres://me:geheim@h:54x2/d", "port"),
+            ("postgres://me:geheim@h/d?passfile=x", "passfile"),
             ("postgres:///d?user=me", "no host"),
             ("postgres://h/d", "no user"),
-            ("postgres://me:geheim?sslmode=geheim@h/d?sslmode=x", "`x`"),
             ("postgres://me:pass@geheim@h/d", "more than one `@`"),
         ] {
             let error = address(url).err().unwrap_or_else(|| panic!("{url} was taken"));

@@ -8,8 +8,8 @@ use rivet_sdk::arrow_array::RecordBatch;
 use rivet_sdk::arrow_schema::SchemaRef;
 use rivet_sdk::options::{ServerOptions, TlsMode, TlsOptions};
 use rivet_sdk::{
-    BatchSink, Context, Error, ErrorKind, ExportRequest, Relation, Result, Scalar, Secret, Source, SourceDriver,
-    TableFilter,
+    BatchSink, Bound, Condition, Context, Error, ErrorKind, ExportRequest, Relation, Result, Scalar, Secret, Source,
+    SourceDriver, TableFilter,
 };
 
 fn options() -> ServerOptions {
@@ -146,6 +146,40 @@ fn a_sink_that_stops_leaves_no_statement_and_no_transaction() {
     assert!(started.elapsed() < Duration::from_secs(30));
     assert_eq!(psql(&format!("SELECT state FROM pg_stat_activity WHERE pid = {pid}")), "idle");
     assert_eq!(source.query_scalar("SELECT pg_backend_pid()").unwrap(), Some(pid));
+}
+
+/// A chunk by a key that has an index is read by it; without one, the table is read from its beginning to its end, and
+/// not by way of another index, row by row.
+#[test]
+fn an_index_is_read_where_it_leads_to_the_rows_and_no_other() {
+    let schema = Schema::new();
+    let reads = |table: &str, relation: &str, key: &str| {
+        schema.run(&format!(
+            "CREATE TABLE {table} (id int PRIMARY KEY, v int); \
+             INSERT INTO {table} SELECT i, i FROM generate_series(1, 50000) i; \
+             CREATE VIEW v_{table} AS SELECT * FROM {table}; ANALYZE {table}"
+        ));
+        let mut request = schema.request(relation);
+        let from = Bound::inclusive(vec![Scalar::Integer(1000)]);
+        let to = Bound::exclusive(vec![Scalar::Integer(11_000)]);
+        request.conditions = vec![Condition::Range { key: vec![key.into()], from: Some(from), to: Some(to) }];
+        assert_eq!(export(&mut open(), &request).unwrap().1.rows, 10_000, "{relation} {key}");
+        // The server counts when a session ends, or some time later.
+        let count = format!(
+            "SELECT seq_scan, coalesce(idx_scan, 0) FROM pg_stat_user_tables \
+             WHERE relid = '{table}'::regclass"
+        );
+        for _ in 0..100 {
+            match schema.run(&count).as_str() {
+                "0|0" => std::thread::sleep(Duration::from_millis(50)),
+                found => return found.to_owned(),
+            }
+        }
+        panic!("the server counts nothing");
+    };
+    assert_eq!(reads("a", "a", "id"), "0|1");
+    assert_eq!(reads("b", "b", "v"), "1|0");
+    assert_eq!(reads("c", "v_c", "v"), "1|0");
 }
 
 #[test]

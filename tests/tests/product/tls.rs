@@ -1,0 +1,95 @@
+//! What is demanded of a server's certificate is checked, whichever of URL, `tls` and `environment` demands it.
+
+use std::process::Command;
+
+use rivet_tests::{mssql, mysql, postgres, rivet};
+
+fn run(source: &str, url: &str) -> rivet::Output {
+    let project = rivet::project();
+    project.config(&format!(
+        "source: {{url_env: DATABASE_URL{source}}}\nexports:\n  - {{name: e, query: 'SELECT 1 AS a', format: parquet, \
+         tuning: {{max_retries: 0}}, destination: {{type: local, path: '{{out}}'}}}}\n"
+    ));
+    project.rivet("run").env("DATABASE_URL", url).run()
+}
+
+/// URLs that name an authority which signed nothing, and so must be refused, and the same with the right one.
+fn pairs() -> Vec<(String, String)> {
+    let url = postgres::database().url();
+    let (right, wrong) = (postgres::ca(), postgres::other_ca());
+    let mut found: Vec<(String, String)> = ["sslmode=verify-ca&", "sslmode=verify-full&", "sslmode=require&"]
+        .iter()
+        .map(|mode| {
+            let with = |file: &std::path::Path| format!("{url}?{mode}sslrootcert={}", file.display());
+            (with(&wrong), with(&right))
+        })
+        .collect();
+    for (wrong, right) in &found {
+        // psql is of the same opinion, also of `require` with an authority.
+        let psql = |url: &str| Command::new("psql").args(["-X", "-d", url, "-c", "SELECT 1"]).output().unwrap();
+        assert!(!psql(wrong).status.success() && psql(right).status.success(), "{wrong}");
+    }
+    for server in mysql::servers() {
+        let (Some(right), database) = (server.ca(), server.database()) else { continue };
+        let wrong = right.with_file_name("other-ca.crt");
+        for mode in ["ssl-mode=verify_ca&", ""] {
+            let with = |file: &std::path::Path| format!("{}?{mode}ssl-ca={}", database.url(), file.display());
+            found.push((with(&wrong), with(&right)));
+        }
+    }
+    found
+}
+
+#[test]
+fn production_never_weakens_what_a_url_demands() {
+    for (wrong, right) in pairs() {
+        for source in ["", ", environment: production", ", tls: {mode: require}"] {
+            assert_eq!(run(source, &right).code, Some(0), "{right}{source}");
+            let output = run(source, &wrong);
+            assert!(output.code != Some(0) && output.stderr.contains("TLS"), "{wrong}{source}: {output}");
+        }
+    }
+    // Nobody here trusts the certificate that the project's own SQL Server has.
+    if mssql::is_fixture() {
+        let url = mssql::database().url();
+        assert_eq!(run(", environment: production", &url).code, Some(0));
+        for encrypt in ["true", "strict"] {
+            let output = run(", environment: production", &format!("{url}?encrypt={encrypt}"));
+            assert!(output.code != Some(0), "{encrypt}: {output}");
+        }
+    }
+}
+
+#[test]
+fn production_refuses_plain_text() {
+    let database = postgres::database();
+    for mode in ["disable", "prefer"] {
+        let project = rivet::project();
+        project.config(&format!(
+            "source: {{url_env: DATABASE_URL, environment: production, tls: {{mode: {mode}}}}}\nexports:\n  - {{name: e, \
+             query: 'SELECT 1 AS a', format: parquet, destination: {{type: local, path: '{{out}}'}}}}\n"
+        ));
+        for (command, code) in [("run", 2), ("check", 2), ("plan", 2)] {
+            let output = project.rivet(command).env("DATABASE_URL", database.url()).fails(code);
+            output.says(&["environment: production", mode, "hint:"]);
+        }
+        let doctor = project.rivet("doctor").env("DATABASE_URL", database.url()).run();
+        assert!(doctor.code != Some(0) && doctor.stdout.contains("environment: production"), "{doctor}");
+    }
+    let plain = format!("{}?sslmode=disable", database.url());
+    let output = run(", environment: production", &plain);
+    assert_eq!(output.code, Some(2), "{output}");
+    output.says(&["contradict", "hint:"]);
+}
+
+#[test]
+fn without_tls_it_is_said_that_a_changed_byte_is_not_noticed() {
+    let database = postgres::database();
+    for url in [format!("{}?sslmode=disable", database.url()), format!("{}?encrypt=disable", mssql::database().url())] {
+        for source in ["", ", environment: local"] {
+            let output = run(source, &url);
+            assert_eq!(output.code, Some(0), "{output}");
+            assert!(output.to_string().contains("nothing notices a byte that changes on the way"), "{output}");
+        }
+    }
+}
