@@ -30,3 +30,4 @@ pub mod session;
 pub mod sink;
 pub mod source;
 pub mod state;
+mod threads;

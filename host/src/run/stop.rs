@@ -4,22 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rivet_sdk::{Error, ErrorKind, Interrupt, Result};
+use rivet_sdk::{Error, Interrupt, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::threads;
 
 /// How often a guard looks at the wish to stop.
 const GUARD_TICK: Duration = Duration::from_millis(50);
-
-/// Starts a thread that nobody waits for. The system may refuse: that is an error like any other.
-pub(super) fn thread(name: String, work: impl FnOnce() + Send + 'static) -> Result<()> {
-    let started = std::thread::Builder::new().name(name.clone()).spawn(work);
-    started.map(|_| ()).map_err(|error| {
-        Error::new(ErrorKind::ResourceExhausted, format!("the thread `{name}` could not be started: {error}"))
-            .with_hint(
-                "raise the limit of processes and threads (`ulimit -u`, a container's pids limit), or lower `parallel`",
-            )
-    })
-}
 
 /// What [`Stop`] remembers of a signal: its number.
 const INTERRUPT: usize = 2;
@@ -106,7 +97,7 @@ impl Stop {
                     std::thread::sleep(GUARD_TICK);
                 }
             };
-            thread("guard".to_owned(), watch)?;
+            threads::start("guard", watch)?;
         }
         Ok(Guard(over))
     }

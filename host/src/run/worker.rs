@@ -12,11 +12,11 @@ use rivet_sdk::{Error, Interrupt, Result, Source};
 use super::attempt::{self, Ends, Reading};
 use super::pool::{Job, Message};
 use super::read_point;
-use super::stop::thread;
 use crate::batch::{self, ChannelSpec};
 use crate::budget::Lane;
 use crate::plan::Chunk;
 use crate::source::Lent;
+use crate::threads;
 
 /// Bytes that wait between a source and its encoder: enough to overlap the two…
 const QUEUE_BYTES: u64 = 16 << 20;
@@ -54,7 +54,7 @@ impl Worker {
         let (to_writer, readings) = sync_channel(1);
         let (job_, shared_, messages_) = (Arc::clone(job), Arc::clone(&shared), messages.clone());
         let writer = move || write(id, &job_, &shared_, &readings, &messages_);
-        thread(format!("write-{id}"), guarded(id, "writing", messages, writer))?;
+        threads::start(&format!("write-{id}"), guarded(id, "writing", messages, writer))?;
         let reader = Reader {
             id,
             job: Arc::clone(job),
@@ -65,7 +65,7 @@ impl Worker {
             late: !join_now,
         };
         let reader = move || reader.work(&received, join_now);
-        thread(format!("read-{id}"), guarded(id, "reading", messages, reader))?;
+        threads::start(&format!("read-{id}"), guarded(id, "reading", messages, reader))?;
         Ok(Self { chunks, shared, reading: join_now, busy: Vec::new() })
     }
 
@@ -94,7 +94,7 @@ impl Worker {
                     log::warn!("a statement could not be cancelled on the server: {error}");
                 }
             };
-            if let Err(error) = thread("interrupt".to_owned(), ask) {
+            if let Err(error) = threads::start("interrupt", ask) {
                 log::warn!("a statement goes on on the server, for nobody can cancel it: {error}");
             }
         }

@@ -62,7 +62,7 @@ fn of_several_postgresql_servers_the_one_is_read_that_psql_reads() {
 
     // The state needs the primary, and finds it behind a standby.
     project.config(&format!(
-        "source: {{type: example, rows: 10}}\nstate: {{url: '{}'}}\nexports:\n  - {{name: e, table: users, format: parquet, \
+        "source: {{type: example, rows: 10}}\nstate: {{url: '{}'}}\nexports:\n  - {{name: e, table: numbers, format: parquet, \
          destination: {{type: local, path: '{{out}}/e'}}}}\n",
         pair.url(orders[0], "target_session_attrs=primary")
     ));
@@ -178,7 +178,7 @@ fn what_a_url_says_and_rivet_does_not_do_is_refused_by_name() {
         }
     }
     project.config(
-        "source: {type: example, rows: 10}\nexports:\n  - {name: e, table: users, format: parquet, \
+        "source: {type: example, rows: 10}\nexports:\n  - {name: e, table: numbers, format: parquet, \
          destination: {type: local, path: '{out}'}}\n",
     );
     let state = format!("{}?passfile=x", postgres::database().url());
