@@ -107,7 +107,7 @@ pub static SOURCE: Block = Block {
             "environment",
             Kind::Choice(&["local", "replica", "production"]),
             "",
-            "What is at stake: picks the profile fast, balanced or safe.",
+            "What is at stake: picks the profile fast, balanced or safe; `production` demands TLS.",
         ),
         key(
             "max_connections",

@@ -3,9 +3,12 @@
 use std::thread;
 use std::time::Duration;
 
+use rivet_plugin_postgres::PostgresDriver;
+use rivet_sdk::options::ServerOptions;
+use rivet_sdk::{Context, ExportRequest, Relation, Source as _, SourceDriver as _};
 use rivet_tests::{mysql, postgres, readers, rivet};
 
-/// Exports one row that takes two seconds, or waits for a lock as long.
+/// Exports what the relation gives.
 fn project(source: &str, relation: &str) -> rivet::Project {
     let project = rivet::project();
     project.config(&format!(
@@ -59,7 +62,9 @@ fn no_lock_timeout_lifts_the_logins_own() {
          ALTER ROLE {role} SET lock_timeout = '300ms'"
     ));
     let url = database.url().replacen("postgres:secret", &format!("{role}:secret"), 1);
-    let project = project("tuning: {lock_timeout_s: 0, max_retries: 0}", "query: 'SELECT a FROM t'");
+    // Planning has a limit of its own: what comes with an export's has none.
+    let mut source = PostgresDriver::open(ServerOptions::from_url(url), &Context::detached()).unwrap();
+    let request = ExportRequest::whole(Relation::Query("SELECT a FROM t".into()));
     let mut other = database.connect();
     other.batch_execute("BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE").unwrap();
     thread::scope(|scope| {
@@ -67,7 +72,8 @@ fn no_lock_timeout_lifts_the_logins_own() {
             thread::sleep(Duration::from_secs(2));
             other.batch_execute("ROLLBACK").unwrap();
         });
-        is_read(&project, &url);
+        assert_eq!(source.type_mappings(&request).unwrap().len(), 1);
     });
+    drop(source);
     database.run(&format!("DROP ROLE {role}"));
 }

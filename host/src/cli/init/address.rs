@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rivet_sdk::parameters::Parameters;
 use rivet_sdk::{Error, Result, Secret};
 use serde_json::{Map, Value, json};
 
@@ -86,8 +87,13 @@ impl Address {
             return Ok(json!({ "url": self.literal() }));
         }
         let parameters = self.url.expose().split_once('?').map_or("", |(_, parameters)| parameters);
-        let pairs = parameters.split('&').filter_map(|pair| pair.split_once('='));
-        let map: Map<String, Value> = pairs.map(|(key, value)| (key.to_owned(), value.into())).collect();
+        let mut map = Map::new();
+        // Which there are is for the plugin to say.
+        for (key, value) in Parameters::new("the URL", &[]).of_query(parameters)? {
+            if map.insert(key.clone(), value.into()).is_some() {
+                return Err(Error::config(format!("the URL gives `{key}` twice")).with_hint("keep one of them"));
+            }
+        }
         let mut options = Value::Object(map);
         plugin_options::coerce(schema, &mut options);
         Ok(options)
@@ -152,5 +158,16 @@ mod tests {
         assert_eq!(address.lines(&options, Path::new("r.yaml")).unwrap(), ["rows: 5"]);
         assert_eq!(address.options(Some(&json!({}))).unwrap(), json!({ "url": "example:?rows=5" }));
         assert!(Address::new("nothing".to_owned(), Given::Literal).is_err());
+        for url in ["example:?rows", "example:?rows=5&rows=6", "example:?rows=%5"] {
+            let address = Address::new(url.to_owned(), Given::Literal).unwrap();
+            assert!(address.options(Some(&schema)).unwrap_err().message().contains("rows"), "{url}");
+        }
+    }
+
+    #[test]
+    fn an_ado_net_string_is_a_source() {
+        let ado = "Server=tcp:h,1433;User ID=u;Password=\"a;b\"";
+        assert_eq!(Address::new(ado.to_owned(), Given::Literal).unwrap().scheme, "mssql");
+        assert_eq!(lines(ado, Given::Literal, "r.yaml").last().unwrap(), "url_env: DATABASE_URL");
     }
 }
