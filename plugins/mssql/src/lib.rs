@@ -27,7 +27,6 @@ mod options;
 mod overrides;
 mod packet;
 mod plan;
-mod query;
 mod session;
 mod split;
 mod stream;
@@ -103,7 +102,7 @@ impl Source for Mssql {
     }
 
     fn query_scalar(&mut self, sql: &str) -> Result<Option<Scalar>> {
-        let query = query::single(sql)?;
+        let query = catalog::one_statement(sql)?;
         // The brackets keep it a SELECT; the list of one name keeps it one column.
         let sql = format!("SELECT TOP (2) [v] FROM (\n{query}\n) AS [rivet_query] ([v])");
         let mut rows = self.session.with(&PLANNING, |wire| session::ask(wire, &sql))?.into_iter();

@@ -105,7 +105,7 @@ impl Source for Sqlite {
     fn query_scalar(&mut self, sql: &str) -> Result<Option<Scalar>> {
         let database = &self.database;
         database.check()?;
-        let mut statement = database.prepare(rivet_sdk::sql::trim_query(sql))?;
+        let mut statement = database.prepare(database.query(sql)?)?;
         let refuse =
             |what: &str| Err(Error::new(ErrorKind::InvalidQuery, format!("the query returns {what}, not one value")));
         if statement.column_count() != 1 {
