@@ -9,6 +9,7 @@
 //! * [`mysql`]: a database of its own on the MariaDB and on the MySQL that it starts;
 //! * [`sqlite`]: a database file in a temporary folder;
 //! * [`drivers`]: one of each of these databases behind one trait;
+//! * [`queries`]: texts of queries, and what the database's client library gets for each;
 //! * [`rivet`]: the binary, its configuration, its exit code and output, and its death;
 //! * [`readers`]: what landed, as DuckDB and pyarrow read it, and how to compare it.
 
@@ -26,6 +27,7 @@ pub mod faults;
 pub mod mssql;
 pub mod mysql;
 pub mod postgres;
+pub mod queries;
 pub mod readers;
 pub mod rivet;
 pub mod signatures;

@@ -2,7 +2,7 @@
 //! what it may read.
 
 use rivet_sdk::lexer::{Rules, single};
-use rivet_sdk::sql::{self, Dialect};
+use rivet_sdk::sql;
 use rivet_sdk::{
     Description, Error, Key, KeyColumn, NativeSplit, Relation, Result, Scalar, TableFilter, TableName, TableSummary,
     nearest,

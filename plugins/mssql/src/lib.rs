@@ -74,6 +74,7 @@ impl SourceDriver for MssqlDriver {
         capability::COUNT,
         capability::BOUNDS,
         capability::QUERY,
+        capability::QUERY_RULES,
     ];
 
     fn open(options: MssqlOptions, context: &Context) -> Result<Mssql> {

@@ -72,6 +72,7 @@ impl SourceDriver for MysqlDriver {
         capability::COUNT,
         capability::BOUNDS,
         capability::QUERY,
+        capability::QUERY_RULES,
     ];
 
     fn open(options: MysqlOptions, context: &Context) -> Result<Mysql> {

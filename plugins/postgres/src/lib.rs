@@ -70,6 +70,7 @@ impl SourceDriver for PostgresDriver {
         capability::COUNT,
         capability::BOUNDS,
         capability::QUERY,
+        capability::QUERY_RULES,
     ];
 
     fn open(options: ServerOptions, context: &Context) -> Result<Postgres> {

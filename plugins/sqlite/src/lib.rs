@@ -55,6 +55,7 @@ impl SourceDriver for SqliteDriver {
         capability::COUNT,
         capability::BOUNDS,
         capability::QUERY,
+        capability::QUERY_RULES,
     ];
 
     fn open(options: SqliteOptions, context: &Context) -> Result<Sqlite> {
