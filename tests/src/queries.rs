@@ -39,8 +39,26 @@ pub struct Pieces {
 
 const EVERYWHERE: Pieces = Pieces {
     blanks: &[
-        " ", "\n", "\t", " \r\n ", "/**/", "/* it's */", "/* \" ` [ $$ */", "/* ; */", "/* ) ( */", "/* -- */", "/* # */",
-        "-- c\n", "-- it's;\n", "-- /*\n", "-- ) \" ` [\n", "-- \n", "/***/", "/* *\n/ * / */", "-- c;\r\n", "/*/ */",
+        " ",
+        "\n",
+        "\t",
+        " \r\n ",
+        "/**/",
+        "/* it's */",
+        "/* \" ` [ $$ */",
+        "/* ; */",
+        "/* ) ( */",
+        "/* -- */",
+        "/* # */",
+        "-- c\n",
+        "-- it's;\n",
+        "-- /*\n",
+        "-- ) \" ` [\n",
+        "-- \n",
+        "/***/",
+        "/* *\n/ * / */",
+        "-- c;\r\n",
+        "/*/ */",
     ],
     texts: &[
         ("'x'", "x"),
@@ -49,7 +67,7 @@ const EVERYWHERE: Pieces = Pieces {
         ("'x/*y'", "x/*y"),
         ("'x-- ''; y'", "x-- '; y"),
         ("'x\"`[)('", "x\"`[)("),
-        ("'xé😀;'", "xé😀;"),
+        ("'xé;'", "xé;"),
         ("'x\n-- y\n'", "x\n-- y\n"),
         ("'x$$;$$#y'", "x$$;$$#y"),
         ("'x*/y'", "x*/y"),
@@ -106,6 +124,7 @@ const POSTGRESQL: Pieces = Pieces {
         ("N'x;'", ""),
         ("E'x\\n;'||$$'$$", ""),
         ("'x'::text", ""),
+        ("'x😀;'", ""),
     ],
     names: &["\"a;b\"", "\"a\"\"; b\"", "a$b$", "\"it's--\"", "U&\"d\\0061;\"", "\"[\""],
     conditions: &[
@@ -121,8 +140,19 @@ const POSTGRESQL: Pieces = Pieces {
 
 const MYSQL: Pieces = Pieces {
     blanks: &[
-        "# c\n", "#'\n", "# ;\n", "--\tc\n", "--\x01;\n", "-- c\r'\n", "/* see a/*.txt */", "/*! */", "/*!50000 */",
-        "/*!99999 x */", "/*M! */", "/*!50701 */", "/*M!100100 */",
+        "# c\n",
+        "#'\n",
+        "# ;\n",
+        "--\tc\n",
+        "--\x01;\n",
+        "-- c\r'\n",
+        "/* see a/*.txt */",
+        "/*! */",
+        "/*!50000 */",
+        "/*!99999 x */",
+        "/*M! */",
+        "/*!50701 */",
+        "/*M!100100 */",
     ],
     texts: &[
         ("'x\\'y'", ""),
@@ -134,6 +164,7 @@ const MYSQL: Pieces = Pieces {
         ("N'x\\';'", ""),
         ("_utf8mb4'x\\';'", ""),
         ("'x' 'y;'", ""),
+        ("'x😀;'", ""),
         ("CONCAT('x', /*! '\\';', */ 'y')", ""),
         ("'x\\", ""),
     ],
@@ -173,7 +204,14 @@ const MYSQL: Pieces = Pieces {
 
 const SQLITE: Pieces = Pieces {
     blanks: &["/* see a/*.txt */", "--5;\n", "\u{feff}", "--c\r;\n", "/* /* */"],
-    texts: &[("'x\\'", ""), ("'x\\\\;'", ""), ("CAST(X'783B' AS TEXT)", ""), ("\"x;\"", ""), ("'x' || ';'", "")],
+    texts: &[
+        ("'x😀;'", ""),
+        ("'x\\'", ""),
+        ("'x\\\\;'", ""),
+        ("CAST(X'783B' AS TEXT)", ""),
+        ("\"x;\"", ""),
+        ("'x' || ';'", ""),
+    ],
     names: &["[a;--b]", "`a;b`", "\"a;b\"", "`a``;b`", "'a;b'", "[a]]; b]", "a$b", "[\"]"],
     conditions: &[
         ("bal > 10--5\n", &[]),
@@ -206,7 +244,7 @@ const SQLSERVER: Pieces = Pieces {
     ],
     names: &["[a;--b]", "[a]]; b]", "\"a;b\"", "\"a\"\"; b\"", "[it's /*]", "[(]", "a$b", "a#b"],
     conditions: &[
-        ("bal > 10--5\n", &[2, 3]),
+        ("bal > 12--5\n", &[2, 3]),
         ("[id] = 1", &[1]),
         ("id = 1 /* /* nested ; */ OR id = 2 */", &[1]),
         ("\"id\" < 3", &[1, 2]),
@@ -257,9 +295,9 @@ impl Chance {
         };
         let others = [&POSTGRESQL, &MYSQL, &SQLITE, &SQLSERVER];
         let pieces = match self.below(20) {
-            0..8 => &EVERYWHERE,
+            0..11 => &EVERYWHERE,
             // What another's pieces mean is not known without asking.
-            8 if dialect != Dialect::Sqlserver => others[self.below(4)],
+            11 if dialect != Dialect::Sqlserver => others[self.below(4)],
             _ => own,
         };
         let list = part(pieces);
@@ -279,8 +317,7 @@ pub fn texts(dialect: Dialect, count: usize, seed: u64) -> Vec<Text> {
         let name = chance.of(dialect, |pieces| pieces.names);
         let (condition, ids) = chance.of(dialect, |pieces| pieces.conditions);
         let (end, is_query) = chance.of(dialect, |pieces| pieces.ends);
-        let sql =
-            format!("SELECT{first} id,{second}{text} AS {name} FROM{third} u{fourth} WHERE {condition}{end}");
+        let sql = format!("SELECT{first} id,{second}{text} AS {name} FROM{third} u{fourth} WHERE {condition}{end}");
         let meaning = (dialect == Dialect::Sqlserver).then(|| match is_query {
             true => Ok(ids.iter().map(|id| vec![Some(id.to_string()), Some(value.to_owned())]).collect()),
             false => Err("the end is no end".to_owned()),
@@ -404,28 +441,29 @@ const CAUTION: [&str; 6] = [
 #[track_caller]
 pub fn judge(client: &mut dyn Client, url: &str, texts: &[Text]) {
     let expected = client.ask(texts);
-    let (mut taken, mut cautious) = (0, 0);
+    let mut taken = 0;
+    let mut cautious: Vec<&str> = Vec::new();
     let mut wrong = Vec::new();
     for (some, expected) in texts.chunks(200).zip(expected.chunks(200)) {
         for ((text, expected), found) in some.iter().zip(expected).zip(exported(url, some)) {
             match (expected, found) {
                 (Ok(expected), Ok(found)) if *expected == found => taken += 1,
                 (Err(_), Err(_)) => {}
-                (Ok(_), Err(why)) if CAUTION.iter().any(|word| why.contains(word)) => cautious += 1,
+                (Ok(_), Err(why)) if CAUTION.iter().any(|word| why.contains(word)) => cautious.push(&text.sql),
                 (expected, found) => wrong.push(format!("{:?}\n  client {expected:?}\n  rivet  {found:?}", text.sql)),
             }
         }
     }
     let shown: Vec<&String> = wrong.iter().take(20).collect();
     assert!(wrong.is_empty(), "{} of {} texts differ:\n{shown:#?}", wrong.len(), texts.len());
-    println!("{} texts: {taken} with the client's rows, {cautious} refused by caution alone", texts.len());
-    assert!(taken * 4 > texts.len(), "only {taken} of {} texts are queries at all", texts.len());
-    assert!(cautious * 10 < texts.len(), "{cautious} of {} texts were refused though the client takes them", texts.len());
+    println!("{} texts: {taken} with the client's rows, {} refused by caution alone", texts.len(), cautious.len());
+    assert!(taken * 5 > texts.len(), "only {taken} of {} texts are queries at all", texts.len());
+    assert!(cautious.len() * 8 < texts.len(), "refused though the client takes them:\n{cautious:#?}");
 }
 
-/// What landed of each text, or the error's words. Nothing lands of what is refused.
+/// What landed of each text, which has two columns, or the error's words. Nothing lands of what is refused.
 #[track_caller]
-fn exported(url: &str, texts: &[Text]) -> Vec<Result<Rows, String>> {
+pub fn exported(url: &str, texts: &[Text]) -> Vec<Result<Rows, String>> {
     let project = rivet::project();
     let export = |(at, text): (usize, &Text)| {
         project.write(&format!("q{at}.sql"), &text.sql);
@@ -455,7 +493,10 @@ fn exported(url: &str, texts: &[Text]) -> Vec<Result<Rows, String>> {
             Some(rows) => Ok(sorted(rows.clone())),
             None => {
                 let folder = project.path(&format!("out/{name}"));
-                assert!(!folder.exists() || readers::files(&folder).is_empty(), "{name} was refused and landed\n{output}");
+                assert!(
+                    !folder.exists() || readers::files(&folder).is_empty(),
+                    "{name} was refused and landed\n{output}"
+                );
                 Err(told["error"].as_str().unwrap().to_owned())
             }
         }
@@ -470,7 +511,10 @@ fn read(project: &rivet::Project, landed: &mut BTreeMap<String, Rows>) {
     let mut parts = Vec::new();
     for name in landed.keys() {
         for file in readers::files(project.path(&format!("out/{name}"))) {
-            parts.push(format!("SELECT '{name}', id::VARCHAR, v::VARCHAR FROM read_parquet('{}') AS t(id, v)", file.display()));
+            parts.push(format!(
+                "SELECT '{name}', id::VARCHAR, v::VARCHAR FROM read_parquet('{}') AS t(id, v)",
+                file.display()
+            ));
         }
     }
     for some in parts.chunks(50) {

@@ -167,12 +167,7 @@ impl Session {
         })
     }
 
-    fn under<T>(
-        &mut self,
-        policy: &SessionPolicy,
-        mode: Mode,
-        work: impl FnOnce(&mut Wire) -> Result<T>,
-    ) -> Result<T> {
+    fn under<T>(&mut self, policy: &SessionPolicy, mode: Mode, work: impl FnOnce(&mut Wire) -> Result<T>) -> Result<T> {
         self.reconnect()?;
         let outcome = self.begin(policy, mode).and_then(|()| work(&mut self.wire));
         self.end();

@@ -9,7 +9,7 @@ use rivet_tests::{
 
 /// Of each dialect: the slow suite's, and those of the usual run.
 fn count() -> usize {
-    if slow() { 2400 } else { 160 }
+    if slow() { 2400 } else { 80 }
 }
 
 fn fill(database: &mut dyn drivers::Driver) {
@@ -124,7 +124,7 @@ fn every_way_to_use_a_query_reads_it_alike() {
 
         let cut = project("mode: chunked, chunk_column: id, chunk_size: 1, parallel: 2");
         let output = rivet(&cut, "run").args(["--reconcile", "--json"]).ok();
-        assert_eq!(output.json()["exports"][0]["chunks"], 2, "{name}\n{output}");
+        assert!(output.json()["exports"][0]["chunks"].as_u64().unwrap() >= 2, "{name}\n{output}");
         assert_eq!(found(&cut), both, "{name}");
 
         // A plan, and a cursor that is a text.
@@ -245,7 +245,8 @@ fn doctor_names_a_plugin_that_cuts_queries_in_its_own_way() {
         ));
         project.rivet("doctor").run().stdout
     };
-    let warns = |stdout: &str| stdout.lines().any(|line| line.starts_with("[WARN]") && line.contains("`mine` can lose"));
+    let warns =
+        |stdout: &str| stdout.lines().any(|line| line.starts_with("[WARN]") && line.contains("`mine` can lose"));
     let stdout = told("query: SELECT 1");
     assert!(warns(&stdout) && stdout.contains("query_rules"), "{stdout}");
     assert!(!warns(&told("table: t")));

@@ -108,6 +108,11 @@ pub fn survey(source: &mut dyn Source, wanted: &Wanted) -> Result<Survey> {
     };
     for table in &wanted.tables {
         if !listed.iter().any(|summary| is(table, summary)) {
+            // In another database than the one that the source names.
+            if let Some(one) = listed.iter().find(|one| one.elsewhere && one.table.name == table.name) {
+                let hint = format!("did you mean {}?", one.table);
+                return Err(Error::not_found(format!("no table `{table}`")).with_hint(hint));
+            }
             let names: Vec<String> = listed.iter().map(|summary| summary.table.to_string()).collect();
             let here = listed.iter().filter(|summary| !summary.elsewhere);
             let bare = here.map(|summary| summary.table.name.as_str());

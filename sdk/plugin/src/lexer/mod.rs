@@ -37,6 +37,8 @@ pub struct Rules {
     pub brackets: Brackets,
     /// `$tag$…$tag$` is a text.
     pub dollar_quotes: bool,
+    /// A byte order mark is a blank, wherever it stands.
+    pub blank_marks: bool,
 }
 
 /// What ends a comment of one line.
@@ -92,6 +94,7 @@ impl Rules {
             backticks: false,
             brackets: Brackets::Other,
             dollar_quotes: false,
+            blank_marks: false,
         }
     }
 
@@ -132,7 +135,7 @@ impl Rules {
 
     /// SQLite.
     pub const fn sqlite() -> Self {
-        Self { open_comments: true, backticks: true, brackets: Brackets::Names, ..Self::standard() }
+        Self { open_comments: true, backticks: true, brackets: Brackets::Names, blank_marks: true, ..Self::standard() }
     }
 
     /// SQL Server, under QUOTED_IDENTIFIER ON.

@@ -83,7 +83,11 @@ fn each_database_has_its_own_comments() {
 fn a_comment_that_may_run_is_never_cut_and_its_end_is_certain() {
     for rules in [mysql(), Rules::mariadb("")] {
         whole(&rules, "select id from u /*! where id = 1 */");
-        takes(&rules, "select id from u /*!50701 where id in (1) */; -- b", "select id from u /*!50701 where id in (1) */");
+        takes(
+            &rules,
+            "select id from u /*!50701 where id in (1) */; -- b",
+            "select id from u /*!50701 where id in (1) */",
+        );
         whole(&rules, "select '/*! a' /*! , 'b;' */");
         whole(&rules, "select 1 /*! , /* a */ 2 */");
         refuses(&rules, "select 1; /*! , 2 */", "second statement");
@@ -133,6 +137,8 @@ fn each_database_has_its_own_quotes() {
     }
     refuses(&POSTGRESQL, "select $1$;$1$", "second statement");
     refuses(&SQLITE, "select $$;$$", "second statement");
+    takes(&SQLITE, "select 1;\u{feff}", "select 1");
+    refuses(&POSTGRESQL, "select 1;\u{feff}", "second statement");
 
     takes(&SQLITE, "select id as [a;--b], `c;`;", "select id as [a;--b], `c;`");
     refuses(&SQLITE, "select id as [a]]; b]", "second statement");

@@ -114,6 +114,7 @@ impl<'a> Words<'a> {
             '(' => Ok((1, Word::Open)),
             ')' => Ok((1, Word::Close)),
             ' ' | '\t' | '\n' | '\r' | '\x0c' => Ok((1, Word::Blank)),
+            '\u{feff}' if rules.blank_marks => Ok((first.len_utf8(), Word::Blank)),
             letter if is_name(letter) => closed(self.name(rest)),
             other => Ok((other.len_utf8(), Word::Other)),
         };
