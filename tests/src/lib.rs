@@ -11,6 +11,7 @@
 //! * [`sqlite`]: a database file in a temporary folder;
 //! * [`damage`]: to a text that rivet wrote, as its unit tests do it;
 //! * [`drivers`]: one of each of these databases behind one trait;
+//! * [`queries`]: texts of queries, and what the database's client library gets for each;
 //! * [`rivet`]: the binary, its configuration, its exit code and output, and its death;
 //! * [`readers`]: what landed, as DuckDB and pyarrow read it, and how to compare it.
 
@@ -30,6 +31,7 @@ pub mod faults;
 pub mod mssql;
 pub mod mysql;
 pub mod postgres;
+pub mod queries;
 pub mod readers;
 pub mod rivet;
 pub mod signatures;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rivet_sdk::{Destination, Error, ErrorKind, Identity, Result, WriteOptions};
+use rivet_sdk::{Destination, Error, ErrorKind, Identity, Relation, Result, WriteOptions, capability};
 use serde_json::{Value, json};
 
 use super::arguments::{DoctorArguments, Global};
@@ -191,6 +191,15 @@ fn check_plugins(
                 if !lacks.is_empty() {
                     finding.notes.push((format!("lacks: {}", lacks.join(", ")), false));
                 }
+                let of_source = name == session.source_plugin;
+                let reads_query = |export: &&ExportConfig| matches!(export.relation, Relation::Query(_));
+                if of_source
+                    && plugin.manifest.can(capability::QUERY)
+                    && !plugin.manifest.can(capability::QUERY_RULES)
+                    && let Some(export) = exports.iter().copied().find(reads_query)
+                {
+                    finding.notes.push((own_trimming(&export.name), true));
+                }
                 finding
             }
             Err(error) => {
@@ -201,6 +210,14 @@ fn check_plugins(
         report.add(finding)?;
     }
     Ok(missing)
+}
+
+/// What a plugin from before [`capability::QUERY_RULES`] does to a query.
+fn own_trimming(export: &str) -> String {
+    format!(
+        "the plugin cuts comments off queries by rules of its own, and reads them under settings of its own: where the \
+         database has others, the query of `{export}` can lose a condition; use a plugin that was built with SDK 0.3"
+    )
 }
 
 fn check_source(session: &mut Session) -> Finding {

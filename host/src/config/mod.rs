@@ -51,7 +51,7 @@ pub use plugin_block::PluginBlock;
 pub use secrets::{Resolved, inline_secret, resolve_secrets, without_secrets};
 pub use source::{SourceConfig, SourcePlugin, scheme_of};
 pub use state::{StateConfig, in_environment as state_in_environment};
-pub use tables::{Family, glob_set, is_match, is_stored};
+pub use tables::{Family, Globs, is_stored};
 pub use template::{Tokens, expand};
 pub use tuning::{Environment, Profile, Tuning};
 pub use units::duration_ms;

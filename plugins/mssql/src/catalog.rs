@@ -1,7 +1,8 @@
 //! What is there: tables, their columns, keys and sizes. Every view asked shows an ordinary login
 //! what it may read.
 
-use rivet_sdk::sql::{self, Dialect};
+use rivet_sdk::lexer::{Rules, single};
+use rivet_sdk::sql;
 use rivet_sdk::{
     Description, Error, Key, KeyColumn, NativeSplit, Relation, Result, Scalar, TableFilter, TableName, TableSummary,
     nearest,
@@ -9,7 +10,6 @@ use rivet_sdk::{
 
 use crate::dialect::{Tsql, unicode};
 use crate::error::{ServerMessage, confused};
-use crate::query;
 use crate::session::{ask, whole, words};
 use crate::types::{SourceColumn, is_rangeable};
 use crate::wire::Wire;
@@ -103,7 +103,7 @@ pub(crate) fn columns(wire: &mut Wire, relation: &Relation) -> Result<(Option<Ta
             Ok((Some(table), columns))
         }
         Relation::Query(text) => {
-            let statement = format!("SELECT * FROM (\n{}\n) AS [rivet_query]", query::single(text)?);
+            let statement = format!("SELECT * FROM {}", derived(text)?);
             Ok((None, described(wire, &statement, false)?))
         }
         other => Err(Error::unsupported(format!("this version cannot read {other:?}"))),
@@ -320,13 +320,21 @@ pub(crate) fn primary_key(keys: &[Key]) -> Vec<String> {
     primary.map(|key| key.columns.iter().map(|column| column.name.clone()).collect()).unwrap_or_default()
 }
 
+/// A user's query as it stands after FROM. What stands in brackets there can only read.
+fn derived(text: &str) -> Result<String> {
+    Ok(sql::from(&Tsql::default(), &Relation::Query(one_statement(text)?.to_owned())))
+}
+
+/// The one statement in a user's query.
+pub(crate) fn one_statement(text: &str) -> Result<&str> {
+    single(&Rules::sqlserver(), text)
+}
+
 /// The dialect over a relation's columns, and the relation as it stands after FROM.
 pub(crate) fn from(relation: &Relation, table: Option<&Table>) -> Result<String> {
     match (relation, table) {
         (_, Some(table)) => Ok(sql::table(&Tsql::default(), &table.name)),
-        (Relation::Query(text), None) => {
-            Ok(format!("(\n{}\n) AS {}", query::single(text)?, Tsql::default().name("rivet_query")))
-        }
+        (Relation::Query(text), None) => derived(text),
         (Relation::Table(name), None) => Ok(sql::table(&Tsql::default(), name)),
         (other, None) => Err(Error::unsupported(format!("this version cannot read {other:?}"))),
     }

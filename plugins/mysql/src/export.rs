@@ -31,7 +31,7 @@ pub(crate) fn run(
     request: &ExportRequest,
     sink: &mut dyn BatchSink,
 ) -> Result<ExportStats> {
-    session.transaction(&request.session, |wire| {
+    session.reading_rows(request, |wire, request| {
         let plan = Plan::new(wire, setting, request)?;
         let schema = schema_of(&plan.mappings()?)?;
         sink.on_schema(SchemaRef::clone(&schema))?;

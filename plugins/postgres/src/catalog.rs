@@ -1,6 +1,6 @@
 //! What is there: tables, their columns, keys and sizes.
 
-use rivet_sdk::sql::{quote_text, trim_query};
+use rivet_sdk::sql::quote_text;
 use rivet_sdk::{
     Description, Error, Key, KeyColumn, NativeSplit, OneReadPoint, Relation, Result, TableFilter, TableName,
     TableSummary, nearest, serde_json,
@@ -148,7 +148,7 @@ pub(crate) fn table_columns(wire: &mut Wire, version: u32, table: &Table) -> Res
 
 /// The columns of a query, from the server's own description of it.
 pub(crate) fn query_columns(wire: &mut Wire, sql: &str) -> Result<Vec<SourceColumn>> {
-    let described = wire.describe(trim_query(sql))?;
+    let described = wire.describe(sql)?;
     if described.is_empty() {
         return Err(Error::new(rivet_sdk::ErrorKind::InvalidQuery, "the query returns no columns")
             .with_hint("`query` must be one SELECT"));
@@ -272,7 +272,7 @@ fn one_read_point(wire: &mut Wire, table: &Table) -> Result<OneReadPoint> {
 
 /// The planner's estimate of a statement's rows and bytes.
 pub(crate) fn explain(wire: &mut Wire, sql: &str) -> Result<(Option<u64>, Option<u64>)> {
-    let plan = wire.query(&format!("EXPLAIN (FORMAT JSON) {}", trim_query(sql)), 0)?;
+    let plan = wire.query(&format!("EXPLAIN (FORMAT JSON) {sql}"), 0)?;
     let text = plan.rows.iter().filter_map(|row| row.first()?.as_deref()).collect::<Vec<_>>().join("\n");
     let plan: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
     let estimate = |name: &str| plan.pointer(&format!("/0/Plan/{name}")).and_then(serde_json::Value::as_u64);

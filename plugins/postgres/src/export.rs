@@ -33,7 +33,7 @@ pub(crate) fn run(
     sink: &mut dyn BatchSink,
 ) -> Result<ExportStats> {
     let version = session.version();
-    session.transaction(&request.session, |wire| {
+    session.reading_rows(request, |wire, request| {
         let plan = Plan::new(wire, version, request)?;
         let schema = schema_of(&plan.mappings()?)?;
         sink.on_schema(SchemaRef::clone(&schema))?;

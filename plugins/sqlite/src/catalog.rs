@@ -39,9 +39,15 @@ pub struct SourceColumn {
 impl Shape {
     /// Reads what there is to know of `relation`.
     pub fn of(database: &Database, relation: &Relation) -> Result<Self> {
-        let Relation::Table(table) = relation else {
-            let columns = statement_columns(database, relation)?;
-            return Ok(Self { relation: relation.clone(), kind: "query".into(), columns, locator: Vec::new() });
+        let table = match relation {
+            Relation::Table(table) => table,
+            Relation::Query(sql) => {
+                let sql = database.query(sql).map_err(|error| with_near_table(database, error))?;
+                let relation = Relation::Query(sql.to_owned());
+                let columns = statement_columns(database, &relation)?;
+                return Ok(Self { relation, kind: "query".into(), columns, locator: Vec::new() });
+            }
+            other => return Err(Error::unsupported(format!("this version cannot read {other:?}"))),
         };
         let (name, kind, without_rowid) = find(database, table)?;
         let relation = Relation::Table(TableName::unqualified(name.clone()));
@@ -195,7 +201,9 @@ pub fn describe(database: &Database, relation: &Relation) -> Result<Description>
         keys = keys_of(database, &shape)?;
     }
     let native = NativeSplit::Impossible("SQLite has no physical ranges that stay put between statements".into());
-    Ok(Description::new(shape.relation, shape.kind)
+    // A query is told as the user wrote it.
+    let relation = if relation.table().is_some() { shape.relation } else { relation.clone() };
+    Ok(Description::new(relation, shape.kind)
         .with_keys(keys)
         .with_rows(rows)
         .with_bytes(bytes)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use rivet_sdk::lexer::{Rules, single};
 use rivet_sdk::{Context, Error, ErrorKind, Interrupt, Result, SessionPolicy};
 use rusqlite::{Connection, ErrorCode, InterruptHandle, OpenFlags, Statement};
 
@@ -55,6 +56,19 @@ impl Database {
             return Err(Error::new(ErrorKind::Permission, "the statement writes").with_hint("use a SELECT"));
         }
         Ok(statement)
+    }
+
+    /// The one statement in a user's query, which SQLite has understood as it was written.
+    pub fn query<'a>(&self, sql: &'a str) -> Result<&'a str> {
+        let one = single(&Rules::sqlite(), sql)?;
+        let statement = self.prepare(sql)?;
+        let wrong = match (statement.column_count(), statement.parameter_count()) {
+            (0, _) => "the query returns no columns",
+            // SQLite would take NULL for it.
+            (_, 1..) => "the query has a parameter that stands for a value",
+            _ => return Ok(one),
+        };
+        Err(Error::new(ErrorKind::InvalidQuery, wrong).with_hint("`query` must be one SELECT, complete as it stands"))
     }
 
     /// One text or number of the first row, as `read` takes it.

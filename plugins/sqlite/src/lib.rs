@@ -55,6 +55,7 @@ impl SourceDriver for SqliteDriver {
         capability::COUNT,
         capability::BOUNDS,
         capability::QUERY,
+        capability::QUERY_RULES,
     ];
 
     fn open(options: SqliteOptions, context: &Context) -> Result<Sqlite> {
@@ -105,7 +106,7 @@ impl Source for Sqlite {
     fn query_scalar(&mut self, sql: &str) -> Result<Option<Scalar>> {
         let database = &self.database;
         database.check()?;
-        let mut statement = database.prepare(rivet_sdk::sql::trim_query(sql))?;
+        let mut statement = database.prepare(database.query(sql)?)?;
         let refuse =
             |what: &str| Err(Error::new(ErrorKind::InvalidQuery, format!("the query returns {what}, not one value")));
         if statement.column_count() != 1 {

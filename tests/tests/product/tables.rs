@@ -1,6 +1,6 @@
 //! `tables`: an export for each table that a glob matches; `source_group`: one after the other.
 
-use rivet_tests::{postgres, readers, rivet};
+use rivet_tests::{mysql, postgres, readers, rivet};
 
 fn database() -> postgres::Database {
     let mut database = postgres::database();
@@ -83,5 +83,61 @@ fn what_globs_cannot_mean_is_refused() {
         let project = project(name, globs, path);
         project.rivet("run").env("DATABASE_URL", database.url()).fails(code).says(&[&says, "hint:"]);
         assert!(!project.out().exists(), "{globs}");
+    }
+}
+
+/// A MySQL URL names one database: what names none stays in it, beside others that the login may read.
+#[test]
+fn globs_and_init_stay_in_the_database_that_a_mysql_url_names() {
+    for server in mysql::servers() {
+        let (here, there) = (server.database(), server.database());
+        here.run("CREATE TABLE orders AS SELECT 1 AS id; CREATE TABLE `a.b` AS SELECT 2 AS id");
+        there.run("CREATE TABLE orders AS SELECT 3 AS id; CREATE TABLE other AS SELECT 4 AS id");
+        let url = here.url();
+        let exports = |globs: &str| {
+            let project = project("{table}", globs, "{out}/{table}");
+            let output = project.rivet("run").arg("--json").env("DATABASE_URL", &url).run();
+            let told = output.json()["exports"].clone();
+            let named = told.as_array().unwrap().iter().map(|one| one["export"].as_str().unwrap().to_owned());
+            (named.collect::<Vec<_>>(), project)
+        };
+        let (names, landed) = exports("'*', '!*.b'");
+        assert_eq!(names, ["orders"], "{}", server.name);
+        assert_eq!(readers::sql(landed.path("out/orders"), "SELECT id FROM t"), [[Some("1".to_owned())]]);
+        assert_eq!(exports(&format!("'{}.*'", there.name)).0, ["orders", "other"], "{}", server.name);
+        assert_eq!(exports(&format!("'or*', '{}.ot*'", there.name)).0, ["orders", "other"], "{}", server.name);
+        let project = project("{table}", "'othe?'", "{out}/{table}");
+        let refused = project.rivet("run").env("DATABASE_URL", &url).run();
+        refused.says(&["no table matches `othe?`", &format!("write `{}.other`", there.name)]);
+
+        let init = |arguments: &[&str]| {
+            let init = rivet::Command::new().args(["init", "--source-env", "DATABASE_URL"]).args(arguments);
+            init.env("DATABASE_URL", &url).run()
+        };
+        let tables = |arguments: &[&str]| {
+            let found = init(&[arguments, &["--discover"]].concat()).json()["tables"].clone();
+            let name = |one: &serde_json::Value| {
+                format!("{}.{}", one["schema"].as_str().unwrap(), one["name"].as_str().unwrap())
+            };
+            found.as_array().unwrap().iter().map(name).collect::<Vec<_>>()
+        };
+        let of = |database: &mysql::Database, names: &[&str]| {
+            names.iter().map(|name| format!("{}.{name}", database.name)).collect::<Vec<_>>()
+        };
+        assert_eq!(tables(&[]), of(&here, &["a.b", "orders"]), "{}", server.name);
+        assert_eq!(tables(&["--include", "o*"]), of(&here, &["orders"]));
+        assert_eq!(tables(&["--table", "orders"]), of(&here, &["orders"]));
+        assert_eq!(tables(&["--schema", &there.name]), of(&there, &["orders", "other"]));
+        assert_eq!(tables(&["--include", &format!("{}.*", there.name)]), of(&there, &["orders", "other"]));
+        assert_eq!(tables(&["--table", &format!("{}.other", there.name)]), of(&there, &["other"]));
+        init(&["--table", "other", "-o", "-"])
+            .says(&["no table `other`", &format!("did you mean {}.other", there.name)]);
+
+        // A URL without a database names none to stay in.
+        let everywhere = url.rsplit_once('/').unwrap().0.to_owned() + "/";
+        let init =
+            rivet::Command::new().args(["init", "--source-env", "DATABASE_URL", "--include", "ot*", "--discover"]);
+        let found = init.env("DATABASE_URL", everywhere).ok().json()["tables"].clone();
+        assert_eq!(found[0]["schema"], there.name.as_str());
     }
 }
