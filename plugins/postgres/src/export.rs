@@ -12,7 +12,7 @@ use rivet_sdk::{
 use crate::decode::{Column, Fault, Tally};
 use crate::error::confused;
 use crate::kind::{Kind, TextForm};
-use crate::plan::Plan;
+use crate::plan::{Plan, PlannedColumn};
 use crate::session::Session;
 use crate::wire::CopySink;
 
@@ -34,9 +34,11 @@ pub(crate) fn run(
     let version = session.version();
     session.transaction(&request.session, |wire| {
         let plan = Plan::new(wire, version, request)?;
+        let select = plan.select(request)?;
+        plan.verify(wire, &select)?;
         let schema = schema_of(&plan.mappings()?)?;
         sink.on_schema(SchemaRef::clone(&schema))?;
-        let sql = format!("COPY ({}) TO STDOUT (FORMAT binary)", plan.select(request)?);
+        let sql = format!("COPY ({select}) TO STDOUT (FORMAT binary)");
         if reads_a_range(request) {
             // A chunk of a fifth of a table looks to the server's planner like a reason to read
             // all of it, once for each chunk. The key's index is there: it was chosen for it.
@@ -86,6 +88,7 @@ struct Batches<'a> {
 struct Slot {
     builder: Column,
     tally: Tally,
+    nullable: bool,
 }
 
 impl<'a> Batches<'a> {
@@ -100,12 +103,13 @@ impl<'a> Batches<'a> {
         let limit_bytes = request.batch.bytes.clamp(1, BATCH_BYTES);
         let fixed_bytes = plan.columns.iter().map(|column| column.kind().fixed_bytes()).sum::<usize>().max(1);
         let capacity = limit_rows.min(CAPACITY_ROWS).min(limit_bytes / fixed_bytes + 1);
-        let slot = |kind: &Kind| Slot {
-            builder: Column::new(kind, capacity),
+        let slot = |column: &PlannedColumn| Slot {
+            builder: Column::new(column.kind(), capacity),
             tally: Tally { policy: request.on_unrepresentable, count: 0 },
+            nullable: column.nullable,
         };
         Self {
-            slots: plan.columns.iter().map(|column| slot(column.kind())).collect(),
+            slots: plan.columns.iter().map(slot).collect(),
             plan,
             request,
             schema,
@@ -161,6 +165,9 @@ impl<'a> Batches<'a> {
             let Some((length, after)) = rest.split_first_chunk::<4>() else { return Err(confused("a short row")) };
             let length = i32::from_be_bytes(*length);
             let Ok(length) = usize::try_from(length) else {
+                if !slot.nullable {
+                    return Err(self.unexpected_null(index, data));
+                }
                 slot.builder.push_null();
                 rest = after;
                 continue;
@@ -239,7 +246,7 @@ impl<'a> Batches<'a> {
         let name = column.name();
         let of = &column.source.source_type;
         let error = match fault {
-            Fault::Malformed => confused(format!("a value of column `{name}` is not a {of}")),
+            Fault::Malformed => Error::in_another_form(name, of, "bytes that are no value of the type"),
             Fault::Unrepresentable(what) => {
                 Error::data(format!("column `{name}` ({of}) holds {what}, which its Arrow type cannot hold")).with_hint(
                     format!("`columns: {{ {name}: text }}` keeps such values; `on_unrepresentable: null` drops them"),
@@ -254,8 +261,19 @@ impl<'a> Batches<'a> {
             Fault::Full => Error::data(format!("the texts of column `{name}` in one batch exceed 2 GiB"))
                 .with_hint("make batches smaller"),
         };
+        self.at_row(error.with_context("column", name), row)
+    }
+
+    /// NULL where the catalogue says that there is none.
+    #[cold]
+    fn unexpected_null(&self, index: usize, row: &[u8]) -> Error {
+        let name = self.plan.columns.get(index).map_or("?", |column| column.name());
+        self.at_row(Error::unexpected_null(name), row)
+    }
+
+    fn at_row(&self, error: Error, row: &[u8]) -> Error {
         let ordinal = self.total + u64::try_from(self.rows).unwrap_or(0) + 1;
-        let error = error.with_context("column", name).with_context("row", ordinal.to_string());
+        let error = error.with_context("row", ordinal.to_string());
         match self.key_of(row) {
             Some(key) => error.with_context("key", key),
             None => error,
