@@ -1,6 +1,7 @@
 //! `rivet check`: how each export would be read, and what could be better. Nothing is written.
 
 mod advice;
+mod names;
 mod types;
 mod warehouse;
 
