@@ -234,7 +234,14 @@ fn check_source(session: &mut Session) -> Finding {
 fn check_tables(session: &mut Session) -> Finding {
     let before = session.config.exports.len();
     let matched = session.add_tables(&[]);
-    Finding::of("tables", matched.map(|()| format!("{} match", session.config.exports.len() - before)))
+    let text = |()| {
+        let left_out = match session.config.left_out.len() {
+            0 => String::new(),
+            parts => format!(", {parts} more are parts of them"),
+        };
+        format!("{} match{left_out}", session.config.exports.len() - before)
+    };
+    Finding::of("tables", matched.map(text))
 }
 
 fn login(identity: &Identity) -> String {

@@ -4,7 +4,7 @@ use rivet_sdk::{Destination, Error, ErrorKind, Result};
 use ulid::Ulid;
 
 use super::decision::{Decision, decided, decision};
-use super::keys::{RunKey, export_folder, next_run_id};
+use super::keys::{RunKey, export_folder, extension, new_attempt_id, next_run_id};
 use super::runs::{list_runs, read_plan};
 use super::success::own_success;
 use crate::crash::crash_point;
@@ -20,6 +20,7 @@ pub fn new_run_id(dest: &mut dyn Destination, export: &str) -> Result<String> {
 /// that ignores put-if-absent, a `replace` plan older than what it would replace.
 pub fn check_destination(dest: &mut dyn Destination, plan: &Plan) -> Result<()> {
     let run = RunKey::of(plan)?;
+    check_names(dest, &run, plan)?;
     own_success(dest, run.export(), &plan.destination.data_prefix)?;
     check_put_if_absent(dest, run.export())?;
     let newer = list_runs(dest, run.export())?.into_iter().rev().find(|found| found.has_plan && found.key > run);
@@ -34,6 +35,17 @@ pub fn check_destination(dest: &mut dyn Destination, plan: &Plan) -> Result<()> 
                 .with_context("run", run.run_id())
                 .with_context("newer run", newer.key.run_id()))
         }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses names that the destination does not take, before a row is read: those of parts are the longest.
+fn check_names(dest: &mut dyn Destination, run: &RunKey, plan: &Plan) -> Result<()> {
+    let last = plan.chunks.last().map_or(0, |chunk| chunk.index);
+    let key = run.part(&plan.destination.data_prefix, last, &new_attempt_id(), 1, extension(&plan.output));
+    match dest.head(&key) {
+        Err(error) if error.kind() == ErrorKind::Config => Err(error.with_context("object", key)),
+        // Whatever else there is to say of the destination, the steps that follow say it.
         _ => Ok(()),
     }
 }

@@ -19,6 +19,7 @@ pub mod keys;
 mod mode;
 mod notifications;
 mod output;
+mod overlap;
 mod plugin_block;
 pub mod plugin_options;
 mod quality;
@@ -28,6 +29,7 @@ pub mod schema;
 mod secrets;
 mod source;
 mod state;
+mod table_columns;
 mod tables;
 mod template;
 #[cfg(test)]
@@ -47,11 +49,13 @@ pub use export::{ChunkBy, ChunkSize, Chunking, ExportConfig, Granularity, OnSche
 pub use fields::Named;
 pub use mode::{Incremental, Mode, OnCursorTies, OnNullCursor, TimeWindow};
 pub use output::OutputConfig;
+pub use overlap::{LeftOut, Overlap};
 pub use plugin_block::PluginBlock;
 pub use secrets::{Resolved, inline_secret, resolve_secrets, without_secrets};
 pub use source::{SourceConfig, SourcePlugin, scheme_of};
 pub use state::{StateConfig, in_environment as state_in_environment};
-pub use tables::{Family, Globs, is_stored};
+pub use table_columns::ColumnsOf;
+pub use tables::{Family, Globs, is_spelled_out, is_stored};
 pub use template::{Tokens, expand};
 pub use tuning::{Environment, Profile, Tuning};
 pub use units::duration_ms;
@@ -60,7 +64,7 @@ pub use variables::Variables;
 use crate::notify::Hooks;
 use check::Check;
 use fields::Fields;
-use rivet_sdk::{Error, TableSummary};
+use rivet_sdk::{Error, TableName, TableSummary};
 
 /// A configuration without faults.
 #[derive(Debug)]
@@ -85,6 +89,8 @@ pub struct Config {
     pub notifications: Hooks,
     /// How many exports run at once.
     pub exports_at_once: usize,
+    /// Tables that `tables` matches and whose rows other exports deliver; known with the tables.
+    pub left_out: Vec<LeftOut>,
 }
 
 impl Config {
@@ -100,9 +106,12 @@ impl Config {
     }
 
     /// Adds the exports of the tables that `listed` holds.
-    pub fn add_tables(&mut self, listed: &[TableSummary]) -> Result<(), Error> {
+    pub fn add_tables(&mut self, listed: &[TableSummary], columns_of: &mut ColumnsOf<'_>) -> Result<(), Error> {
         for family in &self.families {
-            for export in family.exports(listed)? {
+            let (mut exports, left_out) = family.exports(listed)?;
+            table_columns::fit(&family.template, &mut exports, columns_of)?;
+            self.left_out.extend(left_out);
+            for export in exports {
                 if let Some(earlier) = self.exports.iter().find(|earlier| earlier.name == export.name) {
                     let message =
                         format!("{} and {} are both the export `{}`", earlier.relation, export.relation, export.name);
@@ -112,6 +121,11 @@ impl Config {
                 self.exports.push(export);
             }
         }
+        // Another entry may name it in full.
+        let is_exported = |table: &TableName| self.exports.iter().any(|one| one.relation.table() == Some(table));
+        self.left_out.retain(|one| !is_exported(&one.table));
+        self.left_out.sort();
+        self.left_out.dedup();
         Ok(())
     }
 }
@@ -186,6 +200,7 @@ fn read(root: &Fields, file: &Path, variables: &Variables, faults: &mut Vec<Diag
         source: source_config?,
         exports,
         families,
+        left_out: Vec::new(),
         plugin_dirs: plugins
             .map_or(&[][..], |plugins| plugins.texts("dirs"))
             .iter()

@@ -3,6 +3,8 @@
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use rivet_sdk::{Error, Relation, Result, TableName, TableSummary};
 
+use super::overlap::{LeftOut, Overlap};
+
 use super::diagnostic::{Diagnostic, nearest};
 use super::export::ExportConfig;
 use super::fields::{Fields, Named};
@@ -62,18 +64,23 @@ impl Family {
         name.len() > first.len() + last.len() && name.starts_with(first) && name.ends_with(last)
     }
 
-    /// The exports, in the order of their tables' names.
-    pub fn exports(&self, listed: &[TableSummary]) -> Result<Vec<ExportConfig>> {
+    /// The exports, in the order of their tables' names; and the tables that a pattern matches and whose rows are those
+    /// of another export.
+    pub fn exports(&self, listed: &[TableSummary]) -> Result<(Vec<ExportConfig>, Vec<LeftOut>)> {
         let wrong = |error: globset::Error| Error::config(error.to_string());
         let patterns = |globs: &[Named<()>]| globs.iter().map(|glob| glob.name.clone()).collect::<Vec<_>>();
         let but = Globs::new(&patterns(&self.leaves_out)).map_err(wrong)?;
         let mut found: Vec<&TableName> = Vec::new();
+        let mut named: Vec<&TableName> = Vec::new();
         for glob in &self.takes {
             let takes = Globs::new(std::slice::from_ref(&glob.name)).map_err(wrong)?;
             let matches = listed.iter().filter(|one| takes.takes(one));
             let tables = matches.clone().filter(|one| is_stored(one) || is_spelled_out(&glob.name));
             let count = found.len();
             found.extend(tables.map(|one| &one.table).filter(|table| !but.is_match(table)));
+            if is_spelled_out(&glob.name) {
+                named.extend_from_slice(found.get(count..).unwrap_or_default());
+            }
             if found.len() == count {
                 let elsewhere = listed.iter().find(|one| takes.is_match(&one.table) && !takes.takes(one));
                 return Err(self.at(glob, nothing(&glob.name, listed, matches.count(), elsewhere)));
@@ -81,12 +88,14 @@ impl Family {
         }
         found.sort_by_key(|table| (&table.name, &table.schema));
         found.dedup();
+        let left_out = Overlap::new(listed, &found, &named).take_out(&mut found);
         if let Some([one, other]) = found.windows(2).find(|pair| pair[0].name == pair[1].name) {
             let name = self.name(one);
             let error = Error::config(format!("{one} and {other} would both be the export `{name}`"));
             return Err(error.with_hint("let the globs name one schema, and write an entry for each schema"));
         }
-        found.into_iter().map(|table| self.export(table)).collect()
+        let exports = found.into_iter().map(|table| self.export(table)).collect::<Result<_>>()?;
+        Ok((exports, left_out))
     }
 
     fn name(&self, table: &TableName) -> String {
@@ -158,7 +167,8 @@ pub fn is_stored(table: &TableSummary) -> bool {
     !matches!(table.kind.as_str(), "view" | "foreign table")
 }
 
-fn is_spelled_out(glob: &str) -> bool {
+/// Whether a pattern is one name.
+pub fn is_spelled_out(glob: &str) -> bool {
     !glob.contains(['*', '?', '[', '{', '\\'])
 }
 

@@ -20,6 +20,11 @@ use crate::crash::crash_point;
 /// A temporary file younger than this may not have its writer's lock yet.
 const TEMP_AGE: Duration = Duration::from_secs(5);
 
+/// Bytes of the longest name that file systems take.
+const LONGEST_NAME: usize = 255;
+/// Bytes of the longest name of an object: while it grows, there are two dots, a ULID and `.tmp` around it.
+const LONGEST_FILE: usize = LONGEST_NAME - 32;
+
 /// What the user may configure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -63,6 +68,18 @@ impl Local {
     }
 
     fn path(&self, key: &str) -> Result<PathBuf> {
+        let last = key.rsplit('/').next().unwrap_or_default();
+        if let Some(long) =
+            key.split('/').find(|one| one.len() > LONGEST_NAME || (*one == last && one.len() > LONGEST_FILE))
+        {
+            return Err(Error::config(format!(
+                "{key:?} cannot name a file: `{long}` is too long with {} bytes, file systems take {LONGEST_NAME} and a \
+                 part needs {} of them while it grows",
+                long.len(),
+                LONGEST_NAME - LONGEST_FILE
+            ))
+            .with_hint("shorten the export's name, or the folder's"));
+        }
         let plain = |component: &str| !component.is_empty() && !component.starts_with('.');
         if key.split('/').all(plain) && !key.contains(['\\', '\0']) {
             return Ok(self.root.join(key));

@@ -13,6 +13,7 @@
 mod address;
 mod bounds;
 mod catalog;
+mod collation;
 mod connect;
 mod decode;
 mod dialect;

@@ -7,6 +7,7 @@ use rivet_sdk::{
 };
 
 use crate::dialect::{Mysql, quoted};
+use crate::merge;
 use crate::packet::{ResultColumn, Rows};
 use crate::server::Server;
 use crate::types::Base;
@@ -256,18 +257,27 @@ pub(crate) fn tables(wire: &mut Wire, filter: &TableFilter) -> Result<Vec<TableS
         None => format!("TABLE_SCHEMA NOT IN {SYSTEM}"),
     };
     let rows = wire.query(&format!(
-        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, TABLE_ROWS, DATA_LENGTH, CREATE_OPTIONS \
+        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, TABLE_ROWS, DATA_LENGTH, CREATE_OPTIONS, ENGINE \
          FROM information_schema.TABLES WHERE {schema} AND TABLE_TYPE <> 'SEQUENCE' ORDER BY TABLE_SCHEMA, TABLE_NAME"
     ))?;
+    let table = |row: &Vec<Option<String>>| {
+        let fact = |name: &str| rows.named(row, name).unwrap_or_default();
+        TableName::qualified(fact("TABLE_SCHEMA"), fact("TABLE_NAME"))
+    };
+    let is_merged = |row: &&Vec<Option<String>>| {
+        rows.named(row, "ENGINE").is_some_and(|engine| engine.eq_ignore_ascii_case("MRG_MyISAM"))
+    };
+    let merged: Vec<TableName> = rows.rows.iter().filter(is_merged).map(table).collect();
+    let mut within = merge::within(wire, &merged)?;
     let summary = |row: &Vec<Option<String>>| {
         let fact = |name: &str| rows.named(row, name);
         let kind = kind_of(fact("TABLE_TYPE").unwrap_or_default(), fact("CREATE_OPTIONS").unwrap_or_default());
-        TableSummary::new(
-            TableName::qualified(fact("TABLE_SCHEMA").unwrap_or_default(), fact("TABLE_NAME").unwrap_or_default()),
-            kind,
-        )
-        .with_rows(number(fact("TABLE_ROWS")).filter(|_| kind != "view"))
-        .with_bytes(number(fact("DATA_LENGTH")).filter(|_| kind != "view"))
+        let table = table(row);
+        let within = within.remove(&table).unwrap_or_default();
+        TableSummary::new(table, kind)
+            .with_rows(number(fact("TABLE_ROWS")).filter(|_| kind != "view"))
+            .with_bytes(number(fact("DATA_LENGTH")).filter(|_| kind != "view"))
+            .with_within(within)
     };
     let mut tables: Vec<TableSummary> = rows.rows.iter().map(summary).collect();
     // A server that ignores case spells the database as it likes.

@@ -22,6 +22,7 @@ mod error;
 mod export;
 mod identity;
 mod kind;
+mod merge;
 mod options;
 mod overrides;
 mod packet;

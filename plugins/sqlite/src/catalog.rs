@@ -7,6 +7,7 @@ use rivet_sdk::{
 
 use crate::database::Database;
 use crate::dialect::{from, hex};
+use crate::index_tables;
 
 /// A relation as the catalogue has it.
 #[derive(Debug, Clone)]
@@ -174,12 +175,21 @@ pub fn tables(database: &Database, filter: &TableFilter) -> Result<Vec<TableSumm
     if filter.schema.as_deref().is_some_and(|schema| !schema.eq_ignore_ascii_case("main")) {
         return Ok(Vec::new());
     }
-    let sql = "SELECT name, type FROM pragma_table_list \
-               WHERE schema = 'main' AND type <> 'shadow' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name";
-    let found: Vec<(String, String)> = database.all(sql, &[], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let summaries = found.into_iter().map(|(name, kind)| {
-        let rows = analyzed_rows(database, &name);
-        TableSummary::new(TableName::unqualified(name), kind_name(&kind)).with_rows(rows)
+    let sql = "SELECT l.name, l.type, s.sql FROM pragma_table_list AS l \
+               LEFT JOIN main.sqlite_schema AS s ON s.type = 'table' AND s.name = l.name WHERE l.schema = 'main' \
+               AND l.type <> 'shadow' AND l.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY l.name";
+    let found: Vec<(String, String, Option<String>)> =
+        database.all(sql, &[], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    // Names are compared without regard to case, and told as the catalogue spells them.
+    let spelled = |shown: TableName| {
+        let exact = found.iter().find(|(name, ..)| name.eq_ignore_ascii_case(&shown.name));
+        exact.map_or(shown, |(name, ..)| TableName::unqualified(name.clone()))
+    };
+    let summaries = found.iter().map(|(name, kind, statement)| {
+        let shown = statement.as_deref().filter(|_| kind == "virtual").and_then(index_tables::shows).map(spelled);
+        TableSummary::new(TableName::unqualified(name.clone()), kind_name(kind))
+            .with_rows(analyzed_rows(database, name))
+            .with_within(shown.into_iter().collect())
     });
     Ok(summaries.collect())
 }

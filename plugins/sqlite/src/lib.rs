@@ -16,6 +16,7 @@ mod columns;
 mod database;
 mod dialect;
 mod error;
+mod index_tables;
 mod number;
 mod options;
 mod read;

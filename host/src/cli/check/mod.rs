@@ -1,6 +1,7 @@
 //! `rivet check`: how each export would be read, and what could be better. Nothing is written.
 
 mod advice;
+mod names;
 mod types;
 mod warehouse;
 
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use super::arguments::{CheckArguments, Global};
 use super::exit::{Failed, Outcome, code_of};
 use super::print::{bytes, thousands};
-use super::{open_session, print};
+use super::{open_session, print, summary};
 use crate::config::ExportConfig;
 use crate::plan::{IncrementalSpec, Plan, Planned};
 use crate::run::{Stop, draft_export};
@@ -41,8 +42,17 @@ pub fn check(arguments: &CheckArguments, global: &Global, stop: Stop) -> Outcome
             }
         }
     }
+    let left_out = &session.config.left_out;
     if arguments.json {
-        print::json(&json!({ "exports": documents }))?;
+        let mut document = json!({ "exports": documents });
+        if !left_out.is_empty() {
+            document["left_out"] = summary::left_out_json(left_out).into();
+        }
+        print::json(&document)?;
+    } else {
+        for line in summary::left_out(left_out) {
+            print::line(&line)?;
+        }
     }
     if errors.is_empty() { Ok(()) } else { Err(Failed::Errors(errors)) }
 }

@@ -6,13 +6,15 @@ use rivet_sdk::{
 use serde_json::{Value, json};
 
 use super::super::arguments::InitArguments;
-use crate::config::{self, Globs};
+use crate::config::{self, Globs, LeftOut, Overlap};
 
 /// Which tables the user wants.
 pub struct Wanted {
     tables: Vec<TableName>,
     schema: Option<String>,
     include: Option<Globs>,
+    /// Those of `include` that are one name each.
+    named: Globs,
     exclude: Globs,
 }
 
@@ -22,6 +24,16 @@ pub struct Survey {
     pub tables: Vec<Surveyed>,
     /// Views and foreign tables that nobody asked for by name.
     pub left_out: Vec<String>,
+    /// Tables whose rows another one shows as its own: partitions, children.
+    pub parts: Vec<LeftOut>,
+}
+
+impl Survey {
+    /// All that is not among `tables`, for `--discover`.
+    pub fn names_left_out(&self) -> Vec<String> {
+        let parts = self.parts.iter().map(|part| part.table.to_string());
+        self.left_out.iter().cloned().chain(parts).collect()
+    }
 }
 
 /// One table.
@@ -65,7 +77,10 @@ impl Wanted {
     pub fn new(arguments: &InitArguments) -> Result<Self> {
         let tables = arguments.table.iter().map(|name| name.parse().map_err(Error::config)).collect::<Result<_>>()?;
         let include = if arguments.include.is_empty() { None } else { Some(globs(&arguments.include)?) };
-        Ok(Self { tables, schema: arguments.schema.clone(), include, exclude: globs(&arguments.exclude)? })
+        let named: Vec<String> =
+            arguments.include.iter().filter(|glob| config::is_spelled_out(glob)).cloned().collect();
+        let (named, exclude) = (globs(&named)?, globs(&arguments.exclude)?);
+        Ok(Self { tables, schema: arguments.schema.clone(), include, named, exclude })
     }
 
     fn takes(&self, one: &TableSummary) -> bool {
@@ -77,6 +92,11 @@ impl Wanted {
                 None => is_named || !one.elsewhere,
             }
             && !self.exclude.is_match(&one.table)
+    }
+
+    /// Whether the user has written this table's own name.
+    fn names(&self, table: &TableName) -> bool {
+        !self.tables.is_empty() || self.named.is_match(table)
     }
 
     /// Whether views count: only what was asked for by name.
@@ -121,13 +141,19 @@ pub fn survey(source: &mut dyn Source, wanted: &Wanted) -> Result<Survey> {
                 .with_hint(hint.unwrap_or_else(|| "`--discover` shows what is there".to_owned())));
         }
     }
-    let mut survey = Survey { tables: Vec::new(), left_out: Vec::new() };
-    for summary in listed.into_iter().filter(|summary| wanted.takes(summary)) {
-        if config::is_stored(&summary) || wanted.is_explicit() {
-            survey.tables.push(look(source, summary));
+    let mut survey = Survey { tables: Vec::new(), left_out: Vec::new(), parts: Vec::new() };
+    let mut chosen: Vec<&TableName> = Vec::new();
+    for summary in listed.iter().filter(|summary| wanted.takes(summary)) {
+        if config::is_stored(summary) || wanted.is_explicit() {
+            chosen.push(&summary.table);
         } else {
             survey.left_out.push(summary.table.to_string());
         }
+    }
+    let named: Vec<&TableName> = chosen.iter().copied().filter(|table| wanted.names(table)).collect();
+    survey.parts = Overlap::new(&listed, &chosen.clone(), &named).take_out(&mut chosen);
+    for summary in listed.iter().filter(|summary| chosen.contains(&&summary.table)) {
+        survey.tables.push(look(source, summary.clone()));
     }
     if survey.tables.iter().all(|table| table.error.is_some()) {
         let why = survey.tables.iter().find_map(|table| table.error.clone());
