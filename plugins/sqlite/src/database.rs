@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rivet_sdk::{Context, Error, ErrorKind, Interrupt, Result, SessionPolicy};
-use rusqlite::{Connection, ErrorCode, InterruptHandle, OpenFlags, Statement};
+use rusqlite::{Connection, ErrorCode, InterruptHandle, OpenFlags, Statement, Transaction};
 
 use crate::error::{fault, timeout};
+use crate::instant;
 use crate::options::SqliteOptions;
 
 /// Virtual machine steps between two looks at the clock and the cancel flag.
@@ -43,6 +44,7 @@ impl Database {
         connection.progress_handler(STEPS, Some(move || watching.must_stop())).map_err(in_file)?;
         connection.pragma_update(None, "query_only", true).map_err(in_file)?;
         connection.pragma_update(None, "trusted_schema", false).map_err(in_file)?;
+        instant::register(&connection).map_err(in_file)?;
         // The first read of the file: it shows whether it is a database.
         connection.query_row("PRAGMA schema_version", [], |_| Ok(())).map_err(in_file)?;
         Ok(Self { connection, watch, busy_timeout, file })
@@ -73,6 +75,11 @@ impl Database {
         let rows = statement.query_map(rusqlite::params_from_iter(parameters), read);
         let rows = rows.map_err(|error| self.fault(error))?;
         rows.collect::<rusqlite::Result<_>>().map_err(|error| self.fault(error))
+    }
+
+    /// All statements read at one point, until what is returned is dropped.
+    pub fn read_point(&self) -> Result<Transaction<'_>> {
+        self.connection.unchecked_transaction().map_err(|error| self.fault(error))
     }
 
     /// The collation a column compares with.
