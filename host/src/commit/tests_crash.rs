@@ -22,6 +22,7 @@ fn link(number: u8) -> Plan {
         coalesced: false,
         fingerprint: "f".to_owned(),
         fingerprint_v2: None,
+        rows_fingerprint: None,
         after: None,
         from: None,
         to: None,

@@ -16,6 +16,7 @@ mod export;
 mod fields;
 mod grammar;
 pub mod keys;
+mod local_path;
 mod mode;
 mod notifications;
 mod output;
@@ -60,6 +61,7 @@ pub use variables::Variables;
 use crate::notify::Hooks;
 use check::Check;
 use fields::Fields;
+use local_path::local_path;
 use rivet_sdk::{Error, TableSummary};
 
 /// A configuration without faults.
@@ -179,19 +181,24 @@ fn read(root: &Fields, file: &Path, variables: &Variables, faults: &mut Vec<Diag
     let notifications = notifications::read(root, faults);
 
     let plugins = root.fields("plugins");
-    let beside = |path: &str| variables.base_dir().join(path);
+    let mut beside = |key: &str, path: &str| {
+        let path = local_path(path, variables).unwrap_or_else(|(message, hint)| {
+            faults.extend(plugins.map(|plugins| plugins.fault(key, message).with_hint(hint)));
+            String::new()
+        });
+        variables.base_dir().join(path)
+    };
+    let plugin_dirs = plugins.map_or(&[][..], |plugins| plugins.texts("dirs"));
+    let plugin_dirs = plugin_dirs.iter().map(|dir| beside("dirs", &dir.name)).collect();
     let lock = plugins.and_then(|plugins| plugins.text("lock")).unwrap_or("rivet.lock");
+    let plugin_lock = beside("lock", lock);
     Some(Config {
         file: file.to_owned(),
         source: source_config?,
         exports,
         families,
-        plugin_dirs: plugins
-            .map_or(&[][..], |plugins| plugins.texts("dirs"))
-            .iter()
-            .map(|dir| beside(&dir.name))
-            .collect(),
-        plugin_lock: beside(lock),
+        plugin_dirs,
+        plugin_lock,
         memory_limit_mb,
         state,
         notifications,

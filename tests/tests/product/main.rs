@@ -33,6 +33,7 @@ mod mysql_server;
 mod mysql_snapshot;
 mod mysql_types;
 mod notifications;
+mod places;
 mod repair;
 mod scaffold;
 mod schemas;
