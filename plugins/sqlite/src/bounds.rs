@@ -17,6 +17,7 @@ pub fn bounds(database: &Database, request: &BoundsRequest, order: &Order) -> Re
     without.conditions.push(sql::without_key(request));
     let nulls: i64 = database.one(&format!("SELECT count(*) FROM ({})", dialect::select(&[], &without, order)?))?;
     drop(limits);
+    database.check()?;
     let nulls = u64::try_from(nulls).map_err(|error| Error::internal(error.to_string()))?;
     Ok(Bounds::new(least, greatest, nulls))
 }

@@ -16,6 +16,7 @@ mod columns;
 mod database;
 mod dialect;
 mod error;
+mod file;
 mod instant;
 mod number;
 mod options;
@@ -176,6 +177,7 @@ impl Source for Sqlite {
         let rows = dialect::select(&[], &request, &order)?;
         let count: i64 = self.database.one(&format!("SELECT count(*) FROM ({rows})"))?;
         drop(limits);
+        self.database.check()?;
         u64::try_from(count).map_err(|error| Error::internal(error.to_string()))
     }
 

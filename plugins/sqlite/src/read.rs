@@ -52,8 +52,8 @@ pub fn export(
     }
     drop(rows);
     let longest_statement = started.elapsed().saturating_sub(outside);
+    database.check()?;
     if batch.rows > 0 {
-        database.check()?;
         sink.on_batch(batch.take()?)?;
     }
     Ok(ExportStats::new(batch.total).with_columns(batch.stats()).with_longest_statement(longest_statement))

@@ -23,6 +23,7 @@ pub fn split(database: &Database, shape: &Shape, request: &SplitRequest, forms: 
     let limits = database.limited(&request.of.session)?;
     let sample = sample(database, request, &key, &order)?;
     drop(limits);
+    database.check()?;
     let size = match request.into {
         SplitInto::Count(count) => sample.rows.div_ceil(count.max(1)),
         SplitInto::Rows(rows) => rows,

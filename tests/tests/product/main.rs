@@ -41,6 +41,7 @@ mod sdk_versions;
 mod side_by_side;
 mod skew;
 mod soundness;
+mod sqlite_files;
 mod sqlite_times;
 mod state;
 mod state_commands;
