@@ -18,6 +18,7 @@ pub mod commit;
 pub mod config;
 pub mod crash;
 pub mod destination;
+mod files;
 pub mod notify;
 mod peak;
 pub mod plan;

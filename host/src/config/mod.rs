@@ -58,6 +58,7 @@ pub use tuning::{Environment, Profile, Tuning};
 pub use units::duration_ms;
 pub use variables::Variables;
 
+use crate::files::out_of_files;
 use crate::notify::Hooks;
 use check::Check;
 use fields::Fields;
@@ -121,12 +122,15 @@ impl Config {
 /// Reads `file` with the `--param` values `params` over the process's environment.
 pub fn load(file: &Path, params: BTreeMap<String, String>) -> Result<Config, Diagnostics> {
     let text = std::fs::read_to_string(file).map_err(|error| {
+        let exhausted = out_of_files(error.raw_os_error());
         let message = match error.kind() {
             std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+            _ if exhausted.is_some() => format!("the file cannot be read: {error}"),
             kind => format!("the file cannot be read: {kind}"),
         };
         let fault = Diagnostic::invalid(Position { line: 1, column: 1 }, "", message);
-        Diagnostics::new(file, vec![fault.with_hint("name it with --config, or let `rivet init` write one")])
+        let hint = exhausted.unwrap_or("name it with --config, or let `rivet init` write one");
+        Diagnostics::new(file, vec![fault.with_hint(hint)])
     })?;
     parse(&text, file, &variables(file, params))
 }

@@ -88,13 +88,10 @@ fn beside(file: &Path, suffix: &str) -> PathBuf {
 
 /// Why a file that is there and can be read was not opened, where SQLite's own words do not say it.
 pub fn why_closed(file: &Path, code: Option<ErrorCode>, error: Error) -> Error {
-    if !matches!(code, Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen)) {
+    if !matches!(code, Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen))
+        || error.kind() == ErrorKind::ResourceExhausted
+    {
         return error;
-    }
-    if let Some(full) = File::open(file).err().filter(is_out_of_descriptors) {
-        return Error::new(ErrorKind::ResourceExhausted, format!("cannot open {}", file.display()))
-            .with_source(&full)
-            .with_hint("raise the limit of open files (`ulimit -n`), or lower `parallel`");
     }
     let folder = file.parent().unwrap_or(Path::new("/")).display();
     if std::fs::metadata(beside(file, "-journal")).is_ok_and(|journal| journal.len() > 0) {
@@ -117,11 +114,6 @@ pub fn why_closed(file: &Path, code: Option<ErrorCode>, error: Error) -> Error {
          database meanwhile, set `immutable: true` in the source"
     ))
     .with_code("wal_folder")
-}
-
-fn is_out_of_descriptors(error: &io::Error) -> bool {
-    // EMFILE and ENFILE: of the process, of the system.
-    matches!(error.raw_os_error(), Some(24 | 23))
 }
 
 /// Byte 19 of a database file is 2 where readers need WAL.
