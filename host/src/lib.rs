@@ -20,6 +20,7 @@ pub mod crash;
 #[cfg(test)]
 mod damage;
 pub mod destination;
+mod files;
 pub mod notify;
 mod peak;
 pub mod plan;

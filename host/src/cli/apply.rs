@@ -198,7 +198,8 @@ impl<'a> Sealed<'a> {
         let destination = &self.plan.destination;
         let configured = self.config.as_ref().and_then(|config| config.export(&self.plan.export));
         let options = configured.map_or(&destination.options, |export| &export.destination.block.options);
-        DestinationEnd::new(&self.plugins, &destination.plugin, options, &self.variables)
+        let end = DestinationEnd::new(&self.plugins, &destination.plugin, options, &self.variables)?;
+        Ok(end.at_planned(destination.place.as_deref()))
     }
 
     fn destination(&self) -> Result<Box<dyn Destination>> {

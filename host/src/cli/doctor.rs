@@ -9,6 +9,7 @@ use super::arguments::{DoctorArguments, Global};
 use super::exit::{Failed, Outcome};
 use super::print;
 use crate::budget::Budget;
+use crate::commit;
 use crate::config::{self, ExportConfig, SourcePlugin, StateConfig};
 use crate::destination::BUILT_IN;
 use crate::redact;
@@ -262,6 +263,7 @@ fn check_destination(session: &Session, export: &ExportConfig) -> Finding {
             return Ok("nothing to try".to_owned());
         }
         let location = destination.location();
+        commit::remove_probes(&mut *destination, &export.name)?;
         probe(&mut *destination).map(|()| format!("{location} takes, keeps and gives back objects"))
     });
     Finding::of(what, probed)
@@ -269,8 +271,21 @@ fn check_destination(session: &Session, export: &ExportConfig) -> Finding {
 
 /// Writes in every way a run does, reads back, and removes what was written.
 fn probe(destination: &mut dyn Destination) -> Result<()> {
+    // A run that begins meanwhile takes this for a dead one's, and removes it.
+    let mut result = probe_once(destination);
+    for _ in 0..2 {
+        if result.is_ok() {
+            break;
+        }
+        result = probe_once(destination);
+    }
+    result
+}
+
+fn probe_once(destination: &mut dyn Destination) -> Result<()> {
     let id = ulid::Ulid::generate();
-    let (once, streamed) = (format!("rivet-doctor-{id}-once"), format!("rivet-doctor-{id}-streamed"));
+    let name = |what: &str| format!("{}{id}-{what}", commit::DOCTOR_PROBE);
+    let (once, streamed) = (name("once"), name("streamed"));
     let result = write_and_read(destination, &once, &streamed);
     let removed = destination.delete(&once).and(destination.delete(&streamed));
     result?;

@@ -8,6 +8,7 @@ use super::print::{self, bytes, duration, thousands};
 use super::reconcile;
 use crate::commit::Validation;
 use crate::config::LeftOut;
+use crate::files::explained;
 use crate::peak;
 use crate::plan::Consistency;
 use crate::redact;
@@ -66,7 +67,7 @@ pub fn failed(export: &str, error: &Error) -> Value {
 }
 
 fn add_error(summary: &mut Value, error: &Error) {
-    let error = redact::clean_error(error.clone());
+    let error = explained(redact::clean_error(error.clone()));
     summary["error"] = redact::clean(&error.to_string()).into();
     summary["kind"] = error.kind().to_string().into();
     summary["code"] = error.code().into();

@@ -147,6 +147,7 @@ fn manifest_of(plan: &Plan, reports: &[Report]) -> Result<Manifest> {
         consistency: consistency(plan, reports),
         read_points: distinct(reports.iter().filter_map(|report| report.read_point.clone())),
         data_prefix: plan.destination.data_prefix.clone(),
+        place: plan.destination.place.clone(),
         write_mode: plan.destination.write_mode,
         chunks: u32::try_from(reports.len()).unwrap_or(u32::MAX),
         attempts: reports.iter().map(|report| report.attempt.clone()).collect(),

@@ -53,6 +53,6 @@ pub use runs::{
     Cleaned, RunObjects, RunState, abandon, clean, find_run, finish, list_runs, newest_committed, read_plan, recover,
     resume_point, status, unfinished,
 };
-pub use start::{check_destination, check_published, new_run_id, publish_plan};
-pub use success::{Success, read_success};
+pub use start::{DOCTOR_PROBE, check_destination, check_published, new_run_id, publish_plan, remove_probes};
+pub use success::{Success, own_success};
 pub use verify::{Depth, Problem, Validation, validate};

@@ -22,6 +22,7 @@ pub fn check_destination(dest: &mut dyn Destination, plan: &Plan) -> Result<()> 
     let run = RunKey::of(plan)?;
     check_names(dest, &run, plan)?;
     own_success(dest, run.export(), &plan.destination.data_prefix)?;
+    remove_probes(dest, run.export())?;
     check_put_if_absent(dest, run.export())?;
     let newer = list_runs(dest, run.export())?.into_iter().rev().find(|found| found.has_plan && found.key > run);
     match newer {
@@ -50,14 +51,39 @@ fn check_names(dest: &mut dyn Destination, run: &RunKey, plan: &Plan) -> Result<
     }
 }
 
+/// What the objects of `rivet doctor` are called, at the destination's root.
+pub const DOCTOR_PROBE: &str = "rivet-doctor-";
+const PROBE: &str = "probe-";
+/// Another run may take a living probe for a dead one's, and remove it between its two writes.
+const PROBES: u32 = 3;
+
+/// Removes the probes that killed runs left, and those of a killed `rivet doctor`.
+pub fn remove_probes(dest: &mut dyn Destination, export: &str) -> Result<()> {
+    let ours = format!("{}{PROBE}", export_folder(export));
+    let is_ulid = |text: &str| text.split('-').next().is_some_and(|id| Ulid::from_string(id).is_ok());
+    for prefix in [ours.as_str(), DOCTOR_PROBE] {
+        for object in dest.list(prefix)? {
+            if object.key.strip_prefix(prefix).is_some_and(is_ulid) {
+                log::info!("{export}: removed {}, which a killed probe left", object.key);
+                dest.delete(&object.key)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Puts one object twice. A store that lets the second one through cannot keep our promises.
 fn check_put_if_absent(dest: &mut dyn Destination, export: &str) -> Result<()> {
-    let key = format!("{}probe-{}", export_folder(export), Ulid::generate());
-    let first = dest.put_if_absent(&key, b"1")?;
-    let second = dest.put_if_absent(&key, b"2");
-    dest.delete(&key)?;
-    if first && !second? {
-        return Ok(());
+    for _ in 0..PROBES {
+        let key = format!("{}{PROBE}{}", export_folder(export), Ulid::generate());
+        let first = dest.put_if_absent(&key, b"1")?;
+        crash_point("probe.again");
+        let second = dest.put_if_absent(&key, b"2");
+        crash_point("probe.delete");
+        dest.delete(&key)?;
+        if first && !second? {
+            return Ok(());
+        }
     }
     Err(Error::unsupported("the store does not keep put-if-absent: a second writer overwrote the first")
         .with_code("no_put_if_absent")

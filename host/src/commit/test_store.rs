@@ -175,6 +175,7 @@ pub(super) fn plan(number: u8, write_mode: WriteMode) -> Plan {
         destination: DestinationSpec {
             plugin: "local".to_owned(),
             options: serde_json::Value::Null,
+            place: None,
             data_prefix: "day=1/".to_owned(),
             write_mode,
             verify: Verify::Content,

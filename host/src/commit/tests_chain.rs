@@ -15,6 +15,7 @@ fn link(number: u8, from: Option<i128>, to: i128, fingerprints: (&str, Option<&s
         coalesced: false,
         fingerprint: fingerprints.0.to_owned(),
         fingerprint_v2: fingerprints.1.map(str::to_owned),
+        rows_fingerprint: None,
         after: None,
         from: from.map(values),
         to: Some(values(to)),

@@ -351,7 +351,8 @@ pub static DESTINATION: Block = Block {
             "path",
             Kind::Text,
             "",
-            "local: a folder. `{date}`, `{export}`, `{table}`, `{run_id}` and `{partition}` expand.",
+            "local: a folder, relative to the working directory; `~` is the user's home. `{date}`, `{export}`, `{table}`, \
+             `{run_id}` and `{partition}` expand.",
         ),
         key("prefix", Kind::Text, "", "Object stores: what keys begin with. The same tokens expand."),
     ],

@@ -16,6 +16,7 @@ mod export;
 mod fields;
 mod grammar;
 pub mod keys;
+mod local_path;
 mod mode;
 mod notifications;
 mod output;
@@ -61,9 +62,11 @@ pub use tuning::{Environment, Profile, Tuning};
 pub use units::duration_ms;
 pub use variables::Variables;
 
+use crate::files::out_of_files;
 use crate::notify::Hooks;
 use check::Check;
 use fields::Fields;
+use local_path::local_path;
 use rivet_sdk::{Error, TableName, TableSummary};
 
 /// A configuration without faults.
@@ -133,12 +136,15 @@ impl Config {
 /// Reads `file` with the `--param` values `params` over the process's environment.
 pub fn load(file: &Path, params: BTreeMap<String, String>) -> Result<Config, Diagnostics> {
     let text = std::fs::read_to_string(file).map_err(|error| {
+        let exhausted = out_of_files(error.raw_os_error());
         let message = match error.kind() {
             std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+            _ if exhausted.is_some() => format!("the file cannot be read: {error}"),
             kind => format!("the file cannot be read: {kind}"),
         };
         let fault = Diagnostic::invalid(Position { line: 1, column: 1 }, "", message);
-        Diagnostics::new(file, vec![fault.with_hint("name it with --config, or let `rivet init` write one")])
+        let hint = exhausted.unwrap_or("name it with --config, or let `rivet init` write one");
+        Diagnostics::new(file, vec![fault.with_hint(hint)])
     })?;
     parse(&text, file, &variables(file, params))
 }
@@ -193,20 +199,25 @@ fn read(root: &Fields, file: &Path, variables: &Variables, faults: &mut Vec<Diag
     let notifications = notifications::read(root, faults);
 
     let plugins = root.fields("plugins");
-    let beside = |path: &str| variables.base_dir().join(path);
+    let mut beside = |key: &str, path: &str| {
+        let path = local_path(path, variables).unwrap_or_else(|(message, hint)| {
+            faults.extend(plugins.map(|plugins| plugins.fault(key, message).with_hint(hint)));
+            String::new()
+        });
+        variables.base_dir().join(path)
+    };
+    let plugin_dirs = plugins.map_or(&[][..], |plugins| plugins.texts("dirs"));
+    let plugin_dirs = plugin_dirs.iter().map(|dir| beside("dirs", &dir.name)).collect();
     let lock = plugins.and_then(|plugins| plugins.text("lock")).unwrap_or("rivet.lock");
+    let plugin_lock = beside("lock", lock);
     Some(Config {
         file: file.to_owned(),
         source: source_config?,
         exports,
         families,
         left_out: Vec::new(),
-        plugin_dirs: plugins
-            .map_or(&[][..], |plugins| plugins.texts("dirs"))
-            .iter()
-            .map(|dir| beside(&dir.name))
-            .collect(),
-        plugin_lock: beside(lock),
+        plugin_dirs,
+        plugin_lock,
         memory_limit_mb,
         state,
         notifications,

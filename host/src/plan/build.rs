@@ -37,6 +37,8 @@ pub struct Inputs<'a> {
     pub stands_at: Option<StandsAt>,
     /// The newest committed run of an incremental export.
     pub follows: Option<String>,
+    /// The destination as it calls itself; None for standard output, and where nothing is to land.
+    pub place: Option<String>,
     /// Who makes it.
     pub made_by: MadeBy,
     /// Now.
@@ -144,6 +146,7 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
         destination: DestinationSpec {
             plugin: export.destination.plugin.clone(),
             options: without_secrets(&export.destination.block.options),
+            place: inputs.place.clone(),
             data_prefix: expand(&around_partition(&export.destination.template).0, &tokens)?,
             write_mode: export.write_mode,
             verify: export.verify,

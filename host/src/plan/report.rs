@@ -154,6 +154,9 @@ pub struct Manifest {
     pub read_points: Vec<String>,
     /// Where its parts and `_SUCCESS` are: [`DestinationSpec::data_prefix`].
     pub data_prefix: String,
+    /// The destination as it called itself, a folder by its absolute path; rivet 0.1 did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
     /// What becomes of earlier runs' parts.
     pub write_mode: WriteMode,
     /// Chunks in the plan, all of them in here.

@@ -12,6 +12,7 @@ use rivet_sdk::{
 use super::boundary::{Begin, BoundaryRows, TiesOf};
 use super::build::{Inputs, whole_request};
 use super::fingerprint::{self, Fingerprint};
+use super::place::KnownPlace;
 use super::recount::Rows;
 use super::ties::{Ties, TiesEnd};
 use super::types::{IncrementalSpec, PlannedColumn, Recount};
@@ -28,6 +29,10 @@ pub struct StandsAt {
     pub recount: Option<Recount>,
     /// What is known of the rows with these very values; None: nothing, a version before remembered none.
     pub ties: Option<Ties>,
+    /// Where its rows landed, if that was noted.
+    pub place: Option<KnownPlace>,
+    /// The newest run at this destination ended there.
+    pub is_here: bool,
 }
 
 /// The rows of a run.
@@ -85,7 +90,8 @@ impl IncrementalScope<'_> {
         }
         let Some(first) = mappings.first() else { return Err(Error::internal("a cursor without columns")) };
         let fingerprint = fingerprint::of_watermark(self.inputs.export, &identity.id, self.relation, self.incremental)?;
-        let from = self.start(&fingerprint)?;
+        let rows = fingerprint::of_rows(&identity.id, self.relation, cursor, *coalesced)?;
+        let from = self.start(&fingerprint, &rows)?;
 
         let mut of = whole_request(self.inputs.export, self.relation);
         if let Some(settle_ms) = settle_ms {
@@ -147,6 +153,7 @@ impl IncrementalScope<'_> {
                 coalesced: *coalesced,
                 fingerprint: fingerprint.first,
                 fingerprint_v2: fingerprint.second,
+                rows_fingerprint: Some(rows),
                 to: end,
                 after: self.inputs.follows.clone(),
                 from,
@@ -187,10 +194,12 @@ impl IncrementalScope<'_> {
     }
 
     /// Where the last run ended, if what it stands for is still the same.
-    fn start(&self, fingerprint: &Fingerprint) -> Result<Option<Vec<Scalar>>> {
+    fn start(&self, fingerprint: &Fingerprint, rows: &str) -> Result<Option<Vec<Scalar>>> {
         let Some(known) = &self.inputs.stands_at else { return Ok(None) };
         let name = &self.inputs.export.name;
-        if !known.fingerprint.is_of(fingerprint) {
+        let is_as_known = known.fingerprint.is_of(fingerprint);
+        let is_of_rows = known.place.as_ref().is_some_and(|place| place.rows.as_deref() == Some(rows));
+        if !is_as_known && !is_of_rows {
             return Err(Error::config(
                 "the watermark belongs to another database, table, query, cursor or destination than the one configured",
             )
@@ -198,6 +207,10 @@ impl IncrementalScope<'_> {
             .with_hint(format!(
                 "undo the change; or `rivet state reset -e {name}`, and the next run takes every row again"
             )));
+        }
+        // Of the same rows at another place, or at the same one by another path, the place alone is asked about.
+        if let (Some(place), Some(location), false) = (&known.place, &self.inputs.place, known.is_here) {
+            place.check(&self.inputs.export.destination, name, location, is_as_known)?;
         }
         Ok(known.values.clone())
     }

@@ -178,6 +178,9 @@ pub struct IncrementalSpec {
     /// The same in its second form; rivet 0.1 wrote none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint_v2: Option<String>,
+    /// What the values are of, without where they land; rivet 0.1 wrote none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows_fingerprint: Option<String>,
     /// The newest committed run that the planner knew of; the commit finds no newer one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,

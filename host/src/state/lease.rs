@@ -63,7 +63,7 @@ impl State {
 
     /// The new token, or who holds the lease. With the same claim it may be asked again.
     fn try_acquire(&self, export: &str, claim: &str) -> Result<Result<i64, String>> {
-        let this = Holder::this().to_text();
+        let this = Holder::this()?.to_text();
         self.transaction(export, |statements| {
             let sql = "SELECT token, holder, claim, CASE WHEN expires_ms > {now_ms} THEN 1 ELSE 0 END
                        FROM rivet_lease WHERE export = ?1";

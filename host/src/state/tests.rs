@@ -69,7 +69,7 @@ fn an_expired_lease_or_a_dead_holders_is_taken() {
     hold(&state, "elsewhere", 1);
     assert_eq!(state.acquire("orders", Duration::ZERO).unwrap().token(), 8);
     if cfg!(target_os = "linux") {
-        let this = holder::Holder::this().to_text();
+        let this = holder::Holder::this().unwrap().to_text();
         let (machine, _) = this.split_once(" started ").unwrap();
         hold(&state, &format!("{machine} started 1"), i64::MAX);
         assert_eq!(state.acquire("orders", Duration::ZERO).unwrap().token(), 8);

@@ -8,6 +8,7 @@ use rivet_sdk::{
 use crate::database::Database;
 use crate::dialect::{from, hex};
 use crate::index_tables;
+use crate::types::Kind;
 
 /// A relation as the catalogue has it.
 #[derive(Debug, Clone)]
@@ -297,7 +298,8 @@ pub fn keys_of(database: &Database, shape: &Shape) -> Result<Vec<Key>> {
 fn key_column(column: &SourceColumn) -> KeyColumn {
     KeyColumn::new(column.name.clone(), source_type(&column.declared))
         .with_nullable(!column.not_null)
-        .with_rangeable(true)
+        // Nobody is to meet two forms of time in a column that he did not name: no cut by one is made of itself.
+        .with_rangeable(!Kind::is_of_instants(&column.declared))
 }
 
 /// The declared type, as reports show it.

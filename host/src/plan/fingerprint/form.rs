@@ -51,6 +51,23 @@ pub(super) fn watermark(
     ])
 }
 
+/// The same without the destination: a form of its own.
+pub(super) fn rows(identity: &str, relation: &Relation, cursor: &[String], coalesced: bool) -> Value {
+    object([
+        ("form", json!(2)),
+        ("of", json!("rows")),
+        ("identity", json!(identity)),
+        ("relation", relation_of(relation)),
+        ("cursor", json!(cursor)),
+        ("coalesced", json!(coalesced)),
+    ])
+}
+
+/// The destination alone.
+pub(super) fn destination(plugin: &str, options: Value) -> Value {
+    object([("form", json!(2)), ("of", json!("destination")), ("plugin", json!(plugin)), ("options", options)])
+}
+
 /// Every key of an export stands here: one that is new is added to the form, or is none of its business.
 pub(super) fn configuration(
     export: &ExportConfig,
