@@ -13,6 +13,8 @@ pub const CRASH_POINTS: &[&str] = &[
     "abandon.part",
     "abandon.reports",
     "abandon.plan",
+    "probe.again",
+    "probe.delete",
     "plan.put",
     // a repair's start
     "repair.base",

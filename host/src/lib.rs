@@ -17,7 +17,10 @@ pub mod cli;
 pub mod commit;
 pub mod config;
 pub mod crash;
+#[cfg(test)]
+mod damage;
 pub mod destination;
+mod files;
 pub mod notify;
 mod peak;
 pub mod plan;
@@ -28,3 +31,4 @@ pub mod session;
 pub mod sink;
 pub mod source;
 pub mod state;
+mod threads;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rivet_sdk::{Destination, Error, ErrorKind, Result, Source, TableFilter};
+use rivet_sdk::{Destination, Error, ErrorKind, ExportRequest, Result, Source, TableFilter};
 
 use crate::budget::Budget;
 use crate::config::{self, Config, Diagnostics, ExportConfig, SourcePlugin, Variables};
@@ -110,7 +110,11 @@ impl Session {
             }
             _ => error,
         })?;
-        self.config.add_tables(&listed)
+        self.config.add_tables(&listed, &mut |export| {
+            let mut request = ExportRequest::whole(export.relation.clone());
+            request.session = export.tuning.session;
+            Ok(source.type_mappings(&request)?.into_iter().map(|column| column.name).collect())
+        })
     }
 
     /// The entries of `exports` that make these exports: all, or the ones named. For what needs no

@@ -45,6 +45,7 @@ ALONE = {
     # They change settings of the whole server.
     "mysql/driver traps",
     "product mysql_server::a_statement_larger_than_the_server_takes_is_told",
+    "product sql_modes",
     # They take a lock of the whole server, which waits for everybody's statements, and for which everybody waits.
     "mysql/driver snapshots",
     "mysql/driver server::select_alone_is_enough_and_doctor_says_what_more_buys",
@@ -62,9 +63,11 @@ SLOW = {
     "crash-points": ("product crash_points",),
     "store-faults": ("product store_faults",),
     "keys": ("product keys",),
+    "queries": ("product queries", "product sql_modes"),
     "slices": ("postgres/driver slices", "mysql/driver slices", "mssql/driver slices"),
     "scaffold": ("product scaffold",),
     "skew": ("product skew",),
+    "mutations": ("product mutations",),
 }
 
 # Marked `#[ignore]`, and in no suite.

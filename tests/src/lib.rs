@@ -9,7 +9,9 @@
 //!   [`cloud`] that plays who gives credentials and, with [`signatures`], a store that asks for them;
 //! * [`mysql`]: a database of its own on the MariaDB and on the MySQL that it starts;
 //! * [`sqlite`]: a database file in a temporary folder;
+//! * [`damage`]: to a text that rivet wrote, as its unit tests do it;
 //! * [`drivers`]: one of each of these databases behind one trait;
+//! * [`queries`]: texts of queries, and what the database's client library gets for each;
 //! * [`rivet`]: the binary, its configuration, its exit code and output, and its death;
 //! * [`readers`]: what landed, as DuckDB and pyarrow read it, and how to compare it.
 
@@ -22,11 +24,14 @@
 )]
 
 pub mod cloud;
+#[path = "../../host/src/damage.rs"]
+pub mod damage;
 pub mod drivers;
 pub mod faults;
 pub mod mssql;
 pub mod mysql;
 pub mod postgres;
+pub mod queries;
 pub mod readers;
 pub mod rivet;
 pub mod signatures;

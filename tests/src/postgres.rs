@@ -66,6 +66,11 @@ pub fn database() -> Database {
 }
 
 impl Database {
+    /// The connection, for what the methods below don't do.
+    pub fn client(&mut self) -> &mut Client {
+        &mut self.client
+    }
+
     /// The superuser's URL.
     pub fn url(&self) -> String {
         self.url_as(User::Superuser)

@@ -88,6 +88,8 @@ fn hold(state: Option<&StateConfig>, wait: Duration) -> Option<Hold<'_>> {
 pub fn status(arguments: &StatusArguments, global: &Global, _: Stop) -> Outcome {
     let plan = read(&arguments.file.plan)?;
     let mut destination = Sealed::open(&arguments.file, global, &plan, 512)?.destination()?;
+    run::tell_versions(&plan, None);
+    commit::check_published(&mut *destination, &plan)?;
     let decision = commit::decision(&mut *destination, &RunKey::of(&plan)?)?;
     let done = commit::resume_point(&mut *destination, &plan)?;
     let missing: Vec<u32> = plan.chunks.iter().map(|chunk| chunk.index).filter(|index| !done.contains(index)).collect();
@@ -196,7 +198,8 @@ impl<'a> Sealed<'a> {
         let destination = &self.plan.destination;
         let configured = self.config.as_ref().and_then(|config| config.export(&self.plan.export));
         let options = configured.map_or(&destination.options, |export| &export.destination.block.options);
-        DestinationEnd::new(&self.plugins, &destination.plugin, options, &self.variables)
+        let end = DestinationEnd::new(&self.plugins, &destination.plugin, options, &self.variables)?;
+        Ok(end.at_planned(destination.place.as_deref()))
     }
 
     fn destination(&self) -> Result<Box<dyn Destination>> {

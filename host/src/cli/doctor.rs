@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use rivet_sdk::{Destination, Error, ErrorKind, Identity, Result, WriteOptions};
+use rivet_sdk::{Destination, Error, ErrorKind, Identity, Relation, Result, WriteOptions, capability};
 use serde_json::{Value, json};
 
 use super::arguments::{DoctorArguments, Global};
 use super::exit::{Failed, Outcome};
 use super::print;
 use crate::budget::Budget;
+use crate::commit;
 use crate::config::{self, ExportConfig, SourcePlugin, StateConfig};
 use crate::destination::BUILT_IN;
 use crate::redact;
@@ -191,6 +192,15 @@ fn check_plugins(
                 if !lacks.is_empty() {
                     finding.notes.push((format!("lacks: {}", lacks.join(", ")), false));
                 }
+                let of_source = name == session.source_plugin;
+                let reads_query = |export: &&ExportConfig| matches!(export.relation, Relation::Query(_));
+                if of_source
+                    && plugin.manifest.can(capability::QUERY)
+                    && !plugin.manifest.can(capability::QUERY_RULES)
+                    && let Some(export) = exports.iter().copied().find(reads_query)
+                {
+                    finding.notes.push((own_trimming(&export.name), true));
+                }
                 finding
             }
             Err(error) => {
@@ -201,6 +211,14 @@ fn check_plugins(
         report.add(finding)?;
     }
     Ok(missing)
+}
+
+/// What a plugin from before [`capability::QUERY_RULES`] does to a query.
+fn own_trimming(export: &str) -> String {
+    format!(
+        "the plugin cuts comments off queries by rules of its own, and reads them under settings of its own: where the \
+         database has others, the query of `{export}` can lose a condition; use a plugin that was built with SDK 0.3"
+    )
 }
 
 fn check_source(session: &mut Session) -> Finding {
@@ -217,7 +235,14 @@ fn check_source(session: &mut Session) -> Finding {
 fn check_tables(session: &mut Session) -> Finding {
     let before = session.config.exports.len();
     let matched = session.add_tables(&[]);
-    Finding::of("tables", matched.map(|()| format!("{} match", session.config.exports.len() - before)))
+    let text = |()| {
+        let left_out = match session.config.left_out.len() {
+            0 => String::new(),
+            parts => format!(", {parts} more are parts of them"),
+        };
+        format!("{} match{left_out}", session.config.exports.len() - before)
+    };
+    Finding::of("tables", matched.map(text))
 }
 
 fn login(identity: &Identity) -> String {
@@ -238,6 +263,7 @@ fn check_destination(session: &Session, export: &ExportConfig) -> Finding {
             return Ok("nothing to try".to_owned());
         }
         let location = destination.location();
+        commit::remove_probes(&mut *destination, &export.name)?;
         probe(&mut *destination).map(|()| format!("{location} takes, keeps and gives back objects"))
     });
     Finding::of(what, probed)
@@ -245,8 +271,21 @@ fn check_destination(session: &Session, export: &ExportConfig) -> Finding {
 
 /// Writes in every way a run does, reads back, and removes what was written.
 fn probe(destination: &mut dyn Destination) -> Result<()> {
+    // A run that begins meanwhile takes this for a dead one's, and removes it.
+    let mut result = probe_once(destination);
+    for _ in 0..2 {
+        if result.is_ok() {
+            break;
+        }
+        result = probe_once(destination);
+    }
+    result
+}
+
+fn probe_once(destination: &mut dyn Destination) -> Result<()> {
     let id = ulid::Ulid::generate();
-    let (once, streamed) = (format!("rivet-doctor-{id}-once"), format!("rivet-doctor-{id}-streamed"));
+    let name = |what: &str| format!("{}{id}-{what}", commit::DOCTOR_PROBE);
+    let (once, streamed) = (name("once"), name("streamed"));
     let result = write_and_read(destination, &once, &streamed);
     let removed = destination.delete(&once).and(destination.delete(&streamed));
     result?;

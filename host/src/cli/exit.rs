@@ -8,6 +8,7 @@ use serde_json::json;
 use super::arguments::Global;
 use super::print;
 use crate::config::Diagnostics;
+use crate::files::explained;
 use crate::redact;
 use crate::run::StopReason;
 
@@ -101,7 +102,7 @@ fn worst(errors: &[Error]) -> u8 {
 }
 
 fn print_error(error: &Error, global: &Global) {
-    let error = redact::clean_error(error.clone());
+    let error = explained(redact::clean_error(error.clone()));
     if global.json_errors {
         let context: serde_json::Map<_, _> =
             error.context().iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();

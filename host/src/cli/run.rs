@@ -7,7 +7,7 @@ use super::exit::{Failed, Outcome};
 use super::notify::notify;
 use super::progress::Display;
 use super::{open_session, print, summary};
-use crate::config::{Config, ExportConfig, exports_by_cores};
+use crate::config::{Config, ExportConfig, LeftOut, exports_by_cores};
 use crate::run::{Finished, Limits, RunOptions, Stop, Waiting, run_export, run_queue};
 use crate::session::Session;
 use crate::source::Held;
@@ -25,7 +25,10 @@ pub fn run(arguments: &RunArguments, global: &Global, stop: Stop) -> Outcome {
     let begun = exports.iter().zip(results);
     let results: Vec<(String, Result<Finished>)> =
         begun.filter_map(|(export, result)| Some((export.name.clone(), result?))).collect();
-    finish(&results, arguments)?;
+    if !global.quiet {
+        summary::left_out(&session.config.left_out).iter().for_each(|line| print::note(line));
+    }
+    finish(&results, &session.config.left_out, arguments)?;
     let errors: Vec<Error> = results.into_iter().flat_map(|(_, result)| errors_of(result)).collect();
     match stop.reason() {
         Some(reason) => Err(Failed::Stopped(reason, errors)),
@@ -91,7 +94,7 @@ fn errors_of(result: Result<Finished>) -> Vec<Error> {
 }
 
 /// Summaries as JSON. Where an export itself goes to stdout, its summary does not.
-fn finish(results: &[(String, Result<Finished>)], arguments: &RunArguments) -> Result<()> {
+fn finish(results: &[(String, Result<Finished>)], left_out: &[LeftOut], arguments: &RunArguments) -> Result<()> {
     let summaries: Vec<serde_json::Value> = results
         .iter()
         .map(|(export, result)| match result {
@@ -99,7 +102,10 @@ fn finish(results: &[(String, Result<Finished>)], arguments: &RunArguments) -> R
             Err(error) => summary::failed(export, error),
         })
         .collect();
-    let document = serde_json::json!({ "exports": summaries });
+    let mut document = serde_json::json!({ "exports": summaries });
+    if !left_out.is_empty() {
+        document["left_out"] = summary::left_out_json(left_out).into();
+    }
     if let Some(path) = &arguments.summary_output {
         std::fs::write(path, document.to_string())
             .map_err(|error| Error::new(rivet_sdk::ErrorKind::Other, format!("{}: {error}", path.display())))?;

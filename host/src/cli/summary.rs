@@ -7,6 +7,8 @@ use super::exit::code_of;
 use super::print::{self, bytes, duration, thousands};
 use super::reconcile;
 use crate::commit::Validation;
+use crate::config::LeftOut;
+use crate::files::explained;
 use crate::peak;
 use crate::plan::Consistency;
 use crate::redact;
@@ -65,7 +67,7 @@ pub fn failed(export: &str, error: &Error) -> Value {
 }
 
 fn add_error(summary: &mut Value, error: &Error) {
-    let error = redact::clean_error(error.clone());
+    let error = explained(redact::clean_error(error.clone()));
     summary["error"] = redact::clean(&error.to_string()).into();
     summary["kind"] = error.kind().to_string().into();
     summary["code"] = error.code().into();
@@ -150,6 +152,31 @@ pub fn print(finished: &Finished) {
     for warning in warnings(finished) {
         row("warning", warning);
     }
+}
+
+/// Tables named in one line of [`left_out`].
+const SHOWN: usize = 5;
+
+/// Which tables `tables` matches and no export reads, for people: their rows are those of another one.
+pub fn left_out(tables: &[LeftOut]) -> Vec<String> {
+    let mut tables: Vec<&LeftOut> = tables.iter().collect();
+    tables.sort_by_key(|part| (&part.within, &part.table));
+    let of_one = tables.chunk_by(|one, other| one.within == other.within);
+    let line = |parts: &[&LeftOut]| {
+        let first = parts.first()?;
+        let mut names: Vec<String> = parts.iter().take(SHOWN).map(|part| part.table.to_string()).collect();
+        if parts.len() > SHOWN {
+            names.push(format!("{} more", thousands((parts.len() - SHOWN) as u64)));
+        }
+        Some(format!("left out, for their rows are those of {}: {}", first.within, names.join(", ")))
+    };
+    of_one.filter_map(line).collect()
+}
+
+/// The same as JSON.
+pub fn left_out_json(tables: &[LeftOut]) -> Vec<Value> {
+    let one = |part: &LeftOut| json!({ "table": part.table.to_string(), "within": part.within.to_string() });
+    tables.iter().map(one).collect()
 }
 
 #[allow(clippy::cast_precision_loss, reason = "one decimal is shown")]

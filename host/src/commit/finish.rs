@@ -12,6 +12,7 @@ use super::quality;
 use super::replace::settle_replaced;
 use super::success::write_success;
 use super::text::now;
+use super::ties;
 use super::verify::verify_parts;
 use crate::crash::crash_point;
 use crate::plan::{ColumnCounts, Consistency, MadeBy, Manifest, ManifestPart, Part, Plan, Report};
@@ -146,6 +147,7 @@ fn manifest_of(plan: &Plan, reports: &[Report]) -> Result<Manifest> {
         consistency: consistency(plan, reports),
         read_points: distinct(reports.iter().filter_map(|report| report.read_point.clone())),
         data_prefix: plan.destination.data_prefix.clone(),
+        place: plan.destination.place.clone(),
         write_mode: plan.destination.write_mode,
         chunks: u32::try_from(reports.len()).unwrap_or(u32::MAX),
         attempts: reports.iter().map(|report| report.attempt.clone()).collect(),
@@ -157,6 +159,12 @@ fn manifest_of(plan: &Plan, reports: &[Report]) -> Result<Manifest> {
         columns,
         longest_statement_ms: reports.iter().map(|report| report.longest_statement_ms).max().unwrap_or(0),
         warnings: distinct(reports.iter().flat_map(|report| report.warnings.clone())),
+        left_out: reports
+            .iter()
+            .filter(|report| report.left_out > 0)
+            .map(|report| (report.chunk, report.left_out))
+            .collect(),
+        ties: ties::of(plan, reports),
         plan_seal: plan.seal()?,
         made_by: Some(MadeBy::with_plugin_of(
             reports.iter().filter_map(|report| report.made_by.as_ref()).next_back().or(plan.made_by.as_ref()),

@@ -30,6 +30,8 @@ mod test_store;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_chain;
+#[cfg(test)]
 mod tests_crash;
 #[cfg(test)]
 mod tests_kill;
@@ -38,6 +40,7 @@ mod tests_mutations;
 #[cfg(test)]
 mod tests_repair;
 mod text;
+mod ties;
 mod verify;
 
 pub use attempt::{Outcome, begin_attempt, discard_attempt, fence, publish_report, read_report};
@@ -50,6 +53,6 @@ pub use runs::{
     Cleaned, RunObjects, RunState, abandon, clean, find_run, finish, list_runs, newest_committed, read_plan, recover,
     resume_point, status, unfinished,
 };
-pub use start::{check_destination, new_run_id, publish_plan};
-pub use success::{Success, read_success};
+pub use start::{DOCTOR_PROBE, check_destination, check_published, new_run_id, publish_plan, remove_probes};
+pub use success::{Success, own_success};
 pub use verify::{Depth, Problem, Validation, validate};

@@ -1,8 +1,9 @@
 //! The model of an incremental export's watermark: where runs begin, what they may commit, how the
 //! state store follows; with kills, lost stores, resets, and two runs at once.
 //!
-//! The table holds the rows `1..=grown`; a run takes those from its start to what the table had
-//! when it was planned. Chunks, parts and `_SUCCESS` are not here: `model.rs` has them.
+//! The table holds the rows `1..=grown`, some of which share a cursor. A run reads those from its start, which it
+//! shares with rows that runs before delivered, to the greatest cursor there was when it was planned; rows that come
+//! until it reads are seen, too. Chunks, parts and `_SUCCESS` are not here: `model.rs` has them.
 
 mod explore;
 
@@ -24,6 +25,40 @@ pub(super) struct Rules {
     pub respects_reset: bool,
     /// The store's move is a compare-and-swap.
     pub swaps: bool,
+    /// Rows at the watermark are read again, and those that were delivered left out.
+    pub ties: bool,
+    /// With ties, a plan must follow the newest run itself, not only a run that ended at the same value.
+    pub by_run: bool,
+    /// What was delivered at the watermark is a part of it, wherever two are compared.
+    pub compares_ties: bool,
+    /// The rows' cursors, which only grow.
+    pub cursors: [u8; 4],
+}
+
+impl Rules {
+    fn cursor(&self, row: u8) -> u8 {
+        self.cursors[usize::from(row - 1)]
+    }
+
+    /// The rows of a table with cursors in a range, as bits.
+    fn rows(&self, grown: u8, wanted: impl Fn(u8) -> bool) -> u8 {
+        (1..=grown).filter(|row| wanted(self.cursor(*row))).map(|row| 1 << row).sum()
+    }
+
+    fn same(&self, one: Option<Mark>, other: Option<Mark>) -> bool {
+        match (one, other) {
+            (Some(one), Some(other)) => one.value == other.value && (!self.compares_ties || one.rows == other.rows),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+}
+
+/// A cursor's value, and the rows delivered there, as bits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Mark {
+    pub value: u8,
+    pub rows: u8,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -37,9 +72,12 @@ pub(super) enum Decision {
 /// A run; ids grow with the place.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Run {
-    /// Rows up to here were delivered before; 0 is None.
-    pub from: u8,
-    pub to: u8,
+    /// Rows up to here were delivered before.
+    pub from: Option<Mark>,
+    /// The greatest cursor when it was planned, and the rows there when it read.
+    pub to: Option<Mark>,
+    /// The rows it delivers, as bits.
+    pub delivers: u8,
     /// The newest run that the planner knew of.
     pub after: Option<u8>,
     pub decision: Decision,
@@ -52,8 +90,8 @@ pub(super) struct Run {
 /// A state store.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Store {
-    /// The value, and the run that came there.
-    pub watermark: Option<(u8, u8)>,
+    /// Where it stands, and the run that came there.
+    pub watermark: Option<(Mark, u8)>,
     /// When it was reset, if that was its last move.
     pub reset_at: Option<u8>,
     pub held_by: Option<u8>,
@@ -88,9 +126,9 @@ struct Actor {
     kind: Kind,
     at: &'static str,
     run: u8,
-    stored: Option<(u8, u8)>,
+    stored: Option<(Mark, u8)>,
     newest: Option<u8>,
-    from: u8,
+    from: Option<Mark>,
     to: u8,
     epoch: u8,
     rivals: u8,
@@ -123,9 +161,13 @@ impl State {
     fn follows(&self, id: u8, rules: &Rules) -> bool {
         let run = self.run(id);
         let Some(newest) = self.newest().filter(|_| rules.checks_chain) else { return true };
+        let by_run = run.after == Some(newest);
         match run.from {
-            0 => !rules.names_newest || run.after == Some(newest),
-            from => from == self.run(newest).to,
+            None => !rules.names_newest || by_run,
+            Some(from) => {
+                let from_its_end = Some(from.value) == self.run(newest).to.map(|to| to.value);
+                from_its_end && (by_run || !rules.ties || !rules.by_run)
+            }
         }
     }
 }
@@ -181,8 +223,8 @@ fn step(state: &State, index: u8, rules: &Rules) -> Option<State> {
             let ahead = me.newest.filter(|newest| {
                 let run = state.run(*newest);
                 match (me.stored, store) {
-                    _ if run.to == 0 || !rules.adopts => false,
-                    (Some((value, by)), _) => by < *newest && value != run.to,
+                    _ if run.to.is_none() || !rules.adopts => false,
+                    (Some((mark, by)), _) => by < *newest && !rules.same(Some(mark), run.to),
                     (None, Some(store)) => {
                         let reset = state.stores[store].reset_at.is_some_and(|at| at >= run.committed_at);
                         !(reset && rules.respects_reset)
@@ -197,7 +239,7 @@ fn step(state: &State, index: u8, rules: &Rules) -> Option<State> {
                     PLAN
                 }
                 (None, _) => {
-                    me.from = store.and_then(|store| state.stores[store].watermark).map_or(0, |(value, _)| value);
+                    me.from = store.and_then(|store| state.stores[store].watermark).map(|(mark, _)| mark);
                     PLAN
                 }
             }
@@ -207,20 +249,32 @@ fn step(state: &State, index: u8, rules: &Rules) -> Option<State> {
             let newest = me.newest?;
             let store = &mut next.stores[store?];
             if store.watermark == me.stored || !rules.swaps {
-                (store.watermark, store.reset_at) = (Some((state.run(newest).to, newest)), None);
+                let ahead = state.run(newest).to.map(|to| (to, newest));
+                (store.watermark, store.reset_at) = (ahead, None);
             }
-            me.from = store.watermark.map_or(0, |(value, _)| value);
+            me.from = store.watermark.map(|(mark, _)| mark);
             PLAN
         }
         (PLAN, _) => {
-            me.to = state.grown.max(me.from);
+            me.to = rules.cursor(state.grown).max(me.from.map_or(0, |from| from.value));
             "plan.put"
         }
         ("plan.put", _) => {
             me.run = u8::try_from(next.runs.len()).unwrap();
             let Actor { from, to, newest: after, epoch, .. } = me;
             let (decision, was_committed) = (Decision::Undecided, false);
-            next.runs.push(Run { from, to, after, decision, committed_at: 0, epoch, was_committed });
+            let to = Some(Mark { value: to, rows: 0 });
+            next.runs.push(Run { from, to, delivers: 0, after, decision, committed_at: 0, epoch, was_committed });
+            "report.put"
+        }
+        // ---- its rows, as they are by now
+        ("report.put", _) => {
+            let run = &mut next.runs[usize::from(me.run)];
+            let to = me.to;
+            let from = run.from.unwrap_or(Mark { value: 0, rows: 0 });
+            let begins = |cursor: u8| if rules.ties { cursor >= from.value } else { cursor > from.value };
+            run.delivers = rules.rows(state.grown, |cursor| begins(cursor) && cursor <= to) & !from.rows;
+            run.to = Some(Mark { value: to, rows: rules.rows(state.grown, |cursor| cursor == to) });
             "commit.begin"
         }
         // ---- the commit
@@ -262,9 +316,9 @@ fn step(state: &State, index: u8, rules: &Rules) -> Option<State> {
         ("watermark.advance", Kind::Process(_)) => {
             let run = state.run(me.run);
             let store = &mut next.stores[store?];
-            let expected = store.watermark.map_or(0, |(value, _)| value) == run.from;
-            if (expected || !rules.swaps) && run.to > 0 && store.watermark.is_none_or(|(value, _)| value != run.to) {
-                (store.watermark, store.reset_at) = (Some((run.to, me.run)), None);
+            let stands = store.watermark.map(|(mark, _)| mark);
+            if (rules.same(stands, run.from) || !rules.swaps) && !rules.same(stands, run.to) {
+                (store.watermark, store.reset_at) = (run.to.map(|to| (to, me.run)), None);
             }
             DONE
         }
@@ -289,5 +343,5 @@ impl State {
 }
 
 fn actor(kind: Kind) -> Actor {
-    Actor { kind, at: START, run: u8::MAX, stored: None, newest: None, from: 0, to: 0, epoch: 0, rivals: 0 }
+    Actor { kind, at: START, run: u8::MAX, stored: None, newest: None, from: None, to: 0, epoch: 0, rivals: 0 }
 }

@@ -4,7 +4,7 @@ use rivet_sdk::{Destination, Error, ErrorKind, Result};
 use ulid::Ulid;
 
 use super::decision::{Decision, decided, decision};
-use super::keys::{RunKey, export_folder, next_run_id};
+use super::keys::{RunKey, export_folder, extension, new_attempt_id, next_run_id};
 use super::runs::{list_runs, read_plan};
 use super::success::own_success;
 use crate::crash::crash_point;
@@ -20,7 +20,9 @@ pub fn new_run_id(dest: &mut dyn Destination, export: &str) -> Result<String> {
 /// that ignores put-if-absent, a `replace` plan older than what it would replace.
 pub fn check_destination(dest: &mut dyn Destination, plan: &Plan) -> Result<()> {
     let run = RunKey::of(plan)?;
+    check_names(dest, &run, plan)?;
     own_success(dest, run.export(), &plan.destination.data_prefix)?;
+    remove_probes(dest, run.export())?;
     check_put_if_absent(dest, run.export())?;
     let newer = list_runs(dest, run.export())?.into_iter().rev().find(|found| found.has_plan && found.key > run);
     match newer {
@@ -38,14 +40,50 @@ pub fn check_destination(dest: &mut dyn Destination, plan: &Plan) -> Result<()> 
     }
 }
 
+/// Refuses names that the destination does not take, before a row is read: those of parts are the longest.
+fn check_names(dest: &mut dyn Destination, run: &RunKey, plan: &Plan) -> Result<()> {
+    let last = plan.chunks.last().map_or(0, |chunk| chunk.index);
+    let key = run.part(&plan.destination.data_prefix, last, &new_attempt_id(), 1, extension(&plan.output));
+    match dest.head(&key) {
+        Err(error) if error.kind() == ErrorKind::Config => Err(error.with_context("object", key)),
+        // Whatever else there is to say of the destination, the steps that follow say it.
+        _ => Ok(()),
+    }
+}
+
+/// What the objects of `rivet doctor` are called, at the destination's root.
+pub const DOCTOR_PROBE: &str = "rivet-doctor-";
+const PROBE: &str = "probe-";
+/// Another run may take a living probe for a dead one's, and remove it between its two writes.
+const PROBES: u32 = 3;
+
+/// Removes the probes that killed runs left, and those of a killed `rivet doctor`.
+pub fn remove_probes(dest: &mut dyn Destination, export: &str) -> Result<()> {
+    let ours = format!("{}{PROBE}", export_folder(export));
+    let is_ulid = |text: &str| text.split('-').next().is_some_and(|id| Ulid::from_string(id).is_ok());
+    for prefix in [ours.as_str(), DOCTOR_PROBE] {
+        for object in dest.list(prefix)? {
+            if object.key.strip_prefix(prefix).is_some_and(is_ulid) {
+                log::info!("{export}: removed {}, which a killed probe left", object.key);
+                dest.delete(&object.key)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Puts one object twice. A store that lets the second one through cannot keep our promises.
 fn check_put_if_absent(dest: &mut dyn Destination, export: &str) -> Result<()> {
-    let key = format!("{}probe-{}", export_folder(export), Ulid::generate());
-    let first = dest.put_if_absent(&key, b"1")?;
-    let second = dest.put_if_absent(&key, b"2");
-    dest.delete(&key)?;
-    if first && !second? {
-        return Ok(());
+    for _ in 0..PROBES {
+        let key = format!("{}{PROBE}{}", export_folder(export), Ulid::generate());
+        let first = dest.put_if_absent(&key, b"1")?;
+        crash_point("probe.again");
+        let second = dest.put_if_absent(&key, b"2");
+        crash_point("probe.delete");
+        dest.delete(&key)?;
+        if first && !second? {
+            return Ok(());
+        }
     }
     Err(Error::unsupported("the store does not keep put-if-absent: a second writer overwrote the first")
         .with_code("no_put_if_absent")
@@ -74,9 +112,25 @@ pub fn publish_plan(dest: &mut dyn Destination, plan: &Plan) -> Result<()> {
         Some(found) if found == body => Ok(()),
         // The same document may be printed otherwise, or be what an older version made of it.
         Some(_) if read_plan(dest, &run)?.is_same_document(plan)? => Ok(()),
-        Some(_) => Err(Error::new(ErrorKind::Conflict, "another plan with this run id is at the destination")
-            .with_hint("make a new plan; one plan is one run")
-            .with_context("object", run.plan())),
+        Some(_) => Err(another_plan(&run)),
         None => Err(put.err().unwrap_or_else(|| decided(&run, &Decision::Undecided))),
     }
+}
+
+/// Refuses a plan where another one lies at the destination under its run id. None may lie there yet.
+pub fn check_published(dest: &mut dyn Destination, plan: &Plan) -> Result<()> {
+    let run = RunKey::of(plan)?;
+    match read_plan(dest, &run) {
+        Ok(published) if published.is_same_document(plan)? => Ok(()),
+        Ok(_) => Err(another_plan(&run)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn another_plan(run: &RunKey) -> Error {
+    Error::new(ErrorKind::Conflict, "another plan with this run id is at the destination")
+        .with_code("another_plan")
+        .with_hint("use the plan that was published, or make a new one; one plan is one run")
+        .with_context("object", run.plan())
 }

@@ -3,10 +3,12 @@
 use rivet_sdk::{Destination, Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
+use super::decision::{Decision, decision};
 use super::keys::{RunKey, success};
-use super::runs::newest_committed;
+use super::runs::{list_runs, newest_committed};
 use super::text::to_json;
 use crate::crash::crash_point;
+use crate::plan::Manifest;
 
 /// The body of `_SUCCESS`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,21 +24,56 @@ pub struct Success {
     pub manifest_checksum: String,
 }
 
-/// What `_SUCCESS` says; None where there is none, `AlreadyExists` where it is not ours.
-pub fn read_success(dest: &mut dyn Destination, data_prefix: &str) -> Result<Option<Success>> {
-    let Some(body) = dest.get(&success(data_prefix))? else { return Ok(None) };
-    serde_json::from_slice(&body).map(Some).map_err(|_| foreign(data_prefix, "was not written by rivet"))
+impl Success {
+    fn of(manifest: &Manifest, checksum: String) -> Result<Self> {
+        let key = RunKey::new(&manifest.export, &manifest.run_id)?.manifest();
+        let (run_id, export) = (manifest.run_id.clone(), manifest.export.clone());
+        Ok(Self { run_id, export, manifest: key, manifest_checksum: checksum })
+    }
+
+    /// One that is ours and was cut off: it names no run.
+    fn cut_off(export: &str) -> Self {
+        let nothing = String::new;
+        Self { run_id: nothing(), export: export.to_owned(), manifest: nothing(), manifest_checksum: nothing() }
+    }
+
+    /// Whether it names a run. One that was cut off does not, and is written anew by whoever may.
+    pub fn is_whole(&self) -> bool {
+        !self.run_id.is_empty()
+    }
 }
 
-/// [`read_success`] for an export: `AlreadyExists` where it is another one's, too.
-pub(super) fn own_success(dest: &mut dyn Destination, export: &str, data_prefix: &str) -> Result<Option<Success>> {
-    match read_success(dest, data_prefix).map_err(|error| error.with_context("export", export))? {
-        Some(found) if found.export != export => {
+/// What `_SUCCESS` says; None where there is none, `AlreadyExists` where it is not this export's. The beginning of what
+/// a committed run of the export would have written is its own, as a crash of the machine or of a copy leaves it. An
+/// empty one says nothing of whose it is.
+pub fn own_success(dest: &mut dyn Destination, export: &str, data_prefix: &str) -> Result<Option<Success>> {
+    let Some(body) = dest.get(&success(data_prefix))? else { return Ok(None) };
+    match serde_json::from_slice::<Success>(&body) {
+        Ok(found) if found.export == export => Ok(Some(found)),
+        Ok(found) => {
             let why = format!("belongs to the export {:?}", found.export);
             Err(foreign(data_prefix, &why).with_context("export", export))
         }
-        found => Ok(found),
+        Err(_) if is_beginning(dest, export, data_prefix, &body)? => Ok(Some(Success::cut_off(export))),
+        Err(_) => Err(foreign(data_prefix, "was not written by rivet").with_context("export", export)),
     }
+}
+
+/// Whether a text is the beginning of what one of the export's committed runs writes.
+fn is_beginning(dest: &mut dyn Destination, export: &str, data_prefix: &str, body: &[u8]) -> Result<bool> {
+    if body.is_empty() {
+        return Ok(false);
+    }
+    for run in list_runs(dest, export)?.into_iter().filter(|run| run.has_decision) {
+        // A damaged manifest is somebody else's trouble: it says nothing here.
+        if let Ok(Decision::Committed { manifest, checksum }) = decision(dest, &run.key)
+            && manifest.data_prefix == data_prefix
+            && to_json(&Success::of(&manifest, checksum)?)?.starts_with(body)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether an error says that `_SUCCESS` is not this export's.
@@ -99,7 +136,5 @@ fn committed_all_the_same(error: &Error, success_of: &Success, data_prefix: &str
 /// What `_SUCCESS` should say.
 pub(super) fn latest(dest: &mut dyn Destination, export: &str, data_prefix: &str) -> Result<Option<Success>> {
     let newest = newest_committed(dest, export, |manifest| manifest.data_prefix == data_prefix)?;
-    let Some((manifest, manifest_checksum)) = newest else { return Ok(None) };
-    let run = RunKey::new(export, &manifest.run_id)?;
-    Ok(Some(Success { run_id: manifest.run_id, export: manifest.export, manifest: run.manifest(), manifest_checksum }))
+    newest.map(|(manifest, checksum)| Success::of(&manifest, checksum)).transpose()
 }

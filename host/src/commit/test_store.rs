@@ -151,7 +151,7 @@ pub(super) fn plan(number: u8, write_mode: WriteMode) -> Plan {
         quality: None,
         incremental: None,
         repairs: None,
-        chunks: (0..2).map(|index| Chunk { index, condition: None, beside: false, estimated_rows: None }).collect(),
+        chunks: (0..2).map(|index| Chunk { index, ..Chunk::whole() }).collect(),
         strategy: Strategy { name: "none".to_owned(), key: Vec::new(), reason: String::new(), method: String::new() },
         consistency: ConsistencyPolicy::PerChunk,
         one_read_point: rivet_sdk::OneReadPoint::Statement,
@@ -175,6 +175,7 @@ pub(super) fn plan(number: u8, write_mode: WriteMode) -> Plan {
         destination: DestinationSpec {
             plugin: "local".to_owned(),
             options: serde_json::Value::Null,
+            place: None,
             data_prefix: "day=1/".to_owned(),
             write_mode,
             verify: Verify::Content,
@@ -248,6 +249,8 @@ pub(super) fn report(plan: &Plan, chunk: u32, attempt: &str, parts: Vec<Part>) -
         longest_statement_ms: 3,
         warnings: vec!["slow".to_owned()],
         plan_seal: None,
+        left_out: 0,
+        ties: None,
         made_by: None,
     }
 }

@@ -35,7 +35,7 @@ fn a_commit_may_be_repeated() {
     assert_eq!(run_all(&mut dest, &append()).unwrap(), first);
     assert_eq!(dest.list("").unwrap(), files);
     assert_eq!(data_files(&mut dest), part_keys(&first));
-    let said = read_success(&mut dest, "day=1/").unwrap().unwrap();
+    let said = own_success(&mut dest, "orders", "day=1/").unwrap().unwrap();
     assert_eq!((said.run_id.as_str(), said.export.as_str()), (append().run_id.as_str(), "orders"));
 }
 
@@ -142,7 +142,7 @@ fn a_run_that_commits_after_a_later_replace_gives_way() {
     let late = run_all(&mut dest, &plan(2, WriteMode::Replace)).unwrap();
     commit(&mut dest, &early).unwrap();
     assert_eq!(data_files(&mut dest), part_keys(&late));
-    assert_eq!(read_success(&mut dest, "day=1/").unwrap().unwrap().run_id, late.run_id);
+    assert_eq!(own_success(&mut dest, "orders", "day=1/").unwrap().unwrap().run_id, late.run_id);
     assert_eq!(commit(&mut dest, &early).unwrap_err().code(), Some("run_decided"));
 }
 
@@ -203,7 +203,7 @@ fn of_two_exports_that_began_at_one_prefix_the_first_keeps_its_success() {
 
     dest.delete(&success("day=1/")).unwrap();
     assert_eq!(recover(&mut dest, "orders", "a later run").unwrap().len(), 1);
-    assert_eq!(read_success(&mut dest, "day=1/").unwrap().unwrap().run_id, next.run_id);
+    assert_eq!(own_success(&mut dest, "orders", "day=1/").unwrap().unwrap().run_id, next.run_id);
     check_destination(&mut dest, &plan(3, WriteMode::Replace)).unwrap();
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::test_store::{data_files, part_keys, plan, repair_of, run_all, run_attempt, run_chunk, write_part};
-use super::{commit, publish_plan, read_success, recover, take_over};
+use super::{check_destination, commit, own_success, publish_plan, recover, take_over};
 use crate::crash::{CRASH_POINTS, CRASH_VARIABLE};
 use crate::destination::{Local, LocalOptions};
 use crate::plan::{IncrementalSpec, Plan, WriteMode};
@@ -22,11 +22,13 @@ fn link(number: u8) -> Plan {
         coalesced: false,
         fingerprint: "f".to_owned(),
         fingerprint_v2: None,
+        rows_fingerprint: None,
         after: None,
         from: None,
         to: None,
         at_risk: None,
         recount: None,
+        ties: None,
     };
     Plan { incremental: Some(incremental), ..plan(number, WriteMode::Replace) }
 }
@@ -41,6 +43,7 @@ fn victim() {
     let repair = repair_of(&mut dest, 3, &plan(1, WriteMode::Append), &[1]);
     publish_plan(&mut dest, &repair).unwrap();
     take_over(&mut dest, &repair).unwrap();
+    check_destination(&mut dest, &link(4)).unwrap();
     publish_plan(&mut dest, &link(4)).unwrap();
     let plan = link(5);
     publish_plan(&mut dest, &plan).unwrap();
@@ -73,7 +76,7 @@ fn a_kill_at_every_crash_point_leaves_a_folder_that_the_next_run_puts_right() {
         recover(&mut dest, "orders", "next").unwrap();
         let next = run_all(&mut dest, &plan(6, WriteMode::Replace)).unwrap();
         assert_eq!(data_files(&mut dest), part_keys(&next), "{point}");
-        assert_eq!(read_success(&mut dest, "day=1/").unwrap().unwrap().run_id, next.run_id, "{point}");
+        assert_eq!(own_success(&mut dest, "orders", "day=1/").unwrap().unwrap().run_id, next.run_id, "{point}");
         dest.remove_stale_temps(std::time::Duration::ZERO).unwrap();
         let hidden = std::fs::read_dir(folder.path().join("day=1")).unwrap().flatten();
         let temps = hidden.filter(|entry| entry.file_name().to_string_lossy().starts_with('.')).count();

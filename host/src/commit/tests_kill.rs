@@ -4,7 +4,7 @@ use rivet_sdk::Destination;
 
 use super::keys::RunKey;
 use super::test_store::{Death, Memory, data_files, part_keys, plan, run_all};
-use super::{Decision, Depth, read_plan, read_success, recover, status, unfinished, validate};
+use super::{Decision, Depth, own_success, read_plan, recover, status, unfinished, validate};
 use crate::plan::{Manifest, WriteMode};
 
 /// The directory is the manifests, `_SUCCESS` names the latest, every part is whole.
@@ -21,7 +21,7 @@ fn assert_exact(dest: &mut dyn Destination, latest: &Manifest, case: &str) {
     }
     named.sort();
     assert_eq!(data_files(dest), named, "{case}");
-    let success = read_success(dest, "day=1/").unwrap().expect("a _SUCCESS");
+    let success = own_success(dest, "orders", "day=1/").unwrap().expect("a _SUCCESS");
     assert_eq!(success.run_id, latest.run_id, "{case}");
     if latest.write_mode == WriteMode::Replace {
         assert_eq!(named.len(), 4, "{case}");

@@ -4,56 +4,9 @@ use rivet_sdk::Result;
 
 use super::keys::RunKey;
 use super::test_store::{Memory, data_files, part_keys, plan, run_all, run_chunk};
-use super::{Decision, Depth, commit, decision, publish_plan, read_plan, recover, validate};
+use super::{Decision, Depth, abandon, commit, decision, publish_plan, read_plan, recover, validate};
+use crate::damage::{Random, damaged};
 use crate::plan::{Manifest, WriteMode};
-
-/// xorshift64: the same damage in every run of the test.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % u64::try_from(limit.max(1)).unwrap()).unwrap()
-    }
-}
-
-/// One bit, one digit, one stretch, one line, one value.
-fn damaged(body: &[u8], random: &mut Random) -> Vec<u8> {
-    let mut body = body.to_vec();
-    let at = random.below(body.len());
-    match random.below(7) {
-        0 => body[at] ^= 1 << random.below(8),
-        1 => {
-            let digits: Vec<usize> = (0..body.len()).filter(|at| body[*at].is_ascii_digit()).collect();
-            let at = digits[random.below(digits.len())];
-            body[at] = b'0' + u8::try_from(random.below(10)).unwrap();
-        }
-        2 => {
-            let end = (at + 1 + random.below(40)).min(body.len());
-            body.drain(at..end);
-        }
-        3 => {
-            let end = (at + 1 + random.below(40)).min(body.len());
-            let twice = body[at..end].to_vec();
-            body.splice(at..at, twice);
-        }
-        4 => body.truncate(at),
-        5 => {
-            let mut lines: Vec<&[u8]> = body.split_inclusive(|byte| *byte == b'\n').collect();
-            let (one, other) = (random.below(lines.len()), random.below(lines.len()));
-            lines.swap(one, other);
-            body = lines.concat();
-        }
-        _ => {
-            let mut lines: Vec<&[u8]> = body.split_inclusive(|byte| *byte == b'\n').collect();
-            lines.remove(random.below(lines.len()));
-            body = lines.concat();
-        }
-    }
-    body
-}
 
 fn damage(store: &Memory, random: &mut Random) -> (String, Vec<u8>) {
     let mut objects = store.objects.lock().unwrap();
@@ -79,7 +32,7 @@ fn a_damaged_unfinished_run_is_refused_or_committed_as_it_was() {
     }
     let run = RunKey::of(&plan).unwrap();
     let expected = rows_of(&commit(&mut whole.copy(), &plan).unwrap());
-    let mut random = Random(0x5eed);
+    let mut random = Random::new(0x5eed);
     let mut refused = 0;
     for _ in 0..500 {
         let mut store = whole.copy();
@@ -105,7 +58,7 @@ fn a_damaged_committed_run_is_refused_or_stays_as_it_was() {
     let manifest = run_all(&mut whole, &plan).unwrap();
     let run = RunKey::of(&plan).unwrap();
     let files = data_files(&mut whole);
-    let mut random = Random(0xda_3a6e);
+    let mut random = Random::new(0xda_3a6e);
     let mut refused = 0;
     for _ in 0..500 {
         let mut store = whole.copy();
@@ -127,4 +80,39 @@ fn a_damaged_committed_run_is_refused_or_stays_as_it_was() {
         assert_eq!(data_files(&mut store), files, "{key}\n{}", String::from_utf8_lossy(&body));
     }
     assert!(refused > 100, "{refused}");
+}
+
+#[test]
+fn a_damaged_tombstone_is_refused_or_keeps_its_run_dead() {
+    let mut whole = Memory::default();
+    let (first, second) = (plan(1, WriteMode::Append), plan(2, WriteMode::Append));
+    publish_plan(&mut whole, &first).unwrap();
+    run_chunk(&mut whole, &first, 0).unwrap();
+    let (given_up, run) = (RunKey::of(&first).unwrap(), RunKey::of(&second).unwrap());
+    abandon(&mut whole, &given_up, "a test").unwrap();
+    let manifest = run_all(&mut whole, &second).unwrap();
+    let files = data_files(&mut whole);
+    let key = given_up.manifest();
+    let mut random = Random::new(0x70_4b);
+    let mut refused = 0;
+    for _ in 0..500 {
+        let mut store = whole.copy();
+        let body = damaged(&store.objects.lock().unwrap()[&key], &mut random);
+        store.objects.lock().unwrap().insert(key.clone(), body.clone());
+        let text = String::from_utf8_lossy(&body);
+        let mut look = || -> Result<()> {
+            let dead = decision(&mut store, &given_up)?;
+            assert!(matches!(dead, Decision::Abandoned(_)), "{}\n{text}", dead.word());
+            recover(&mut store, "orders", "a test")?;
+            commit(&mut store, &second)?;
+            validate(&mut store, &run, Depth::Full)?.result()
+        };
+        refused += u32::from(look().is_err());
+        assert_eq!(data_files(&mut store), files, "{text}");
+        match decision(&mut store, &run).unwrap() {
+            Decision::Committed { manifest: found, .. } => assert_eq!(rows_of(&found), rows_of(&manifest), "{text}"),
+            other => panic!("{}\n{text}", other.word()),
+        }
+    }
+    assert!(refused > 400, "{refused}");
 }

@@ -42,7 +42,7 @@ fn a_repair_takes_over_what_it_does_not_read_again() {
             Validation { parts: 4, read: 4, ..Validation::default() }
         );
         assert_eq!(clean(&mut dest, "orders", "day=1/", false).unwrap(), Cleaned::default());
-        assert_eq!(read_success(&mut dest, "day=1/").unwrap().unwrap().run_id, repair.run_id);
+        assert_eq!(own_success(&mut dest, "orders", "day=1/").unwrap().unwrap().run_id, repair.run_id);
         // The other chunk, then both: what was taken over goes with the repair.
         let third = repair_of(&mut dest, 3, &repair, &[0]);
         let third_manifest = run_all(&mut dest, &third).unwrap();
@@ -86,7 +86,7 @@ fn a_repair_stands_where_the_run_it_repairs_stands() {
     run_all(&mut dest, &repair).unwrap();
     assert_eq!(words(&mut dest), ["replaced", "committed", "committed"]);
     assert_eq!(data_files(&mut dest).len(), 8);
-    assert_eq!(read_success(&mut dest, "day=1/").unwrap().unwrap().run_id, later.run_id);
+    assert_eq!(own_success(&mut dest, "orders", "day=1/").unwrap().unwrap().run_id, later.run_id);
     let newest = newest_committed(&mut dest, "orders", |_| true).unwrap().unwrap().0;
     assert_eq!(newest.run_id, later.run_id);
 }
@@ -119,7 +119,7 @@ fn assert_exact(dest: &mut dyn Destination, case: &str) {
     named.sort();
     assert_eq!(data_files(dest), named, "{case}");
     assert_eq!(named.len(), 4, "{case}");
-    assert_eq!(read_success(dest, "day=1/").unwrap().unwrap().run_id, manifest.run_id, "{case}");
+    assert_eq!(own_success(dest, "orders", "day=1/").unwrap().unwrap().run_id, manifest.run_id, "{case}");
     let run = RunKey::new("orders", &manifest.run_id).unwrap();
     assert_eq!(validate(dest, &run, Depth::Full).unwrap().problems, [], "{case}");
 }

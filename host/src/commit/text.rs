@@ -18,13 +18,27 @@ pub(super) fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
 pub(super) fn parse<T: DeserializeOwned>(kind: &'static str, key: &str, body: &[u8]) -> Result<T> {
     let named = |error: Error| error.with_context("object", key);
     let value = serde_json::from_slice(body).map_err(|error| {
-        named(
-            Error::integrity(format!("a control object cannot be read: {error}"))
-                .with_hint("it was changed by something else, or written by a newer rivet"),
-        )
+        named(Error::integrity(format!("a control object cannot be read: {error}")).with_hint(format!(
+            "it was changed by something else, or written by a newer rivet (then use that one): {}",
+            remedy(kind)
+        )))
     })?;
-    seal::check_or_warn(kind, &format!("`{key}`"), body).map_err(named)?;
+    seal::check_or_warn(kind, &format!("`{key}`"), body)
+        .map_err(|error| named(error.with_hint(format!("it was changed or damaged: {}", remedy(kind)))))?;
     Ok(value)
+}
+
+/// What puts a damaged control object right.
+fn remedy(kind: &str) -> &'static str {
+    match kind {
+        "manifest" => {
+            "restore it from a copy, or from the store's earlier version of it; where its run is the export's newest, \
+             remove it, and `rivet run --resume` makes it again of the plan and the reports beside it (without \
+             --resume, that run's files would be removed)"
+        }
+        "report" => "restore it; or remove it, and `rivet run --resume` reads its chunk again",
+        _ => "restore it from a copy",
+    }
 }
 
 /// Now, RFC 3339, UTC.

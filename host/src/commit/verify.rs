@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use rivet_sdk::{Destination, Error, ErrorKind, Result};
 
 use super::decision::{Decision, decision};
-use super::keys::{RunKey, parse_part};
+use super::keys::{RunKey, parse_part, success};
 use super::replace::taken_over;
-use super::success::{is_foreign, read_success};
+use super::success::{is_foreign, own_success};
 use crate::plan::{Part, Verify};
 
 /// How much of a part is read at a time.
@@ -125,12 +125,19 @@ fn manifest_problem(
     data_prefix: &str,
     checksum: &str,
 ) -> Result<Option<Problem>> {
-    let success = match read_success(dest, data_prefix) {
+    let found = match own_success(dest, run.export(), data_prefix) {
         Err(error) if is_foreign(&error) => None,
         read => read?,
     };
-    let named = success.filter(|success| success.export == run.export() && success.run_id == run.run_id());
-    Ok(named.and_then(|success| {
+    if found.as_ref().is_some_and(|found| !found.is_whole()) {
+        return Ok(Some(Problem {
+            key: success(data_prefix),
+            expected: "the name of a run".to_owned(),
+            found: "its beginning only; the next run writes it anew".to_owned(),
+        }));
+    }
+    let named = found.filter(|found| found.run_id == run.run_id());
+    Ok(named.and_then(|named| {
         let differs = |name: &str, expected: &str, found: &str| {
             (expected != found).then(|| Problem {
                 key: run.manifest(),
@@ -138,8 +145,8 @@ fn manifest_problem(
                 found: format!("{name} {found}"),
             })
         };
-        let checksum = differs("checksum", &success.manifest_checksum, checksum);
-        checksum.or_else(|| differs("key", &success.manifest, &run.manifest()))
+        let checksum = differs("checksum", &named.manifest_checksum, checksum);
+        checksum.or_else(|| differs("key", &named.manifest, &run.manifest()))
     }))
 }
 

@@ -2,6 +2,7 @@
 
 use super::diagnostic::Diagnostic;
 use super::fields::Fields;
+use super::local_path::local_path;
 use super::plugin_block::PluginBlock;
 use super::template;
 use super::tree::{Entry, Node, Value};
@@ -33,7 +34,16 @@ pub fn read(export: &Fields, variables: &Variables, faults: &mut Vec<Diagnostic>
     if let Some(key) = path_key
         && let Some(path) = fields.text(key)
     {
-        let cut = match template::parse(path) {
+        let is_local = key == "path" && fields.text("type") == Some("local");
+        let path = match local_path(path, variables) {
+            Ok(meant) if is_local => meant,
+            Err((message, hint)) if is_local => {
+                faults.push(fields.fault(key, message).with_hint(hint));
+                return None;
+            }
+            _ => path.to_owned(),
+        };
+        let cut = match template::parse(&path) {
             Ok(cut) => cut,
             Err((message, hint)) => {
                 faults.push(fields.fault(key, message).with_hint_if(hint));

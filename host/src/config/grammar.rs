@@ -211,8 +211,9 @@ pub static EXPORT: Block = Block {
             Kind::Texts,
             "",
             "Globs over `table` and `schema.table`: an export for each match. A glob that begins with `!` leaves \
-             matches out; a view is taken only where it is named in full. `name` and the destination's path hold \
-             `{table}`.",
+             matches out; a view is taken only where it is named in full. A partition or child of another match is \
+             left out, for its rows come with that one, unless it is named in full. `columns`, `exclude` and `rename` \
+             hold for the tables that have the column. `name` and the destination's path hold `{table}`.",
         ),
         key("mode", Kind::Choice(&["full", "incremental", "chunked", "time_window"]), "full", "Which rows."),
         key("format", Kind::Choice(&["parquet", "csv"]), "", "The file format.").required(),
@@ -238,6 +239,12 @@ pub static EXPORT: Block = Block {
             "incremental: rows without a cursor; `include` takes them with the first run.",
         ),
         key(
+            "on_cursor_ties",
+            Kind::Choice(&["fail", "again", "leave"]),
+            "fail",
+            "incremental: later rows with the watermark's own value, where they cannot be told from those delivered.",
+        ),
+        key(
             "chunk_by",
             Kind::Choice(&["auto", "range", "keyset", "days", "native", "none"]),
             "auto",
@@ -261,7 +268,12 @@ pub static EXPORT: Block = Block {
             "time_window: unix is seconds since 1970.",
         ),
         key("days_window", COUNT, "", "time_window: from midnight UTC this many days back."),
-        key("partition_by", Kind::Text, "", "The column of Hive folders."),
+        key(
+            "partition_by",
+            Kind::Text,
+            "",
+            "The column of Hive folders; what a path or a reader misreads in a value is `%XX`, blanks at its ends too.",
+        ),
         key("partition_granularity", Kind::Choice(&["day", "month", "year"]), "day", "With `partition_by`."),
         key("compression", Kind::Choice(COMPRESSIONS), "zstd", "The codec. CSV takes gzip, zstd or none."),
         key("compression_level", Kind::Integer(0, 22), "zstd 3, gzip 6", "gzip 0 to 9, zstd 1 to 22."),
@@ -310,7 +322,12 @@ pub static EXPORT: Block = Block {
              one after the other, in the file's order, beside the others.",
         ),
         key("reconcile_required", Kind::Bool, "false", "Every run as with `--reconcile`: counts are compared."),
-        key("target", Kind::Choice(&["bigquery", "snowflake", "duckdb", "clickhouse"]), "", "Advice on types."),
+        key(
+            "target",
+            Kind::Choice(&["bigquery", "snowflake", "duckdb", "clickhouse"]),
+            "",
+            "Advice on types and names.",
+        ),
         key("write_mode", Kind::Choice(&["append", "replace"]), "append", "replace: earlier runs' files are removed."),
         key("consistency", Kind::Choice(&["snapshot", "per_chunk", "auto"]), "auto", "What the chunks share."),
         key(
@@ -334,7 +351,8 @@ pub static DESTINATION: Block = Block {
             "path",
             Kind::Text,
             "",
-            "local: a folder. `{date}`, `{export}`, `{table}`, `{run_id}` and `{partition}` expand.",
+            "local: a folder, relative to the working directory; `~` is the user's home. `{date}`, `{export}`, `{table}`, \
+             `{run_id}` and `{partition}` expand.",
         ),
         key("prefix", Kind::Text, "", "Object stores: what keys begin with. The same tokens expand."),
     ],

@@ -16,9 +16,11 @@ mod export;
 mod fields;
 mod grammar;
 pub mod keys;
+mod local_path;
 mod mode;
 mod notifications;
 mod output;
+mod overlap;
 mod plugin_block;
 pub mod plugin_options;
 mod quality;
@@ -28,6 +30,7 @@ pub mod schema;
 mod secrets;
 mod source;
 mod state;
+mod table_columns;
 mod tables;
 mod template;
 #[cfg(test)]
@@ -45,22 +48,26 @@ pub use destination::DestinationConfig;
 pub use diagnostic::{Diagnostic, Diagnostics, Position, nearest};
 pub use export::{ChunkBy, ChunkSize, Chunking, ExportConfig, Granularity, OnSchemaDrift, PartitionBy};
 pub use fields::Named;
-pub use mode::{Incremental, Mode, OnNullCursor, TimeWindow};
+pub use mode::{Incremental, Mode, OnCursorTies, OnNullCursor, TimeWindow};
 pub use output::OutputConfig;
+pub use overlap::{LeftOut, Overlap};
 pub use plugin_block::PluginBlock;
 pub use secrets::{Resolved, inline_secret, resolve_secrets, without_secrets};
 pub use source::{SourceConfig, SourcePlugin, scheme_of};
 pub use state::{StateConfig, in_environment as state_in_environment};
-pub use tables::{Family, glob_set, is_match, is_stored};
+pub use table_columns::ColumnsOf;
+pub use tables::{Family, Globs, is_spelled_out, is_stored};
 pub use template::{Tokens, expand};
 pub use tuning::{Environment, Profile, Tuning};
 pub use units::duration_ms;
 pub use variables::Variables;
 
+use crate::files::out_of_files;
 use crate::notify::Hooks;
 use check::Check;
 use fields::Fields;
-use rivet_sdk::{Error, TableSummary};
+use local_path::local_path;
+use rivet_sdk::{Error, TableName, TableSummary};
 
 /// A configuration without faults.
 #[derive(Debug)]
@@ -85,6 +92,8 @@ pub struct Config {
     pub notifications: Hooks,
     /// How many exports run at once.
     pub exports_at_once: usize,
+    /// Tables that `tables` matches and whose rows other exports deliver; known with the tables.
+    pub left_out: Vec<LeftOut>,
 }
 
 impl Config {
@@ -100,9 +109,12 @@ impl Config {
     }
 
     /// Adds the exports of the tables that `listed` holds.
-    pub fn add_tables(&mut self, listed: &[TableSummary]) -> Result<(), Error> {
+    pub fn add_tables(&mut self, listed: &[TableSummary], columns_of: &mut ColumnsOf<'_>) -> Result<(), Error> {
         for family in &self.families {
-            for export in family.exports(listed)? {
+            let (mut exports, left_out) = family.exports(listed)?;
+            table_columns::fit(&family.template, &mut exports, columns_of)?;
+            self.left_out.extend(left_out);
+            for export in exports {
                 if let Some(earlier) = self.exports.iter().find(|earlier| earlier.name == export.name) {
                     let message =
                         format!("{} and {} are both the export `{}`", earlier.relation, export.relation, export.name);
@@ -112,6 +124,11 @@ impl Config {
                 self.exports.push(export);
             }
         }
+        // Another entry may name it in full.
+        let is_exported = |table: &TableName| self.exports.iter().any(|one| one.relation.table() == Some(table));
+        self.left_out.retain(|one| !is_exported(&one.table));
+        self.left_out.sort();
+        self.left_out.dedup();
         Ok(())
     }
 }
@@ -119,12 +136,15 @@ impl Config {
 /// Reads `file` with the `--param` values `params` over the process's environment.
 pub fn load(file: &Path, params: BTreeMap<String, String>) -> Result<Config, Diagnostics> {
     let text = std::fs::read_to_string(file).map_err(|error| {
+        let exhausted = out_of_files(error.raw_os_error());
         let message = match error.kind() {
             std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+            _ if exhausted.is_some() => format!("the file cannot be read: {error}"),
             kind => format!("the file cannot be read: {kind}"),
         };
         let fault = Diagnostic::invalid(Position { line: 1, column: 1 }, "", message);
-        Diagnostics::new(file, vec![fault.with_hint("name it with --config, or let `rivet init` write one")])
+        let hint = exhausted.unwrap_or("name it with --config, or let `rivet init` write one");
+        Diagnostics::new(file, vec![fault.with_hint(hint)])
     })?;
     parse(&text, file, &variables(file, params))
 }
@@ -179,19 +199,25 @@ fn read(root: &Fields, file: &Path, variables: &Variables, faults: &mut Vec<Diag
     let notifications = notifications::read(root, faults);
 
     let plugins = root.fields("plugins");
-    let beside = |path: &str| variables.base_dir().join(path);
+    let mut beside = |key: &str, path: &str| {
+        let path = local_path(path, variables).unwrap_or_else(|(message, hint)| {
+            faults.extend(plugins.map(|plugins| plugins.fault(key, message).with_hint(hint)));
+            String::new()
+        });
+        variables.base_dir().join(path)
+    };
+    let plugin_dirs = plugins.map_or(&[][..], |plugins| plugins.texts("dirs"));
+    let plugin_dirs = plugin_dirs.iter().map(|dir| beside("dirs", &dir.name)).collect();
     let lock = plugins.and_then(|plugins| plugins.text("lock")).unwrap_or("rivet.lock");
+    let plugin_lock = beside("lock", lock);
     Some(Config {
         file: file.to_owned(),
         source: source_config?,
         exports,
         families,
-        plugin_dirs: plugins
-            .map_or(&[][..], |plugins| plugins.texts("dirs"))
-            .iter()
-            .map(|dir| beside(&dir.name))
-            .collect(),
-        plugin_lock: beside(lock),
+        left_out: Vec::new(),
+        plugin_dirs,
+        plugin_lock,
         memory_limit_mb,
         state,
         notifications,

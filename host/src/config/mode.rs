@@ -26,6 +26,19 @@ pub struct Incremental {
     pub settle_ms: Option<u64>,
     /// What becomes of rows without a cursor.
     pub on_null: OnNullCursor,
+    /// What is done where rows that share the watermark's value cannot be told apart; None: not said.
+    pub on_ties: Option<OnCursorTies>,
+}
+
+/// What is done where the rows at the watermark's own value are too many to be remembered, or have other columns now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnCursorTies {
+    /// The run is refused.
+    Fail,
+    /// All of them are delivered again.
+    Again,
+    /// Those that came later are left behind.
+    Leave,
 }
 
 /// What becomes of rows without a cursor.
@@ -51,8 +64,14 @@ pub struct TimeWindow {
     pub days: u32,
 }
 
-const INCREMENTAL: [&str; 5] =
-    ["cursor_column", "cursor_fallback_column", "incremental_cursor_mode", "settle", "on_null_cursor"];
+const INCREMENTAL: [&str; 6] = [
+    "cursor_column",
+    "cursor_fallback_column",
+    "incremental_cursor_mode",
+    "settle",
+    "on_null_cursor",
+    "on_cursor_ties",
+];
 const TIME_WINDOW: [&str; 3] = ["time_column", "time_column_type", "days_window"];
 
 /// Reads `mode` and its keys. None if something it needs is missing.
@@ -124,6 +143,12 @@ fn incremental(export: &Fields, faults: &mut Vec<Diagnostic>) -> Option<Incremen
             Some("include") => OnNullCursor::Include,
             Some("skip") => OnNullCursor::Skip,
             _ => OnNullCursor::Fail,
+        },
+        on_ties: match export.text("on_cursor_ties") {
+            Some("fail") => Some(OnCursorTies::Fail),
+            Some("again") => Some(OnCursorTies::Again),
+            Some("leave") => Some(OnCursorTies::Leave),
+            _ => None,
         },
     })
 }

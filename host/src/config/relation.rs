@@ -29,11 +29,12 @@ pub fn read(export: &Fields, variables: &Variables, faults: &mut Vec<Diagnostic>
         ["query_file"] => {
             let file = variables.base_dir().join(export.text("query_file")?);
             match std::fs::read_to_string(&file) {
-                Ok(text) => match variables.expand(&text) {
+                Ok(text) => match variables.expand(without_mark(&text)) {
                     Ok(text) => query(export, "query_file", text, faults),
                     Err(error) => {
                         let (message, hint) = error.texts();
-                        let fault = Diagnostic::invalid(place(&text, &error), export.key("query_file"), message);
+                        let place = place(without_mark(&text), &error);
+                        let fault = Diagnostic::invalid(place, export.key("query_file"), message);
                         faults.push(Diagnostic { file: Some(file), ..fault.with_hint(hint) });
                         None
                     }
@@ -63,6 +64,11 @@ fn query(export: &Fields, key: &str, text: String, faults: &mut Vec<Diagnostic>)
         return None;
     }
     Some(Relation::Query(text))
+}
+
+/// Without the byte order mark that editors put first: databases' clients leave it out, too.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 /// Where in a query file the variable stands that could not be expanded.

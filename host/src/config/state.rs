@@ -6,6 +6,7 @@ use rivet_sdk::Secret;
 
 use super::diagnostic::Diagnostic;
 use super::fields::Fields;
+use super::local_path::local_path;
 use super::variables::Variables;
 
 /// Where state is kept.
@@ -32,7 +33,10 @@ pub(super) fn read(root: &Fields, variables: &Variables, faults: &mut Vec<Diagno
             return StateConfig::Postgres(Secret::new(url));
         }
         if let Some(path) = state.text("path") {
-            return beside(path);
+            return beside(&local_path(path, variables).unwrap_or_else(|(message, hint)| {
+                faults.push(state.fault("path", message).with_hint(hint));
+                path.to_owned()
+            }));
         }
     }
     match in_environment(variables) {

@@ -3,6 +3,8 @@
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use rivet_sdk::{Error, Relation, Result, TableName, TableSummary};
 
+use super::overlap::{LeftOut, Overlap};
+
 use super::diagnostic::{Diagnostic, nearest};
 use super::export::ExportConfig;
 use super::fields::{Fields, Named};
@@ -62,30 +64,38 @@ impl Family {
         name.len() > first.len() + last.len() && name.starts_with(first) && name.ends_with(last)
     }
 
-    /// The exports, in the order of their tables' names.
-    pub fn exports(&self, listed: &[TableSummary]) -> Result<Vec<ExportConfig>> {
+    /// The exports, in the order of their tables' names; and the tables that a pattern matches and whose rows are those
+    /// of another export.
+    pub fn exports(&self, listed: &[TableSummary]) -> Result<(Vec<ExportConfig>, Vec<LeftOut>)> {
         let wrong = |error: globset::Error| Error::config(error.to_string());
         let patterns = |globs: &[Named<()>]| globs.iter().map(|glob| glob.name.clone()).collect::<Vec<_>>();
-        let but = glob_set(&patterns(&self.leaves_out)).map_err(wrong)?;
+        let but = Globs::new(&patterns(&self.leaves_out)).map_err(wrong)?;
         let mut found: Vec<&TableName> = Vec::new();
+        let mut named: Vec<&TableName> = Vec::new();
         for glob in &self.takes {
-            let takes = glob_set(std::slice::from_ref(&glob.name)).map_err(wrong)?;
-            let matches = listed.iter().filter(|one| is_match(&takes, &one.table));
+            let takes = Globs::new(std::slice::from_ref(&glob.name)).map_err(wrong)?;
+            let matches = listed.iter().filter(|one| takes.takes(one));
             let tables = matches.clone().filter(|one| is_stored(one) || is_spelled_out(&glob.name));
             let count = found.len();
-            found.extend(tables.map(|one| &one.table).filter(|table| !is_match(&but, table)));
+            found.extend(tables.map(|one| &one.table).filter(|table| !but.is_match(table)));
+            if is_spelled_out(&glob.name) {
+                named.extend_from_slice(found.get(count..).unwrap_or_default());
+            }
             if found.len() == count {
-                return Err(self.at(glob, nothing(&glob.name, listed, matches.count())));
+                let elsewhere = listed.iter().find(|one| takes.is_match(&one.table) && !takes.takes(one));
+                return Err(self.at(glob, nothing(&glob.name, listed, matches.count(), elsewhere)));
             }
         }
         found.sort_by_key(|table| (&table.name, &table.schema));
         found.dedup();
+        let left_out = Overlap::new(listed, &found, &named).take_out(&mut found);
         if let Some([one, other]) = found.windows(2).find(|pair| pair[0].name == pair[1].name) {
             let name = self.name(one);
             let error = Error::config(format!("{one} and {other} would both be the export `{name}`"));
             return Err(error.with_hint("let the globs name one schema, and write an entry for each schema"));
         }
-        found.into_iter().map(|table| self.export(table)).collect()
+        let exports = found.into_iter().map(|table| self.export(table)).collect::<Result<_>>()?;
+        Ok((exports, left_out))
     }
 
     fn name(&self, table: &TableName) -> String {
@@ -114,21 +124,42 @@ pub(super) fn is_name(name: &str) -> bool {
     is_file_name(name) && !name.starts_with('.') && !name.contains(['{', '}'])
 }
 
-/// Globs as one set.
-pub fn glob_set(patterns: &[String]) -> Result<GlobSet, globset::Error> {
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        set.add(Glob::new(pattern)?);
-    }
-    set.build()
+/// Globs that name tables.
+pub struct Globs {
+    all: GlobSet,
+    /// Those with a schema's part.
+    with_schema: GlobSet,
 }
 
-/// Whether a table is meant, by its name with or without its schema.
-pub fn is_match(globs: &GlobSet, table: &TableName) -> bool {
+impl Globs {
+    /// Globs over `table` and `schema.table`.
+    pub fn new(patterns: &[String]) -> Result<Self, globset::Error> {
+        let (mut all, mut with_schema) = (GlobSetBuilder::new(), GlobSetBuilder::new());
+        for pattern in patterns {
+            let glob = Glob::new(pattern)?;
+            if pattern.contains('.') {
+                with_schema.add(glob.clone());
+            }
+            all.add(glob);
+        }
+        Ok(Self { all: all.build()?, with_schema: with_schema.build()? })
+    }
+
+    /// Whether the name matches, with or without its schema.
+    pub fn is_match(&self, table: &TableName) -> bool {
+        self.all.is_match(&table.name) || is_whole_match(&self.all, table)
+    }
+
+    /// Whether the table is meant: one in another database than the source's options name, only where its schema is
+    /// named.
+    pub fn takes(&self, one: &TableSummary) -> bool {
+        if one.elsewhere { is_whole_match(&self.with_schema, &one.table) } else { self.is_match(&one.table) }
+    }
+}
+
+fn is_whole_match(globs: &GlobSet, table: &TableName) -> bool {
     let with_schema = table.schema.as_ref().map(|schema| format!("{schema}.{}", table.name));
-    globs.is_match(&table.name)
-        || with_schema.is_some_and(|name| globs.is_match(name))
-        || globs.is_match(table.to_string())
+    with_schema.is_some_and(|name| globs.is_match(name)) || globs.is_match(table.to_string())
 }
 
 /// Whether its rows are its own: a view or a foreign table shows another's.
@@ -136,15 +167,23 @@ pub fn is_stored(table: &TableSummary) -> bool {
     !matches!(table.kind.as_str(), "view" | "foreign table")
 }
 
-fn is_spelled_out(glob: &str) -> bool {
+/// Whether a pattern is one name.
+pub fn is_spelled_out(glob: &str) -> bool {
     !glob.contains(['*', '?', '[', '{', '\\'])
 }
 
-fn nothing(glob: &str, listed: &[TableSummary], matches: usize) -> Error {
+fn nothing(glob: &str, listed: &[TableSummary], matches: usize, elsewhere: Option<&TableSummary>) -> Error {
     let error = Error::not_found(format!("no table matches `{glob}`"));
     if matches > 0 {
         return error.with_hint("what it matches is left out by a glob with `!`, or is a view: name each view in full");
     }
+    if let Some(one) = elsewhere {
+        return error.with_hint(format!(
+            "globs without a database stay in the one that the source names: write `{}` to reach that table",
+            one.table
+        ));
+    }
+    let listed: Vec<&TableSummary> = listed.iter().filter(|one| glob.contains('.') || !one.elsewhere).collect();
     let names: Vec<String> = listed.iter().map(|one| one.table.to_string()).collect();
     let names = names.iter().map(String::as_str).chain(listed.iter().map(|one| one.table.name.as_str()));
     let plain = glob.replace(['*', '?'], "");

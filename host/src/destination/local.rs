@@ -20,6 +20,11 @@ use crate::crash::crash_point;
 /// A temporary file younger than this may not have its writer's lock yet.
 const TEMP_AGE: Duration = Duration::from_secs(5);
 
+/// Bytes of the longest name that file systems take.
+const LONGEST_NAME: usize = 255;
+/// Bytes of the longest name of an object: while it grows, there are two dots, a ULID and `.tmp` around it.
+const LONGEST_FILE: usize = LONGEST_NAME - 32;
+
 /// What the user may configure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -63,6 +68,18 @@ impl Local {
     }
 
     fn path(&self, key: &str) -> Result<PathBuf> {
+        let last = key.rsplit('/').next().unwrap_or_default();
+        if let Some(long) =
+            key.split('/').find(|one| one.len() > LONGEST_NAME || (*one == last && one.len() > LONGEST_FILE))
+        {
+            return Err(Error::config(format!(
+                "{key:?} cannot name a file: `{long}` is too long with {} bytes, file systems take {LONGEST_NAME} and a \
+                 part needs {} of them while it grows",
+                long.len(),
+                LONGEST_NAME - LONGEST_FILE
+            ))
+            .with_hint("shorten the export's name, or the folder's"));
+        }
         let plain = |component: &str| !component.is_empty() && !component.starts_with('.');
         if key.split('/').all(plain) && !key.contains(['\\', '\0']) {
             return Ok(self.root.join(key));
@@ -147,7 +164,13 @@ impl Destination for Local {
         let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
         let start = if folder.is_empty() { self.root.clone() } else { self.path(folder)? };
         let mut objects = Vec::new();
-        walk(&start, &mut |path, name| {
+        // Of the folders in it, only those that may hold such keys.
+        let (root, wanted) = (&self.root, prefix.to_owned());
+        let may_hold = |path: &Path| {
+            let relative = path.strip_prefix(root).ok().and_then(Path::to_str);
+            relative.is_none_or(|key| key.starts_with(&wanted) || wanted.starts_with(&format!("{key}/")))
+        };
+        walk_some(&start, &may_hold, &mut |path, name| {
             let relative = path.strip_prefix(&self.root).ok().and_then(Path::to_str);
             if let Some(key) = relative
                 && key.starts_with(prefix)
@@ -297,6 +320,15 @@ fn found<T>(result: io::Result<T>, doing: &str, path: &Path) -> Result<Option<T>
 /// Visits every file below `folder`, folders whose names start with a dot aside. A symlink to
 /// a folder is followed only at the root.
 fn walk(folder: &Path, visit: &mut dyn FnMut(&Path, &str) -> Result<()>) -> Result<()> {
+    walk_some(folder, &|_| true, visit)
+}
+
+/// The same, of those folders in it that `is_wanted` says.
+fn walk_some(
+    folder: &Path,
+    is_wanted: &dyn Fn(&Path) -> bool,
+    visit: &mut dyn FnMut(&Path, &str) -> Result<()>,
+) -> Result<()> {
     let Some(entries) = found(fs::read_dir(folder), "list", folder)? else { return Ok(()) };
     for entry in entries {
         let entry = entry.map_err(|error| file_error("list", folder, &error))?;
@@ -307,8 +339,8 @@ fn walk(folder: &Path, visit: &mut dyn FnMut(&Path, &str) -> Result<()>) -> Resu
         let Some(kind) = found(entry.file_type(), "look at", &path)? else { continue };
         if !kind.is_dir() {
             visit(&path, name)?;
-        } else if !name.starts_with('.') {
-            walk(&path, visit)?;
+        } else if !name.starts_with('.') && is_wanted(&path) {
+            walk_some(&path, is_wanted, visit)?;
         }
     }
     Ok(())

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use rivet_sdk::{Error, ErrorKind, Retry};
 
+use crate::files::out_of_files;
+
 /// Maps an I/O error to a typed error with the path and what to do.
 pub(super) fn file_error(doing: &str, path: &Path, error: &io::Error) -> Error {
     use io::ErrorKind as Io;
@@ -24,6 +26,10 @@ pub(super) fn file_error(doing: &str, path: &Path, error: &io::Error) -> Error {
         Io::Unsupported => (ErrorKind::Unsupported, Some("rivet needs hard links there; choose another file system")),
         Io::Interrupted | Io::ResourceBusy | Io::StaleNetworkFileHandle | Io::TimedOut => (ErrorKind::Transient, None),
         _ => (ErrorKind::Other, None),
+    };
+    let (kind, hint) = match out_of_files(error.raw_os_error()) {
+        Some(hint) => (ErrorKind::ResourceExhausted, Some(hint)),
+        None => (kind, hint),
     };
     let mut typed = Error::new(kind, format!("{doing} {}: {error}", path.display()));
     if let Some(code) = error.raw_os_error() {

@@ -5,11 +5,12 @@ use rivet_sdk::{
 };
 
 use super::chunks::{self, Wanted};
-use super::document::AsRead;
+use super::document::{AsRead, TIES};
 use super::fingerprint::{self, Fingerprint};
 use super::made_by::MadeBy;
 use super::output::*;
 use super::scope::{self, StandsAt};
+use super::ties::TiesSpec;
 use super::types::*;
 use crate::config::{ExportConfig, Tokens, expand, without_secrets};
 
@@ -36,6 +37,8 @@ pub struct Inputs<'a> {
     pub stands_at: Option<StandsAt>,
     /// The newest committed run of an incremental export.
     pub follows: Option<String>,
+    /// The destination as it calls itself; None for standard output, and where nothing is to land.
+    pub place: Option<String>,
     /// Who makes it.
     pub made_by: MadeBy,
     /// Now.
@@ -69,7 +72,7 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
     let plain_text = identity.notes.iter().filter(|note| note.warning && note.subject == "TLS");
     warnings.extend(plain_text.map(|note| format!("TLS: {}", note.text)));
 
-    let scope = scope::scope(source, inputs, &relation, &identity, &mut warnings).map_err(named)?;
+    let scope = scope::scope(source, inputs, &relation, &identity, &columns, &mut warnings).map_err(named)?;
 
     let one_read_point = match description.one_read_point {
         OneReadPoint::Snapshot if !inputs.capabilities.iter().any(|name| name == capability::SNAPSHOT) => {
@@ -101,13 +104,17 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
         partition: None,
     };
     let partition = partition(inputs, &columns).map_err(named)?;
+    let conditions = scope.boundary.condition(&chunks).map_or(scope.conditions, |condition| vec![condition]);
+    let ties = scope.incremental.as_ref().and_then(|incremental| incremental.ties.as_ref());
+    let requires = if ties.is_some_and(TiesSpec::is_required) { vec![TIES.to_owned()] } else { Vec::new() };
     let config = fingerprint(inputs)?;
     let plan = Plan {
-        plan_version: PLAN_VERSION,
+        plan_version: if requires.is_empty() { PLAN_VERSION } else { PLAN_VERSION_REQUIRING },
         run_id: inputs.run_id.clone(),
         export: export.name.clone(),
         created_at: inputs.now.to_string(),
-        config_fingerprint: config.first,
+        // A version that does not know the requirements shall not go on with the plan as its own.
+        config_fingerprint: config.second.clone().filter(|_| !requires.is_empty()).unwrap_or(config.first),
         config_fingerprint_v2: config.second,
         source: SourceSpec {
             plugin: inputs.source_plugin.to_owned(),
@@ -116,7 +123,7 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
             product: format!("{} {}", identity.product, identity.version),
         },
         relation,
-        conditions: scope.conditions,
+        conditions,
         order_by: export.order_by.clone(),
         quality: export.quality.clone(),
         columns,
@@ -139,6 +146,7 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
         destination: DestinationSpec {
             plugin: export.destination.plugin.clone(),
             options: without_secrets(&export.destination.block.options),
+            place: inputs.place.clone(),
             data_prefix: expand(&around_partition(&export.destination.template).0, &tokens)?,
             write_mode: export.write_mode,
             verify: export.verify,
@@ -155,7 +163,7 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
             chunk_deadline_ms: export.tuning.chunk_deadline_ms,
             max_value_bytes: export.tuning.max_value_bytes,
         },
-        requires: Vec::new(),
+        requires,
         made_by: Some(inputs.made_by.clone()),
         as_read: AsRead::default(),
     };

@@ -1,8 +1,8 @@
 //! Decides how an export is cut into chunks, and says why in one line.
 
 use rivet_sdk::{
-    Description, Error, ErrorKind, Key, NativeSplit, OneReadPoint, Relation, Result, Source, Split, SplitBy, SplitInto,
-    SplitRequest, capability,
+    Condition, Description, Error, ErrorKind, Key, NativeSplit, OneReadPoint, Relation, Result, Source, Split, SplitBy,
+    SplitInto, SplitRequest, capability,
 };
 
 use super::build::{Inputs, whole_request};
@@ -115,7 +115,7 @@ pub(super) fn cut(
     }
     let chunks = slices
         .into_iter()
-        .map(|slice| Chunk { index: 0, condition: slice.condition, beside: false, estimated_rows: slice.rows })
+        .map(|slice| Chunk { condition: slice.condition, estimated_rows: slice.rows, ..Chunk::whole() })
         .collect();
     Ok((
         numbered(wanted, chunks),
@@ -125,14 +125,16 @@ pub(super) fn cut(
 
 fn whole(wanted: &Wanted<'_>) -> Vec<Chunk> {
     let estimated_rows = wanted.description.rows.filter(|_| wanted.scope.conditions.is_empty());
-    numbered(wanted, vec![Chunk { index: 0, condition: None, beside: false, estimated_rows }])
+    numbered(wanted, vec![Chunk { estimated_rows, ..Chunk::whole() }])
 }
 
 /// The chunks with their indexes, and last the rows that stand beside the others.
 fn numbered(wanted: &Wanted<'_>, mut chunks: Vec<Chunk>) -> Vec<Chunk> {
-    if let Some(condition) = &wanted.scope.beside {
-        chunks.push(Chunk { index: 0, condition: Some(condition.clone()), beside: true, estimated_rows: None });
-    }
+    let beside = |condition: &Condition| Chunk { condition: Some(condition.clone()), beside: true, ..Chunk::whole() };
+    let of_boundary = |(boundary, condition)| Chunk { boundary: Some(boundary), ..beside(condition) };
+    let further: Vec<Chunk> = wanted.scope.boundary.chunks(&chunks).map(of_boundary).collect();
+    chunks.extend(wanted.scope.beside.iter().map(beside));
+    chunks.extend(further);
     for (chunk, index) in chunks.iter_mut().zip(0..) {
         chunk.index = index;
     }

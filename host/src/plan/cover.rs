@@ -104,7 +104,7 @@ fn contiguous(ranges: &[Slice<'_>]) -> std::result::Result<(), String> {
     Ok(())
 }
 
-/// One chunk for the rows without a key, where the key's column may lack a value.
+/// One chunk for the rows without a key exactly where the key's column may lack a value.
 fn has_nulls(plan: &Plan, key: &[String], nulls: &[&str]) -> std::result::Result<(), String> {
     if nulls.len() > 1 {
         return Err("the rows without a key are in several".to_owned());
@@ -124,6 +124,11 @@ fn has_nulls(plan: &Plan, key: &[String], nulls: &[&str]) -> std::result::Result
     let known: Vec<Option<bool>> = key.iter().map(|name| nullable(&name)).collect();
     if known.contains(&Some(true)) && nulls.is_empty() {
         return Err(format!("the rows without `{}` are in none", key.join(", ")));
+    }
+    if let [null] = nulls
+        && known.iter().all(|nullable| *nullable == Some(false))
+    {
+        return Err(format!("one takes the rows without `{null}`, and the plan says that there are none"));
     }
     Ok(())
 }

@@ -12,7 +12,9 @@ use super::types::{PLAN_VERSION, PLAN_VERSION_REQUIRING, Plan};
 use crate::seal::{self, Seal};
 
 /// The keys that change rows and that a plan may list under `requires`: those that came after version 1.
-pub const KNOWN_REQUIRED: &[&str] = &[];
+pub const KNOWN_REQUIRED: &[&str] = &[TIES];
+/// Rows at the watermark are left out, or remembered.
+pub const TIES: &str = "ties";
 
 /// The JSON that a plan was read from; nothing for one that was just made. It is no part of what the plan says.
 #[derive(Debug, Clone, Default)]

@@ -1,5 +1,6 @@
 //! What will be done: the plan of one run of one export, complete, serialisable, secret-free.
 
+mod boundary;
 mod build;
 mod chunks;
 mod cover;
@@ -8,9 +9,11 @@ mod document;
 pub mod fingerprint;
 mod made_by;
 mod output;
+mod place;
 mod recount;
 mod report;
 mod scope;
+pub mod ties;
 mod types;
 
 pub use build::{Inputs, Planned, build, fingerprint, whole_request};
@@ -18,6 +21,7 @@ pub use document::{AsRead, KNOWN_REQUIRED};
 pub use fingerprint::Fingerprint;
 pub use made_by::{MadeBy, PluginVersion};
 pub use output::*;
+pub use place::KnownPlace;
 pub use report::*;
 pub use scope::StandsAt;
 pub use types::*;

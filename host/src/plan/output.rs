@@ -143,6 +143,10 @@ pub struct DestinationSpec {
     /// Its options as configured, secrets by reference, its path or prefix cut before the
     /// first token.
     pub options: serde_json::Value,
+    /// The destination as it calls itself, a folder by its absolute path; rivet 0.1 did not say. A relative path is
+    /// this one from wherever the plan is applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
     /// The expanded rest of the path, relative to the destination: empty, or ends with `/`.
     pub data_prefix: String,
     /// What becomes of earlier runs' parts.

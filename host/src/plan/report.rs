@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::made_by::MadeBy;
 use super::output::WriteMode;
+use super::ties::{ChunkTies, Ties};
 use super::types::{Consistency, IncrementalSpec};
 
 /// One file this run wrote.
@@ -98,12 +99,23 @@ pub struct Report {
     /// Texts for the user.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// Rows read and left out: runs before delivered them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left_out: u64,
+    /// What it saw of the rows at the run's end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ties: Option<ChunkTies>,
     /// The seal of the plan, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan_seal: Option<String>,
     /// By which programs; rivet 0.1 did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made_by: Option<MadeBy>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What a run repairs: it reads some chunks of a committed run again and takes the other parts over.
@@ -142,6 +154,9 @@ pub struct Manifest {
     pub read_points: Vec<String>,
     /// Where its parts and `_SUCCESS` are: [`DestinationSpec::data_prefix`].
     pub data_prefix: String,
+    /// The destination as it called itself, a folder by its absolute path; rivet 0.1 did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
     /// What becomes of earlier runs' parts.
     pub write_mode: WriteMode,
     /// Chunks in the plan, all of them in here.
@@ -167,6 +182,12 @@ pub struct Manifest {
     /// Distinct texts of all reports.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// Rows read and left out, because runs before delivered them, by chunk.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub left_out: BTreeMap<u32, u64>,
+    /// What is known of the rows at the run's end. Absent: later ones with that value are left behind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ties: Option<Ties>,
     /// The seal of the plan, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan_seal: Option<String>,

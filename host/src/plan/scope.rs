@@ -1,18 +1,21 @@
 //! Which rows a run takes, before they are cut: all of them, those after a watermark, or those
 //! of a window of time.
 
-use jiff::civil::DateTime;
-use jiff::{Timestamp, ToSpan, tz::TimeZone};
+use jiff::civil::{DateTime, DateTimeRound};
+use jiff::{RoundMode, Timestamp, ToSpan, Unit, tz::TimeZone};
 use rivet_sdk::arrow_schema::DataType;
 use rivet_sdk::{
     Bound, BoundsRequest, ColumnRequest, Condition, Error, ErrorKind, Identity, Relation, Result, Scalar, Source,
     TypeMapping, capability,
 };
 
+use super::boundary::{Begin, BoundaryRows, TiesOf};
 use super::build::{Inputs, whole_request};
 use super::fingerprint::{self, Fingerprint};
+use super::place::KnownPlace;
 use super::recount::Rows;
-use super::types::{IncrementalSpec, Recount};
+use super::ties::{Ties, TiesEnd};
+use super::types::{IncrementalSpec, PlannedColumn, Recount};
 use crate::config::{Incremental, Mode, OnNullCursor, TimeWindow};
 
 /// Where an incremental export stands, as the state store or the last manifest knows it.
@@ -24,6 +27,12 @@ pub struct StandsAt {
     pub values: Option<Vec<Scalar>>,
     /// What the last run counted before them.
     pub recount: Option<Recount>,
+    /// What is known of the rows with these very values; None: nothing, a version before remembered none.
+    pub ties: Option<Ties>,
+    /// Where its rows landed, if that was noted.
+    pub place: Option<KnownPlace>,
+    /// The newest run at this destination ended there.
+    pub is_here: bool,
 }
 
 /// The rows of a run.
@@ -33,6 +42,8 @@ pub(super) struct Scope {
     pub conditions: Vec<Condition>,
     /// Further rows, which do not meet them: those without a cursor, in a first run.
     pub beside: Option<Condition>,
+    /// Rows at the watermark and at the run's end.
+    pub boundary: BoundaryRows,
     /// Not one row: nothing is cut.
     pub is_empty: bool,
     /// A few rows of a large table: not worth cutting unless the user says so.
@@ -47,13 +58,14 @@ pub(super) fn scope(
     inputs: &Inputs<'_>,
     relation: &Relation,
     identity: &Identity,
+    columns: &[PlannedColumn],
     warnings: &mut Vec<String>,
 ) -> Result<Scope> {
     match &inputs.export.mode {
         Mode::Full => Ok(Scope::default()),
         Mode::TimeWindow(window) => time_window(source, inputs, relation, window),
         Mode::Incremental(incremental) => {
-            IncrementalScope { inputs, relation, incremental }.find(source, identity, warnings)
+            IncrementalScope { inputs, relation, incremental, columns }.find(source, identity, warnings)
         }
     }
 }
@@ -62,11 +74,12 @@ struct IncrementalScope<'a> {
     inputs: &'a Inputs<'a>,
     relation: &'a Relation,
     incremental: &'a Incremental,
+    columns: &'a [PlannedColumn],
 }
 
 impl IncrementalScope<'_> {
     fn find(&self, source: &mut dyn Source, identity: &Identity, warnings: &mut Vec<String>) -> Result<Scope> {
-        let Incremental { cursor, coalesced, settle_ms, on_null } = self.incremental;
+        let Incremental { cursor, coalesced, settle_ms, on_null, on_ties: _ } = self.incremental;
         if !self.inputs.capabilities.iter().any(|known| known == capability::BOUNDS) {
             return Err(Error::new(ErrorKind::Unsupported, "this source cannot tell the ends of a cursor")
                 .with_hint("use `mode: full`"));
@@ -77,7 +90,8 @@ impl IncrementalScope<'_> {
         }
         let Some(first) = mappings.first() else { return Err(Error::internal("a cursor without columns")) };
         let fingerprint = fingerprint::of_watermark(self.inputs.export, &identity.id, self.relation, self.incremental)?;
-        let from = self.start(&fingerprint)?;
+        let rows = fingerprint::of_rows(&identity.id, self.relation, cursor, *coalesced)?;
+        let from = self.start(&fingerprint, &rows)?;
 
         let mut of = whole_request(self.inputs.export, self.relation);
         if let Some(settle_ms) = settle_ms {
@@ -85,14 +99,14 @@ impl IncrementalScope<'_> {
             let limit = now
                 .checked_sub(jiff::SignedDuration::from_millis(i64::try_from(*settle_ms).unwrap_or(i64::MAX)))
                 .map_err(|_| Error::config("`settle` leads beyond the calendar"))?;
-            let limit = temporal(first, limit)?.ok_or_else(|| {
+            let limit = temporal(first, whole_unit(first, limit)?)?.ok_or_else(|| {
                 Error::config(format!(
                     "`settle` needs a date or timestamp, and `{}` is {}",
                     first.name, first.source_type
                 ))
                 .with_hint("leave `settle` out, or lead the cursor with a timestamp: `cursor_column: [updated_at, id]`")
             })?;
-            let limit = Some(Bound::inclusive(vec![limit]));
+            let limit = Some(Bound::exclusive(vec![limit]));
             of.conditions.push(if *coalesced {
                 self.range(None, limit)
             } else {
@@ -107,28 +121,45 @@ impl IncrementalScope<'_> {
         for (value, mapping) in to.iter().flatten().zip(&mappings) {
             check_value(value, mapping)?;
         }
+        let range = |from, to| self.range(from, to);
+        let ties = TiesOf {
+            inputs: self.inputs,
+            relation: self.relation,
+            incremental: self.incremental,
+            columns: self.columns,
+            range: &range,
+        };
         let beside = self.without_cursor(source, &mappings, from.is_none(), *on_null, warnings)?;
         let end = to.clone().or_else(|| from.clone());
         let (late, recount) = self.late_commits(source, first, from.as_deref(), end.as_deref())?;
-        let at_risk = at_risk(first, cursor.len(), *settle_ms).or(late);
+        let are_kept = ties.are_kept();
+        let at_risk = at_risk(first, cursor.len(), *settle_ms, are_kept).or(late);
         warnings.extend(at_risk.iter().map(|risk| format!("at risk: {risk}")));
-        let is_empty = to.is_none();
-        let selected = self.range(from.clone().map(Bound::exclusive), to.clone().map(Bound::inclusive));
+        let (begin, told) = match &end {
+            Some(end) if are_kept => (ties.begin(warnings)?, Some(ties.end(source, end, warnings)?)),
+            _ => (Begin::After, None),
+        };
+        // Where nothing is remembered, the end needs no look.
+        let (condition, boundary, spec) =
+            ties.plan(begin, from.as_deref(), to.as_deref(), told.unwrap_or(TiesEnd::Settled));
         Ok(Scope {
-            conditions: vec![if is_empty { Condition::Nothing } else { selected }],
+            conditions: vec![condition],
+            boundary,
             beside,
-            is_empty,
+            is_empty: to.is_none(),
             is_small: from.is_some(),
             incremental: Some(IncrementalSpec {
                 cursor: cursor.clone(),
                 coalesced: *coalesced,
                 fingerprint: fingerprint.first,
                 fingerprint_v2: fingerprint.second,
+                rows_fingerprint: Some(rows),
                 to: end,
                 after: self.inputs.follows.clone(),
                 from,
                 at_risk,
                 recount,
+                ties: told.map(|_| spec),
             }),
         })
     }
@@ -163,10 +194,12 @@ impl IncrementalScope<'_> {
     }
 
     /// Where the last run ended, if what it stands for is still the same.
-    fn start(&self, fingerprint: &Fingerprint) -> Result<Option<Vec<Scalar>>> {
+    fn start(&self, fingerprint: &Fingerprint, rows: &str) -> Result<Option<Vec<Scalar>>> {
         let Some(known) = &self.inputs.stands_at else { return Ok(None) };
         let name = &self.inputs.export.name;
-        if !known.fingerprint.is_of(fingerprint) {
+        let is_as_known = known.fingerprint.is_of(fingerprint);
+        let is_of_rows = known.place.as_ref().is_some_and(|place| place.rows.as_deref() == Some(rows));
+        if !is_as_known && !is_of_rows {
             return Err(Error::config(
                 "the watermark belongs to another database, table, query, cursor or destination than the one configured",
             )
@@ -174,6 +207,10 @@ impl IncrementalScope<'_> {
             .with_hint(format!(
                 "undo the change; or `rivet state reset -e {name}`, and the next run takes every row again"
             )));
+        }
+        // Of the same rows at another place, or at the same one by another path, the place alone is asked about.
+        if let (Some(place), Some(location), false) = (&known.place, &self.inputs.place, known.is_here) {
+            place.check(&self.inputs.export.destination, name, location, is_as_known)?;
         }
         Ok(known.values.clone())
     }
@@ -225,15 +262,17 @@ impl IncrementalScope<'_> {
 }
 
 /// Why rows may be missed, if they may.
-fn at_risk(first: &TypeMapping, columns: usize, settle_ms: Option<u64>) -> Option<String> {
+fn at_risk(first: &TypeMapping, columns: usize, settle_ms: Option<u64>, ties_are_kept: bool) -> Option<String> {
     if settle_ms.is_some() {
         return None;
     }
     let temporal = matches!(data_type(first), Ok(DataType::Timestamp(..) | DataType::Date32));
     Some(match (temporal, columns) {
-        (true, 1) => "late commits, and later rows with the last cursor again: set `settle`, and add a unique column \
-                      to `cursor_column`"
-            .to_owned(),
+        (true, 1) if !ties_are_kept => {
+            "late commits, and later rows with the last cursor again: set `settle`, or `on_cursor_ties` and, for late \
+             commits, `settle`"
+                .to_owned()
+        }
         (true, _) => {
             "late commits: a row committed after this run with an older cursor is not seen; set `settle`".to_owned()
         }
@@ -309,6 +348,21 @@ fn instant(text: &str) -> Result<Timestamp> {
 
 fn data_type(mapping: &TypeMapping) -> Result<DataType> {
     Ok(mapping.field.to_field()?.data_type().clone())
+}
+
+/// The beginning of the day, minute or second that an instant lies in: values of the column from there on may still be
+/// written.
+fn whole_unit(mapping: &TypeMapping, instant: Timestamp) -> Result<Timestamp> {
+    let unit = match data_type(mapping)? {
+        DataType::Date32 => Unit::Day,
+        // SQL Server's type of whole minutes. Others hold seconds at least.
+        _ if mapping.source_type == "smalldatetime" => Unit::Minute,
+        _ => Unit::Second,
+    };
+    let utc = instant.to_zoned(TimeZone::UTC).datetime();
+    let begins = utc.round(DateTimeRound::new().smallest(unit).mode(RoundMode::Trunc));
+    let begins = begins.and_then(|begins| begins.to_zoned(TimeZone::UTC));
+    Ok(begins.map_err(|_| Error::config("`settle` leads beyond the calendar"))?.timestamp())
 }
 
 /// An instant as a value of the column's type; None where that holds no time. A timestamp

@@ -13,6 +13,7 @@ use super::fingerprint::Fingerprint;
 use super::made_by::MadeBy;
 use super::output::{DestinationSpec, OutputSpec};
 use super::report::Repairs;
+use super::ties::{Boundary, TiesEnd, TiesSpec};
 
 /// The version of the plan's JSON this host writes…
 pub const PLAN_VERSION: u32 = 1;
@@ -177,6 +178,9 @@ pub struct IncrementalSpec {
     /// The same in its second form; rivet 0.1 wrote none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint_v2: Option<String>,
+    /// What the values are of, without where they land; rivet 0.1 wrote none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows_fingerprint: Option<String>,
     /// The newest committed run that the planner knew of; the commit finds no newer one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
@@ -192,12 +196,38 @@ pub struct IncrementalSpec {
     /// What the next run counts again, to see rows that were committed too late.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recount: Option<Recount>,
+    /// What becomes of rows that share a value with `from` or `to`. Absent: those that come later are left behind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ties: Option<TiesSpec>,
 }
 
 impl IncrementalSpec {
     /// What the values belong to, in both forms.
     pub fn belongs_to(&self) -> Fingerprint {
         Fingerprint::stored(&self.fingerprint, self.fingerprint_v2.as_deref())
+    }
+
+    /// What becomes of later rows with the last cursor, for people.
+    pub fn ties_text(&self) -> String {
+        let Some(ties) = &self.ties else {
+            return "left behind: later rows with the watermark's own cursor; `on_cursor_ties` changes that".to_owned();
+        };
+        match ties.end {
+            TiesEnd::Settled => {
+                "none: with `settle` the run ends before the last whole day (of a date) or second that can still be \
+                 written"
+                    .to_owned()
+            }
+            TiesEnd::TooMany => "too many to be remembered".to_owned(),
+            TiesEnd::Greatest { .. } => {
+                "remembered: later rows with the last cursor are delivered, each once".to_owned()
+            }
+            TiesEnd::Chunk => {
+                "remembered: later rows with the last cursor are delivered, each once; those rows are a chunk of their \
+                 own"
+                .to_owned()
+            }
+        }
     }
 }
 
@@ -249,6 +279,16 @@ pub struct Chunk {
     /// Estimated rows.
     #[serde(default)]
     pub estimated_rows: Option<u64>,
+    /// It holds exactly the rows at the watermark, or at the run's end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boundary: Option<Boundary>,
+}
+
+impl Chunk {
+    /// Every row that meets the plan's own conditions.
+    pub fn whole() -> Self {
+        Self { index: 0, condition: None, beside: false, estimated_rows: None, boundary: None }
+    }
 }
 
 /// How the chunks were found.

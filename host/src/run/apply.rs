@@ -56,9 +56,9 @@ pub fn apply(
         return finish(plan, &mut *destination, journal.as_ref(), stop, started);
     }
     let mut source = ends.source.open(&lent)?;
-    let guard = stop.guard(source.interrupt());
+    let guard = stop.guard(source.interrupt())?;
     plan.check_chunks()?;
-    tell_versions(&plan, &ends);
+    tell_versions(&plan, Some(&ends));
     check_drift(&plan, &mut *source)?;
     commit::check_destination(&mut *destination, &plan)?;
     commit::check_chain(&mut *destination, &plan)?;
@@ -74,9 +74,9 @@ pub fn apply(
     }
 }
 
-/// Says so where others than these made the plan.
-fn tell_versions(plan: &Plan, ends: &Ends) {
-    let now = MadeBy::this(Some(ends.source.manifest()));
+/// Says so where others than these made the plan; of the source's plugin where one is at hand.
+pub fn tell_versions(plan: &Plan, ends: Option<&Ends>) {
+    let now = MadeBy::this(ends.map(|ends| ends.source.manifest()));
     if let Some(difference) = plan.made_by.as_ref().and_then(|made_by| made_by.difference(&now)) {
         log::warn!("{}: the plan was made by other versions: {difference}", plan.export);
     }
@@ -95,6 +95,7 @@ pub fn commit_plan(
     stop: &Stop,
 ) -> Result<Finished> {
     let journal = hold.map(|hold| hold.take(&plan)).transpose()?;
+    tell_versions(&plan, None);
     finish(plan, destination, journal.as_ref(), stop, Instant::now())
 }
 
@@ -106,6 +107,7 @@ fn finish(
     stop: &Stop,
     started: Instant,
 ) -> Result<Finished> {
+    commit::check_published(destination, &plan)?;
     let finished = committed(plan, destination, started)?;
     let Some(journal) = journal else { return Ok(finished) };
     let plan = &finished.plan;
@@ -149,7 +151,7 @@ pub fn apply_chunk(
     }
     let mut source = ends.source.open(&lent)?;
     plan.check_chunks()?;
-    tell_versions(&plan, &ends);
+    tell_versions(&plan, Some(&ends));
     check_drift(&plan, &mut *source)?;
     drop(source);
     commit::check_destination(&mut *destination, &plan)?;

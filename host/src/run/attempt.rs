@@ -14,7 +14,7 @@ use crate::budget::Lane;
 use crate::commit::{self, RunKey};
 use crate::plan::{Chunk, ColumnCounts, MadeBy, Part, Plan, Report};
 use crate::redact;
-use crate::sink::{SinkSpec, Written, write_chunk};
+use crate::sink::{SinkSpec, TieFilter, Written, write_chunk};
 
 /// The version of the report's JSON this host writes.
 const REPORT_VERSION: u32 = 1;
@@ -84,16 +84,20 @@ pub(super) fn write(job: &Job, reading: Reading, ends: &mut Ends) -> Result<Opti
             if job.unrecorded { Ok(()) } else { commit::fence(&mut **control, plan, chunk.index, &attempt) }
         }),
     };
+    let mut ties = TieFilter::new(plan, &chunk)?;
+    let filter = ties.as_mut();
     let written = catch_unwind(AssertUnwindSafe(move || {
         // Dropped here, whatever happens: that stops a source whose rows nobody takes any more.
         let mut batches = batches;
-        write_chunk(sink, plan.quality.as_ref(), plan.chunks.len(), &mut **parts, &mut batches)
+        write_chunk(sink, plan.quality.as_ref(), filter, plan.chunks.len(), &mut **parts, &mut batches)
     }))
     .unwrap_or_else(|payload| Err(panicked("encoding", &*payload)));
     let exported = exported.recv().unwrap_or_else(|_| Err(Error::internal("the reading half of a worker is gone")));
     let (stats, rows, written) = settle(exported, written)?;
-    if written.rows != rows {
-        return Err(Error::new(ErrorKind::Integrity, format!("{rows} rows were read and {} written", written.rows)));
+    let left_out = ties.as_ref().map_or(0, TieFilter::left_out);
+    if written.rows + left_out != rows {
+        let text = format!("{rows} rows were read, {} written and {left_out} left out", written.rows);
+        return Err(Error::new(ErrorKind::Integrity, text));
     }
     let report = Report {
         report_version: REPORT_VERSION,
@@ -105,12 +109,14 @@ pub(super) fn write(job: &Job, reading: Reading, ends: &mut Ends) -> Result<Opti
         read_point,
         started_at: started_at.to_string(),
         finished_at: jiff::Timestamp::now().to_string(),
-        rows,
+        rows: written.rows,
         parts: written.parts,
         columns: counts(plan, written.columns, &stats),
         unique: written.unique,
         longest_statement_ms: millis(stats.longest_statement),
         warnings: stats.warnings.iter().map(|warning| redact::clean(warning).into_owned()).collect(),
+        left_out,
+        ties: ties.and_then(TieFilter::end),
         plan_seal: job.plan_seal.clone(),
         made_by: Some(MadeBy::this(Some(job.source.manifest()))),
     };
@@ -149,7 +155,7 @@ fn blame(error: Error, plugin: &str) -> Error {
     }
 }
 
-fn panicked(what: &str, payload: &(dyn std::any::Any + Send)) -> Error {
+pub(super) fn panicked(what: &str, payload: &(dyn std::any::Any + Send)) -> Error {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no text");
     Error::new(ErrorKind::Panic, format!("rivet panicked while {what}: {text}"))

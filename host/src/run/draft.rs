@@ -4,11 +4,13 @@ use rivet_sdk::Result;
 
 use super::export::{from, inputs};
 use super::journal::Journal;
+use super::place;
 use super::watermark::Start;
 use crate::commit;
 use crate::config::{ExportConfig, Mode};
 use crate::plan;
 use crate::session::Session;
+use crate::state::State;
 
 /// Makes a plan without looking at the destination: for `check`. Its run never happens.
 pub fn draft_export(session: &Session, export: &ExportConfig) -> Result<plan::Planned> {
@@ -32,10 +34,15 @@ pub fn plan_export(session: &Session, export: &ExportConfig) -> Result<plan::Pla
     } else {
         let start = match &export.mode {
             Mode::Incremental(_) => Journal::peek(session, export, &mut *destination)?,
-            _ => Start::default(),
+            _ => Start { place: Some(place::of(&*destination)), ..Start::default() },
         };
         (commit::new_run_id(&mut *destination, &export.name)?, start)
     };
     let mut source = source_end.open(&session.lent())?;
-    plan::build(&mut *source, &from(start, inputs(session, export, &source_end, run_id)))
+    let mut planned = plan::build(&mut *source, &from(start, inputs(session, export, &source_end, run_id)))?;
+    if !matches!(export.mode, Mode::Incremental(_)) {
+        let state = State::look(&session.config.state)?;
+        planned.warnings.extend(place::told(state.as_ref(), &planned.plan)?);
+    }
+    Ok(planned)
 }

@@ -11,7 +11,7 @@ use super::journal::Journal;
 use super::reconcile::{self, Counted};
 use super::resume::{Resumed, resumable};
 use super::watermark::Start;
-use super::{Checks, ChunkEvent, checks, drift, read_point, watermark};
+use super::{Checks, ChunkEvent, checks, drift, place, read_point, watermark};
 use crate::batch::Counters;
 use crate::commit;
 use crate::config::{ExportConfig, Mode};
@@ -164,7 +164,7 @@ fn fresh(
     start: Start,
 ) -> Result<Prepared> {
     let mut source = source_end.open(&session.lent())?;
-    let guard = session.stop.guard(source.interrupt());
+    let guard = session.stop.guard(source.interrupt())?;
     let planned = plan::build(&mut *source, &from(start, inputs(session, export, source_end, run_id)))?;
     let Planned { plan, warnings, .. } = planned;
     Ok(Prepared { plan, done: BTreeSet::new(), source: Some(source), warnings, guard })
@@ -185,13 +185,14 @@ pub(super) fn inputs<'a>(
         memory_limit_bytes: session.budget.limit(),
         stands_at: None,
         follows: None,
+        place: None,
         made_by: MadeBy::this(Some(source_end.manifest())),
         now: jiff::Timestamp::now(),
     }
 }
 
 pub(super) fn from(start: Start, inputs: Inputs<'_>) -> Inputs<'_> {
-    Inputs { stands_at: start.stands_at, follows: start.follows, ..inputs }
+    Inputs { stands_at: start.stands_at, follows: start.follows, place: start.place, ..inputs }
 }
 
 /// A new run, once whatever an earlier one left is put right.
@@ -208,9 +209,15 @@ fn start(
     let run_id = commit::new_run_id(destination, &export.name)?;
     let start = match (&export.mode, journal) {
         (Mode::Incremental(_), Some(journal)) => watermark::stands_at(&journal.state, &export.name, destination)?,
-        _ => Start::default(),
+        _ => Start { place: Some(place::of(destination)), ..Start::default() },
     };
-    let prepared = fresh(session, export, source_end, run_id, start)?;
+    let mut prepared = fresh(session, export, source_end, run_id, start)?;
+    if let Some(journal) = journal {
+        match export.mode {
+            Mode::Incremental(_) => place::take_over(&journal.state, &prepared.plan)?,
+            _ => prepared.warnings.extend(place::told(Some(&journal.state), &prepared.plan)?),
+        }
+    }
     commit::check_destination(destination, &prepared.plan)?;
     commit::publish_plan(destination, &prepared.plan)?;
     Ok(prepared)

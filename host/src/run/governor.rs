@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use rivet_sdk::{Error, ErrorKind, Result, capability};
+use rivet_sdk::{Result, capability};
 
 use crate::plan::Plan;
 use crate::source::{Lent, SourceEnd};
+use crate::threads;
 
 /// How often the counter is read.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -121,16 +122,13 @@ pub(super) fn watch(
     let cancelled = Arc::clone(&lent.cancelled);
     let (export, source, allowance) = (plan.export.clone(), source.clone(), Arc::clone(allowance));
     // Detached: a source that hangs here must not hold up the run.
-    std::thread::Builder::new()
-        .name("governor".to_owned())
-        .spawn(move || {
-            if let Err(error) = govern(&export, &source, &lent, &allowance, Governor::new(least, most), &ended)
-                && !lent.cancelled.load(Ordering::SeqCst)
-            {
-                log::warn!("{export}: the source's pressure cannot be read, the number of workers stays: {error}");
-            }
-        })
-        .map_err(|error| Error::new(ErrorKind::ResourceExhausted, format!("the governor's thread: {error}")))?;
+    threads::start("governor", move || {
+        if let Err(error) = govern(&export, &source, &lent, &allowance, Governor::new(least, most), &ended)
+            && !lent.cancelled.load(Ordering::SeqCst)
+        {
+            log::warn!("{export}: the source's pressure cannot be read, the number of workers stays: {error}");
+        }
+    })?;
     Ok(Some(Watcher { _over: over, cancelled }))
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rivet_sdk::{Destination, Error, Result};
 
-use super::{Finished, Stop, watermark};
+use super::{Finished, Stop, place, watermark};
 use crate::config::{ExportConfig, StateConfig};
 use crate::plan::Plan;
 use crate::redact;
@@ -60,7 +60,8 @@ impl Journal {
 
     /// Notes that the run begins.
     pub fn begin(&self, plan: &Plan) -> Result<()> {
-        self.state.run_started(&plan.run_id, &plan.export, &plan.id()?)
+        self.state.run_started(&plan.run_id, &plan.export, &plan.id()?)?;
+        place::note(&self.state, plan)
     }
 
     /// Whether the journal knows this run, and not that it succeeded.

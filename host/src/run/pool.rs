@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use arrow_schema::SchemaRef;
@@ -77,6 +77,8 @@ pub(super) enum Message {
     Read { worker: u64, rows: u64 },
     /// A chunk has its report, or failed.
     Settled { worker: u64, chunk: Chunk, result: Result<Option<Box<Report>>> },
+    /// One of its threads panicked: it settles nothing any more.
+    Died { worker: u64, error: Error },
 }
 
 /// Runs `chunks` of the job's plan to their reports. The first error that no retry mends stops
@@ -117,12 +119,11 @@ pub fn run_chunks(
             pool.stop(&received);
             return Err(interrupted());
         }
-        pool.hand_out()?;
-        let outcome = match received.recv_timeout(TICK) {
+        // The pool has a sender of its own: the channel outlives every worker.
+        let outcome = pool.hand_out().and_then(|()| match received.recv_timeout(TICK) {
             Ok(message) => pool.hear(message, on_event),
-            Err(RecvTimeoutError::Timeout) => pool.cut_off_hanging(on_event),
-            Err(RecvTimeoutError::Disconnected) => Err(Error::internal("all workers are gone")),
-        };
+            Err(_) => pool.cut_off_hanging(on_event),
+        });
         if let Err(error) = outcome {
             pool.stop(&received);
             return Err(error);
@@ -219,8 +220,8 @@ impl Pool {
                         worker.reading = false;
                     }
                 }
-                Ok(_) | Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Err(Error::internal("all workers are gone")),
+                Ok(Message::Died { worker, error }) => return Err(self.died(worker, error)),
+                Ok(_) | Err(_) => {}
             }
         }
         Ok(())
@@ -237,7 +238,16 @@ impl Pool {
                 Ok(())
             }
             Message::Settled { worker, chunk, result } => self.settle(worker, chunk, result, on_event),
+            Message::Died { worker, error } => Err(self.died(worker, error)),
         }
+    }
+
+    /// Nobody waits any more for a worker that panicked.
+    fn died(&mut self, worker: u64, error: Error) -> Error {
+        if let Some(worker) = self.workers.remove(&worker) {
+            worker.stop();
+        }
+        error.with_context("export", self.job.plan.export.clone())
     }
 
     fn settle(
@@ -329,10 +339,14 @@ impl Pool {
         }
         let give_up = Instant::now() + GRACE;
         while self.workers.values().any(|worker| !worker.busy.is_empty()) && Instant::now() < give_up {
-            if let Ok(Message::Settled { worker, chunk, .. }) = received.recv_timeout(TICK)
-                && let Some(worker) = self.workers.get_mut(&worker)
-            {
-                worker.settled(chunk.index);
+            match received.recv_timeout(TICK) {
+                Ok(Message::Settled { worker, chunk, .. }) => {
+                    if let Some(worker) = self.workers.get_mut(&worker) {
+                        worker.settled(chunk.index);
+                    }
+                }
+                Ok(Message::Died { worker, error }) => log::warn!("{}", self.died(worker, error)),
+                Ok(_) | Err(_) => {}
             }
         }
     }

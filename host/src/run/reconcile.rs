@@ -34,7 +34,7 @@ pub struct Reconciliation {
     pub counted_at: CountedAt,
     /// The read point; where there is none, when it was.
     pub read_point: String,
-    /// Rows in the manifest.
+    /// Rows in the manifest, those included that were read and left out because earlier runs delivered them.
     pub manifest_rows: u64,
     /// Rows at the source, chunk by chunk.
     pub source_rows: u64,
@@ -74,7 +74,7 @@ pub enum Compared {
 pub struct ChunkRows {
     /// The chunk.
     pub chunk: u32,
-    /// Rows in the manifest.
+    /// Rows in the manifest, those included that were left out.
     pub manifest: u64,
     /// Rows at the source.
     pub source: u64,
@@ -196,6 +196,10 @@ pub(super) fn compare(plan: &Plan, manifest: &Manifest, counted: &Counted) -> Re
     for part in &manifest.parts {
         *landed.entry(part.chunk).or_default() += part.part.rows;
     }
+    // What runs before delivered is at the source, too.
+    for (chunk, left_out) in &manifest.left_out {
+        *landed.entry(*chunk).or_default() += left_out;
+    }
     let rows = |chunk: u32| {
         // A chunk without parts has no rows; one that nobody counted is not one without rows.
         let source = counted.rows.get(&chunk).copied();
@@ -210,7 +214,7 @@ pub(super) fn compare(plan: &Plan, manifest: &Manifest, counted: &Counted) -> Re
         run_id: plan.run_id.clone(),
         counted_at: counted.at,
         read_point: counted.read_point.clone(),
-        manifest_rows: manifest.rows,
+        manifest_rows: manifest.rows + manifest.left_out.values().sum::<u64>(),
         source_rows: chunks.iter().map(|chunk| chunk.source).sum(),
         whole_rows: Some(counted.whole),
         compared: if moves { Compared::Total } else { Compared::Chunks },
@@ -227,7 +231,7 @@ pub(super) fn count_at(
     stop: &Stop,
 ) -> Result<Counted> {
     let mut source = source.open(lent)?;
-    let _guard = stop.guard(source.interrupt());
+    let _guard = stop.guard(source.interrupt())?;
     source.join(snapshot)?;
     let (rows, whole) = count(plan, &mut *source)?;
     Ok(Counted { at: CountedAt::Run, read_point: snapshot.read_point.clone(), rows, whole })
@@ -236,7 +240,7 @@ pub(super) fn count_at(
 /// Counts now: at one read point where the source gives one and the plan did not want otherwise.
 pub(super) fn count_later(plan: &Plan, source: &SourceEnd, lent: &Lent, stop: &Stop) -> Result<Counted> {
     let mut holder = source.open(lent)?;
-    let _guard = stop.guard(holder.interrupt());
+    let _guard = stop.guard(holder.interrupt())?;
     check_identity(plan, &mut *holder)?;
     let useful = plan.chunks.len() > 1 && plan.reads_at_one_point();
     let Some(snapshot) = (if useful { holder.snapshot(1)? } else { None }) else {
@@ -250,7 +254,7 @@ pub(super) fn count_later(plan: &Plan, source: &SourceEnd, lent: &Lent, stop: &S
         return Ok(Counted { at, read_point, rows, whole });
     };
     let mut counter = source.open(lent)?;
-    let _counting = stop.guard(counter.interrupt());
+    let _counting = stop.guard(counter.interrupt())?;
     counter.join(&snapshot)?;
     if !snapshot.rejoinable {
         // What cannot be joined later holds a lock: it goes at once.
@@ -272,7 +276,7 @@ fn count(plan: &Plan, source: &mut dyn Source) -> Result<(BTreeMap<u32, u64>, u6
         rows.insert(chunk.index, found);
     }
     let beside: u64 = plan.chunks.iter().filter(|chunk| chunk.beside).filter_map(|chunk| rows.get(&chunk.index)).sum();
-    let all = Chunk { index: 0, condition: None, beside: false, estimated_rows: None };
+    let all = Chunk::whole();
     // One chunk that is everything was counted already.
     let counted = plan.chunks.iter().find(|chunk| !chunk.beside && chunk.condition.is_none());
     let whole = match counted.and_then(|chunk| rows.get(&chunk.index)) {

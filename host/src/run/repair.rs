@@ -84,7 +84,7 @@ pub fn repair(
     }
     let newest = reconcile::newest(&mut *destination, export)?;
     let mut instance = source.open(&session.lent())?;
-    let guard = session.stop.guard(instance.interrupt());
+    let guard = session.stop.guard(instance.interrupt())?;
     check_drift(&newest.plan, &mut *instance)?;
     let differing = differing(session, &source, &mut *destination, &newest, options)?;
     let mut repaired =
@@ -135,6 +135,9 @@ fn differing(
     let mut rows: BTreeMap<u32, u64> = plan.chunks.iter().map(|chunk| (chunk.index, 0)).collect();
     for part in &manifest.parts {
         *rows.entry(part.chunk).or_default() += part.part.rows;
+    }
+    for (chunk, left_out) in &manifest.left_out {
+        *rows.entry(*chunk).or_default() += left_out;
     }
     let mut found: BTreeMap<u32, Differing> = BTreeMap::new();
     let chunk = |index: u32| Differing {

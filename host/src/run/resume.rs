@@ -36,7 +36,7 @@ pub(super) fn resumable(
         let Decision::Committed { .. } = commit::decision(destination, &newest.key)? else {
             return Ok(Resumed::Nothing);
         };
-        let said = commit::read_success(destination, &plan.destination.data_prefix)?;
+        let said = commit::own_success(destination, &export.name, &plan.destination.data_prefix)?;
         let named = said.is_some_and(|success| success.run_id == plan.run_id);
         let noted = match journal {
             Some(journal) => !journal.is_open(&plan.run_id)?,
@@ -52,7 +52,7 @@ pub(super) fn resumable(
             .with_context("export", export.name.clone()));
     }
     let mut source = source_end.open(&session.lent())?;
-    let guard = session.stop.guard(source.interrupt());
+    let guard = session.stop.guard(source.interrupt())?;
     plan.check_chunks()?;
     check_drift(&plan, &mut *source)?;
     let mut warnings = Vec::new();

@@ -7,6 +7,8 @@ use std::time::Duration;
 use rivet_sdk::{Error, Interrupt, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use crate::threads;
+
 /// How often a guard looks at the wish to stop.
 const GUARD_TICK: Duration = Duration::from_millis(50);
 
@@ -80,11 +82,11 @@ impl Stop {
 
     /// Calls `interrupt` once stopping is wanted, until the guard is dropped: for statements
     /// that run outside the pool.
-    pub fn guard(&self, interrupt: Option<Box<dyn Interrupt>>) -> Guard {
+    pub fn guard(&self, interrupt: Option<Box<dyn Interrupt>>) -> Result<Guard> {
         let over = Arc::new(AtomicBool::new(false));
         if let Some(interrupt) = interrupt {
             let (stop, over) = (self.clone(), Arc::clone(&over));
-            std::thread::spawn(move || {
+            let watch = move || {
                 while !over.load(Ordering::Relaxed) {
                     if stop.is_wanted() {
                         if let Err(error) = interrupt.interrupt() {
@@ -94,9 +96,10 @@ impl Stop {
                     }
                     std::thread::sleep(GUARD_TICK);
                 }
-            });
+            };
+            threads::start("guard", watch)?;
         }
-        Guard(over)
+        Ok(Guard(over))
     }
 
     /// The signal that asked for it, if one did.

@@ -6,9 +6,11 @@
 
 use rivet_sdk::{Destination, Error, ErrorKind, Result};
 
+use super::place;
 use crate::commit;
 use crate::crash::crash_point;
-use crate::plan::{Manifest, Plan, StandsAt};
+use crate::plan::ties::Ties;
+use crate::plan::{IncrementalSpec, Manifest, Plan, StandsAt};
 use crate::state::{State, Watermark};
 
 /// Where an incremental export's next run begins.
@@ -18,6 +20,8 @@ pub(super) struct Start {
     pub stands_at: Option<StandsAt>,
     /// The newest committed run, which the next one follows.
     pub follows: Option<String>,
+    /// The destination as it calls itself.
+    pub place: Option<String>,
 }
 
 /// Where the export stands. Moves the store's watermark if the newest manifest is ahead of it.
@@ -32,7 +36,7 @@ pub(super) fn stands_at(state: &State, export: &str, destination: &mut dyn Desti
         crash_point("watermark.advance");
         state.advance(stored.as_ref(), &ahead)?;
     }
-    Ok(start(state.watermark(export)?, newest.as_ref()))
+    start(Some(state), state.watermark(export)?, newest.as_ref(), destination)
 }
 
 /// As [`stands_at`], for plans that nobody runs yet: nothing is moved, the store may be missing.
@@ -40,14 +44,30 @@ pub(super) fn peek(state: Option<&State>, export: &str, destination: &mut dyn De
     let stored = state.map(|state| state.watermark(export)).transpose()?.flatten();
     let newest = commit::newest_incremental(destination, export)?;
     let ahead = ahead(state, stored.as_ref(), newest.as_ref())?;
-    Ok(start(ahead.or(stored), newest.as_ref()))
+    start(state, ahead.or(stored), newest.as_ref(), destination)
 }
 
 /// Refuses a sealed plan that begins elsewhere than where the export stands now.
 pub(super) fn check_start(state: &State, plan: &Plan, destination: &mut dyn Destination) -> Result<()> {
     let (Some(incremental), None) = (&plan.incremental, &plan.repairs) else { return Ok(()) };
-    let stands_at = stands_at(state, &plan.export, destination)?.stands_at;
-    if stands_at.and_then(|stands_at| stands_at.values) == incremental.from {
+    let Start { stands_at, place, .. } = stands_at(state, &plan.export, destination)?;
+    if let (Some(known), Some(location)) = (&stands_at, &place)
+        && let Some(before) = known.place.as_ref().filter(|before| !known.is_here && !before.is_at(location))
+    {
+        return Err(Error::config(format!(
+            "the rows up to the watermark are in `{}`, and this plan would go on in `{location}`",
+            before.location
+        ))
+        .with_code("another_place")
+        .with_hint(format!(
+            "`rivet state move -e {}` goes on there without reading a row again; make a new plan then",
+            plan.export
+        ))
+        .with_context("export", plan.export.clone()));
+    }
+    let known = stands_at.as_ref().and_then(|stands_at| stands_at.ties.as_ref());
+    let values = stands_at.as_ref().and_then(|stands_at| stands_at.values.as_ref());
+    if values == incremental.from.as_ref() && knows(incremental, known) {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Conflict, "the watermark was moved or reset since the plan was made")
@@ -56,21 +76,45 @@ pub(super) fn check_start(state: &State, plan: &Plan, destination: &mut dyn Dest
         .with_context("export", plan.export.clone()))
 }
 
-fn start(watermark: Option<Watermark>, newest: Option<&Manifest>) -> Start {
-    let standing = |watermark| standing(watermark, newest);
-    Start { stands_at: watermark.map(standing), follows: newest.map(|manifest| manifest.first().to_owned()) }
+/// Whether the rows at the watermark that a plan leaves out are those that were delivered there.
+fn knows(plan: &IncrementalSpec, known: Option<&Ties>) -> bool {
+    let before = plan.ties.as_ref().and_then(|ties| ties.before.as_ref());
+    before.is_none_or(|before| matches!(known, Some(Ties::Remembered(now)) if now == before))
 }
 
-/// The watermark, and what the run that ended there counted before it.
-fn standing(watermark: Watermark, newest: Option<&Manifest>) -> StandsAt {
-    let ended_there = newest
-        .and_then(|manifest| manifest.incremental.as_ref())
-        .filter(|end| end.belongs_to().is_of(&watermark.belongs_to()) && end.to.as_ref() == Some(&watermark.values));
-    StandsAt {
-        recount: ended_there.and_then(|end| end.recount.clone()),
+fn start(
+    state: Option<&State>,
+    watermark: Option<Watermark>,
+    newest: Option<&Manifest>,
+    destination: &dyn Destination,
+) -> Result<Start> {
+    Ok(Start {
+        stands_at: watermark.map(|watermark| standing(state, watermark, newest)).transpose()?,
+        follows: newest.map(|manifest| manifest.first().to_owned()),
+        place: Some(place::of(destination)),
+    })
+}
+
+/// The watermark, what the run that ended there counted before it, and where its rows landed.
+fn standing(state: Option<&State>, watermark: Watermark, newest: Option<&Manifest>) -> Result<StandsAt> {
+    let place = state.map(|state| state.place_of(&watermark.run_id)).transpose()?.flatten();
+    let rows = place.as_ref().and_then(|place| place.rows.as_ref());
+    let ends_there = |manifest: &Manifest| {
+        manifest.incremental.as_ref().is_some_and(|end| {
+            let is_of = end.belongs_to().is_of(&watermark.belongs_to())
+                || (rows.is_some() && end.rows_fingerprint.as_ref() == rows);
+            is_of && end.to.as_ref() == Some(&watermark.values)
+        })
+    };
+    let ended_there = newest.filter(|manifest| ends_there(manifest));
+    Ok(StandsAt {
+        is_here: ended_there.is_some_and(|manifest| manifest.first() >= watermark.run_id.as_str()),
+        recount: ended_there.and_then(|manifest| manifest.incremental.as_ref()?.recount.clone()),
         fingerprint: watermark.belongs_to(),
         values: Some(watermark.values),
-    }
+        ties: watermark.ties,
+        place,
+    })
 }
 
 /// The end of the newest committed run, where the store does not know of it: that run was killed
@@ -81,8 +125,17 @@ fn ahead(state: Option<&State>, stored: Option<&Watermark>, newest: Option<&Mani
     };
     let news = match (stored, state) {
         // Later runs have greater ids. Another fingerprint is the planner's to refuse.
-        (Some(stored), _) => {
-            stored.belongs_to().is_of(&end.belongs_to()) && stored.run_id < end.run_id && stored.values != end.values
+        (Some(stored), state) => {
+            let rows = state.map(|state| state.place_of(&stored.run_id)).transpose()?.flatten();
+            let rows = rows.and_then(|place| place.rows);
+            let is_of_rows =
+                || rows.is_some() && manifest.incremental.as_ref().is_some_and(|end| end.rows_fingerprint == rows);
+            let is_of = stored.belongs_to().is_of(&end.belongs_to()) || is_of_rows();
+            let other_ties = stored.ties != end.ties;
+            // A repair may have delivered further rows at the end of the run that it repairs.
+            let is_later = stored.run_id < end.run_id && (stored.values != end.values || other_ties);
+            let is_repair = stored.run_id == end.run_id && stored.values == end.values && other_ties;
+            is_of && (is_later || is_repair)
         }
         (None, Some(state)) => !was_reset_after(state, manifest)?,
         (None, None) => true,
@@ -93,16 +146,24 @@ fn ahead(state: Option<&State>, stored: Option<&Watermark>, newest: Option<&Mani
 /// Moves the store's watermark to where a committed run ended. Repeatable. A repair goes no further
 /// than the run it repairs: where that one's move is owed, the next run's start makes it.
 pub(super) fn advance(state: &State, manifest: &Manifest) -> Result<()> {
-    let (Some(incremental), None) = (&manifest.incremental, &manifest.repairs) else { return Ok(()) };
+    let Some(incremental) = &manifest.incremental else { return Ok(()) };
     let Some(to) = end_of(manifest) else { return Ok(()) };
     crash_point("watermark.advance");
     let stored = state.watermark(&manifest.export)?;
-    if stored.as_ref().is_some_and(|stored| stored.belongs_to().is_of(&to.belongs_to()) && stored.values == to.values) {
+    let is_there = |stored: &Watermark| stored.belongs_to().is_of(&to.belongs_to()) && stored.values == to.values;
+    if stored.as_ref().is_some_and(|stored| is_there(stored) && stored.ties == to.ties) {
         return Ok(());
     }
     let expected = match (&incremental.from, stored) {
+        // It knows better which rows at the end were delivered.
+        (_, Some(stored)) if manifest.repairs.is_some() && is_there(&stored) && stored.run_id == to.run_id => {
+            Some(stored)
+        }
+        _ if manifest.repairs.is_some() => return Ok(()),
         (None, None) => None,
-        (Some(from), Some(stored)) if stored.values == *from => Some(stored),
+        (Some(from), Some(stored)) if stored.values == *from && knows(incremental, stored.ties.as_ref()) => {
+            Some(stored)
+        }
         _ => return Err(moved(manifest)),
     };
     if state.advance(expected.as_ref(), &to)? { Ok(()) } else { Err(moved(manifest)) }
@@ -139,5 +200,6 @@ fn end_of(manifest: &Manifest) -> Option<Watermark> {
         values: incremental.to.clone()?,
         run_id: manifest.first().to_owned(),
         updated_at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
+        ties: manifest.ties.clone(),
     })
 }

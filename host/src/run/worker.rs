@@ -1,13 +1,13 @@
 //! One worker: a thread that owns a source and reads chunk after chunk, and one that owns
 //! destinations and writes them.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::Instant;
 
-use rivet_sdk::{Error, ErrorKind, Interrupt, Result, Source};
+use rivet_sdk::{Error, Interrupt, Result, Source};
 
 use super::attempt::{self, Ends, Reading};
 use super::pool::{Job, Message};
@@ -16,6 +16,7 @@ use crate::batch::{self, ChannelSpec};
 use crate::budget::Lane;
 use crate::plan::Chunk;
 use crate::source::Lent;
+use crate::threads;
 
 /// Bytes that wait between a source and its encoder: enough to overlap the two…
 const QUEUE_BYTES: u64 = 16 << 20;
@@ -51,13 +52,9 @@ impl Worker {
         let (chunks, received) = channel();
         // One chunk may wait for the writing half, so that its rows are fetched meanwhile.
         let (to_writer, readings) = sync_channel(1);
-        let refused =
-            |error: std::io::Error| Error::new(ErrorKind::ResourceExhausted, format!("a worker thread: {error}"));
         let (job_, shared_, messages_) = (Arc::clone(job), Arc::clone(&shared), messages.clone());
-        thread::Builder::new()
-            .name(format!("write-{id}"))
-            .spawn(move || write(id, &job_, &shared_, &readings, &messages_))
-            .map_err(refused)?;
+        let writer = move || write(id, &job_, &shared_, &readings, &messages_);
+        threads::start(&format!("write-{id}"), guarded(id, "writing", messages, writer))?;
         let reader = Reader {
             id,
             job: Arc::clone(job),
@@ -67,10 +64,8 @@ impl Worker {
             source: None,
             late: !join_now,
         };
-        thread::Builder::new()
-            .name(format!("read-{id}"))
-            .spawn(move || reader.work(&received, join_now))
-            .map_err(refused)?;
+        let reader = move || reader.work(&received, join_now);
+        threads::start(&format!("read-{id}"), guarded(id, "reading", messages, reader))?;
         Ok(Self { chunks, shared, reading: join_now, busy: Vec::new() })
     }
 
@@ -94,11 +89,30 @@ impl Worker {
         self.shared.fence.store(true, Ordering::SeqCst);
         let interrupt = self.shared.interrupt.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(interrupt) = interrupt {
-            thread::spawn(move || {
+            let ask = move || {
                 if let Err(error) = interrupt.interrupt() {
                     log::warn!("a statement could not be cancelled on the server: {error}");
                 }
-            });
+            };
+            if let Err(error) = threads::start("interrupt", ask) {
+                log::warn!("a statement goes on on the server, for nobody can cancel it: {error}");
+            }
+        }
+    }
+}
+
+/// A half of a worker, whatever becomes of it: where it panics, the pool hears of it.
+fn guarded(
+    id: u64,
+    half: &'static str,
+    messages: &Sender<Message>,
+    work: impl FnOnce() + Send + 'static,
+) -> impl FnOnce() + Send + 'static {
+    let messages = messages.clone();
+    move || {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(work)) {
+            // Nobody listens any more once the run is over.
+            let _ = messages.send(Message::Died { worker: id, error: attempt::panicked(half, &*payload) });
         }
     }
 }

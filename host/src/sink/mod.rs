@@ -15,6 +15,7 @@ mod pool;
 mod router;
 mod row_hash;
 mod schema;
+mod ties;
 mod unique;
 
 use std::cell::{Cell, RefCell};
@@ -33,6 +34,7 @@ pub use self::partition::check as check_partition;
 use self::router::Router;
 use self::schema::Adapter;
 pub use self::schema::{EXPORTED_AT, ROW_HASH, output_schema};
+pub use self::ties::TieFilter;
 use self::unique::Uniques;
 pub use self::unique::too_many as too_many_unique;
 use crate::batch::Receiver;
@@ -55,16 +57,21 @@ pub fn row_group_bytes(configured: u64, memory_limit_bytes: u64, workers: u32) -
 
 /// Writes everything a queue gives, into folders where the output wants partitions. None where
 /// the source did not deliver all of it: then nothing is left behind, and the source's own
-/// result says why.
+/// result says why. What `ties` leaves out is not written, and nothing else looks at it.
 pub fn write_chunk(
     spec: SinkSpec<'_>,
     quality: Option<&QualitySpec>,
+    mut ties: Option<&mut TieFilter>,
     chunks: usize,
     destination: &mut dyn Destination,
     queue: &mut Receiver,
 ) -> Result<Option<Written>> {
     let mut uniques = Uniques::new(quality, spec.columns, &spec.share)?;
-    let mut see = |batch: &RecordBatch| uniques.see(batch);
+    let mut see = |batch: &RecordBatch| {
+        let left = ties.as_mut().map(|ties| ties.pass(batch)).transpose()?.flatten();
+        uniques.see(left.as_ref().unwrap_or(batch))?;
+        Ok(left)
+    };
     let written = match &spec.output.partition {
         None => ChunkSink::new(spec, destination)?.write_all(queue, &mut see)?,
         Some(partition) => Router::new(partition, spec, destination)?.write_all(queue, &mut see)?,
@@ -72,6 +79,8 @@ pub fn write_chunk(
     Ok(written.map(|written| Written { unique: uniques.end(chunks > 1), ..written }))
 }
 
+/// Looks at a batch; what is to be written instead of it, if anything.
+pub type See<'a> = dyn FnMut(&RecordBatch) -> Result<Option<RecordBatch>> + 'a;
 /// Names a part by its folder (empty, or ends with `/`) and its index in the chunk.
 pub type PartKey<'a> = Box<dyn FnMut(&str, u32) -> String + 'a>;
 /// Hears of a part.
@@ -204,16 +213,12 @@ impl<'a> ChunkSink<'a> {
         }
     }
 
-    /// Encodes everything a queue gives. None where the source did not deliver all of it: then
-    /// nothing is left behind, and the source's own result says why.
-    pub fn write_all(
-        mut self,
-        queue: &mut Receiver,
-        see: &mut dyn FnMut(&RecordBatch) -> Result<()>,
-    ) -> Result<Option<Written>> {
+    /// Encodes everything a queue gives, or what `see` makes of it. None where the source did not
+    /// deliver all of it: then nothing is left behind, and the source's own result says why.
+    pub fn write_all(mut self, queue: &mut Receiver, see: &mut See<'_>) -> Result<Option<Written>> {
         for queued in queue.by_ref() {
-            see(&queued.batch)?;
-            self.write(&queued.batch)?;
+            let instead = see(&queued.batch)?;
+            self.write(instead.as_ref().unwrap_or(&queued.batch))?;
         }
         if queue.is_complete() { self.finish().map(Some) } else { Ok(None) }
     }

@@ -42,7 +42,8 @@ pub fn check(column: &PlannedColumn) -> Result<()> {
 }
 
 /// The rows of `column` by the folder they belong to, each in its order; folders as they come.
-pub(super) fn by_folder(column: &ArrayRef, spec: &PartitionSpec) -> Result<Vec<(String, UInt32Array)>> {
+/// An error names its row, counted from the `before` rows that the chunk had already.
+pub(super) fn by_folder(column: &ArrayRef, spec: &PartitionSpec, before: u64) -> Result<Vec<(String, UInt32Array)>> {
     let mut folders: Vec<(String, Vec<u32>)> = Vec::new();
     // A folder's name is made once for each value, not for each row. Several values may share one:
     // the days of a month, NULL and the empty text.
@@ -57,7 +58,8 @@ pub(super) fn by_folder(column: &ArrayRef, spec: &PartitionSpec) -> Result<Vec<(
             (Some((same, slot)), _) if same == value => slot,
             (_, Some(slot)) => *slot,
             _ => {
-                let text = value.map(|value| text(value, column, row, spec.granularity)).transpose()?;
+                let text = value.map(|value| text(value, column, row, spec.granularity)).transpose();
+                let text = text.map_err(|error| at_row(error, before + u64::from(index)))?;
                 let name = folder(&spec.label, text.as_deref());
                 let slot = *names.entry(name).or_insert_with_key(|name| {
                     folders.push((name.clone(), Vec::new()));
@@ -75,6 +77,11 @@ pub(super) fn by_folder(column: &ArrayRef, spec: &PartitionSpec) -> Result<Vec<(
     Ok(folders.into_iter().map(|(folder, rows)| (folder, UInt32Array::from(rows))).collect())
 }
 
+/// The error with the row after the `before` first ones of its chunk.
+pub(super) fn at_row(error: Error, before: u64) -> Error {
+    error.with_context("row", (before + 1).to_string())
+}
+
 /// `column=value/`, with what a path or a reader could misread as `%XX`.
 fn folder(label: &str, value: Option<&str>) -> String {
     let value = match value {
@@ -86,8 +93,11 @@ fn folder(label: &str, value: Option<&str>) -> String {
 
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() || "\"#%'*/:=?\\\u{7f}{}[]^<>|`".contains(c) {
+    // Blanks at the ends: a store may refuse them, and people do not see them.
+    let inner = text.trim_start().len();
+    let (first, last) = (text.len() - inner, text.trim_end().len());
+    for (at, c) in text.char_indices() {
+        if c.is_control() || at < first || at >= last || "\"#%'*/:=?\\\u{7f}{}[]^<>|`".contains(c) {
             let mut bytes = [0; 4];
             for byte in c.encode_utf8(&mut bytes).bytes() {
                 // Writing to a String cannot fail.
@@ -202,7 +212,7 @@ mod tests {
     }
 
     fn folders(column: ArrayRef, granularity: Granularity) -> Vec<(String, Vec<u32>)> {
-        let found = by_folder(&column, &spec(granularity)).unwrap();
+        let found = by_folder(&column, &spec(granularity), 0).unwrap();
         found.into_iter().map(|(folder, rows)| (folder, rows.values().to_vec())).collect()
     }
 
@@ -234,6 +244,21 @@ mod tests {
         let column: ArrayRef = Arc::new(StringArray::from(vec!["..", "a/b", "", "50 %", "é=ü"]));
         let names: Vec<String> = folders(column, Granularity::Day).into_iter().map(|(folder, _)| folder).collect();
         assert_eq!(names, ["c=%2E%2E/", "c=a%2Fb/", &format!("c={NULL_FOLDER}/"), "c=50 %25/", "c=é%3Dü/"]);
+    }
+
+    #[test]
+    fn blanks_at_the_ends_are_escaped() {
+        let column: ArrayRef = Arc::new(StringArray::from(vec!["a  ", " b", "c d", "  ", "e\u{a0}", "f\t"]));
+        let names: Vec<String> = folders(column, Granularity::Day).into_iter().map(|(folder, _)| folder).collect();
+        assert_eq!(names, ["c=a%20%20/", "c=%20b/", "c=c d/", "c=%20%20/", "c=e%C2%A0/", "c=f%09/"]);
+        assert_eq!(folder(" c ", Some("x")), "%20c%20=x/");
+    }
+
+    #[test]
+    fn a_value_too_long_for_a_name_is_told_with_its_row() {
+        let column: ArrayRef = Arc::new(StringArray::from(vec!["a".to_owned(), "b".repeat(201)]));
+        let error = by_folder(&column, &spec(Granularity::Day), 10).unwrap_err();
+        assert_eq!(error.context(), [("row".to_owned(), "12".to_owned())]);
     }
 
     #[test]

@@ -12,11 +12,11 @@ use std::rc::Rc;
 
 use arrow_array::RecordBatch;
 use arrow_select::take::take_record_batch;
-use rivet_sdk::{Destination, Error, Result};
+use rivet_sdk::{Destination, Error, ErrorKind, Result};
 
 use super::blocks::{BlockLimits, Blocks, LARGE_ROW_BYTES, byte_size};
-use super::partition::by_folder;
-use super::{ChunkSink, Parts, SinkSpec, Written};
+use super::partition::{at_row, by_folder};
+use super::{ChunkSink, Parts, See, SinkSpec, Written};
 use crate::batch::Receiver;
 use crate::budget::{Held, Share};
 use crate::plan::{OutputSpec, Part, PartitionSpec, PlannedColumn};
@@ -40,6 +40,8 @@ pub(super) struct Router<'a> {
     /// Bytes of rows held back in all folders.
     held_back: u64,
     memory: Held,
+    /// Rows sorted so far.
+    sorted: u64,
     /// Counts writes, for "longest ago".
     clock: u64,
     done: Written,
@@ -52,6 +54,8 @@ struct Folder<'a> {
     bytes: u64,
     sink: Option<ChunkSink<'a>>,
     written_at: u64,
+    /// Rows of the chunk before the folder's first one.
+    before: u64,
 }
 
 impl<'a> Router<'a> {
@@ -88,6 +92,7 @@ impl<'a> Router<'a> {
             blocks: Blocks::new(limits),
             folders: BTreeMap::new(),
             held_back: 0,
+            sorted: 0,
             clock: 0,
             done: Written { parts: Vec::new(), rows: 0, columns: BTreeMap::new(), unique: BTreeMap::new() },
             finished: false,
@@ -95,14 +100,10 @@ impl<'a> Router<'a> {
     }
 
     /// As [`ChunkSink::write_all`].
-    pub(super) fn write_all(
-        mut self,
-        queue: &mut Receiver,
-        see: &mut dyn FnMut(&RecordBatch) -> Result<()>,
-    ) -> Result<Option<Written>> {
+    pub(super) fn write_all(mut self, queue: &mut Receiver, see: &mut See<'_>) -> Result<Option<Written>> {
         for queued in queue.by_ref() {
-            see(&queued.batch)?;
-            self.blocks.push(&queued.batch);
+            let instead = see(&queued.batch)?;
+            self.blocks.push(instead.as_ref().unwrap_or(&queued.batch));
             self.route()?;
         }
         if queue.is_complete() { self.finish().map(Some) } else { Ok(None) }
@@ -146,10 +147,11 @@ impl<'a> Router<'a> {
 
     fn sort(&mut self, batch: &RecordBatch) -> Result<()> {
         let column = batch.columns().get(self.index).ok_or_else(|| Error::internal("a batch without its columns"))?;
-        let folders = by_folder(column, self.partition)
+        let folders = by_folder(column, self.partition, self.sorted)
             .map_err(|error| error.with_context("column", self.partition.column.clone()))?;
         let alone = folders.len() == 1;
         for (name, rows) in folders {
+            let before = self.sorted + rows.values().first().copied().map_or(0, u64::from);
             let rows = if alone {
                 batch.clone()
             } else {
@@ -158,11 +160,12 @@ impl<'a> Router<'a> {
             };
             let bytes: usize = rows.columns().iter().map(|column| byte_size(column, 0, rows.num_rows())).sum();
             let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-            let folder = self.folders.entry(name).or_default();
+            let folder = self.folders.entry(name).or_insert_with(|| Folder { before, ..Folder::default() });
             folder.bytes += bytes;
             folder.rows.push(rows);
             self.held_back += bytes;
         }
+        self.sorted += u64::try_from(batch.num_rows()).unwrap_or(0);
         Ok(())
     }
 
@@ -175,14 +178,26 @@ impl<'a> Router<'a> {
             Some(sink) => sink,
             None => folder.sink.insert(self.sink(name)?),
         };
-        for rows in std::mem::take(&mut folder.rows) {
-            sink.write(&rows)?;
-        }
-        sink.end_group()?;
+        let written = std::mem::take(&mut folder.rows).iter().try_for_each(|rows| sink.write(rows));
+        let before = folder.before;
+        written.and_then(|()| sink.end_group()).map_err(|error| self.misnamed(error, before))?;
         self.held_back = self.held_back.saturating_sub(std::mem::take(&mut folder.bytes));
         self.clock += 1;
         folder.written_at = self.clock;
         Ok(())
+    }
+
+    /// Only a name that the destination does not take is a fault of the configuration here: a value made it, and the
+    /// row that it stands in is told.
+    fn misnamed(&self, error: Error, before: u64) -> Error {
+        if error.kind() != ErrorKind::Config {
+            return error;
+        }
+        let column = &self.partition.column;
+        let error = Error::data(format!("a value of `{column}` makes a folder's name wrong: {}", error.message()))
+            .with_hint(format!("partition by another column, or export a query in which `{column}` is shorter"))
+            .with_context("column", column.clone());
+        at_row(error, before)
     }
 
     fn sink(&self, name: &str) -> Result<ChunkSink<'a>> {

@@ -1,5 +1,6 @@
 //! A configured source or destination, ready to be opened by any worker on its own thread.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::Sender;
@@ -116,6 +117,17 @@ impl DestinationEnd {
         })?;
         let options = resolve(options, &schema, variables)?;
         Ok(Self::Plugin(Box::new(loaded), Arc::new(options)))
+    }
+
+    /// The same; a relative path leads to where it led when the plan was made, not to a folder of that name here.
+    pub fn at_planned(mut self, place: Option<&str>) -> Self {
+        if let (Self::BuiltIn(name, options), Some(place)) = (&mut self, place)
+            && name == "local"
+            && options["path"].as_str().is_some_and(|path| Path::new(path).is_relative())
+        {
+            options["path"] = place.into();
+        }
+        self
     }
 
     /// Whether it is standard output: one chunk, no reports.

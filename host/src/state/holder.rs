@@ -1,6 +1,11 @@
 //! Who holds a lease, and whether that process still lives.
 
-use std::fs;
+use std::path::Path;
+use std::{fs, io};
+
+use rivet_sdk::{Error, ErrorKind, Result};
+
+use crate::files::out_of_files;
 
 /// A process, named so that no other process on any machine has the same name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,10 +16,17 @@ pub(super) struct Holder {
 }
 
 impl Holder {
-    /// This process.
-    pub(super) fn this() -> Self {
+    /// This process. Fails only where nothing can be found out for want of file descriptors: under a wrong name, the
+    /// lease would outlive its process.
+    pub(super) fn this() -> Result<Self> {
         let pid = std::process::id();
-        Self { machine: machine(), pid, started: started(pid).unwrap_or_default() }
+        let this = || -> io::Result<Self> {
+            Ok(Self { machine: machine()?, pid, started: started(pid)?.unwrap_or_default() })
+        };
+        this().map_err(|error| {
+            Error::new(ErrorKind::ResourceExhausted, format!("this process's name for a lease: {error}"))
+                .with_hint(out_of_files(error.raw_os_error()).unwrap_or_default())
+        })
     }
 
     /// As it stands in the lease's row.
@@ -27,23 +39,37 @@ impl Holder {
         let Some((machine_of, rest)) = text.split_once(" pid ") else { return false };
         let Some((pid, started_at)) = rest.split_once(" started ") else { return false };
         let Ok(pid) = pid.parse() else { return false };
-        let can_tell = !started_at.is_empty() && machine_of == machine() && started(std::process::id()).is_some();
-        can_tell && started(pid).as_deref() != Some(started_at)
+        let is_gone = || -> io::Result<bool> {
+            let can_tell = machine_of == machine()? && started(std::process::id())?.is_some();
+            Ok(can_tell && started(pid)?.as_deref() != Some(started_at))
+        };
+        !started_at.is_empty() && is_gone().unwrap_or(false)
     }
 }
 
 /// This boot of this machine and its process namespace: pids compare only within it.
-fn machine() -> String {
-    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+fn machine() -> io::Result<String> {
+    let host = read("/proc/sys/kernel/hostname")?.unwrap_or_default();
+    let boot = read("/proc/sys/kernel/random/boot_id")?.unwrap_or_default();
     let namespace = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
-    format!("{} {} {}", host.trim(), boot.trim(), namespace.display())
+    Ok(format!("{} {} {}", host.trim(), boot.trim(), namespace.display()))
+}
+
+/// A file of `/proc`; None where it is not there, or not for us. An error where no file can be opened at all.
+fn read(path: impl AsRef<Path>) -> io::Result<Option<String>> {
+    match fs::read_to_string(path) {
+        Err(error) if out_of_files(error.raw_os_error()).is_some() => Err(error),
+        read => Ok(read.ok()),
+    }
 }
 
 /// When a process started, in clock ticks since boot: tells a reused pid from the first. None for one that is
 /// gone, and for one that ended and only waits for its parent to take note, which some never do.
-fn started(pid: u32) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+fn started(pid: u32) -> io::Result<Option<String>> {
+    Ok(read(format!("/proc/{pid}/stat"))?.and_then(|stat| started_in(&stat)))
+}
+
+fn started_in(stat: &str) -> Option<String> {
     // The command's name is in parentheses and may hold anything; the third field follows it.
     let (_, fields) = stat.rsplit_once(')')?;
     let fields: Vec<&str> = fields.split_whitespace().collect();
@@ -60,7 +86,7 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn only_a_process_of_this_machine_is_known_to_be_dead() {
-        let this = Holder::this();
+        let this = Holder::this().unwrap();
         assert!(!Holder::is_dead(&this.to_text()));
         assert!(Holder::is_dead(&Holder { started: "1".to_owned(), ..this.clone() }.to_text()));
         assert!(!Holder::is_dead(
@@ -76,7 +102,9 @@ mod tests {
         use std::time::{Duration, Instant};
 
         let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
-        let holder = Holder { pid: child.id(), started: started(child.id()).unwrap(), ..Holder::this() }.to_text();
+        let holder =
+            Holder { pid: child.id(), started: started(child.id()).unwrap().unwrap(), ..Holder::this().unwrap() };
+        let holder = holder.to_text();
         assert!(!Holder::is_dead(&holder));
         child.kill().unwrap();
         let since = Instant::now();

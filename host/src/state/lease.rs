@@ -11,6 +11,7 @@ use rivet_sdk::{Error, ErrorKind, Result};
 use super::State;
 use super::holder::Holder;
 use super::store::cells;
+use crate::threads;
 
 /// How long a lease outlives its last renewal.
 const LEASE_FOR: Duration = Duration::from_secs(60);
@@ -62,7 +63,7 @@ impl State {
 
     /// The new token, or who holds the lease. With the same claim it may be asked again.
     fn try_acquire(&self, export: &str, claim: &str) -> Result<Result<i64, String>> {
-        let this = Holder::this().to_text();
+        let this = Holder::this()?.to_text();
         self.transaction(export, |statements| {
             let sql = "SELECT token, holder, claim, CASE WHEN expires_ms > {now_ms} THEN 1 ELSE 0 END
                        FROM rivet_lease WHERE export = ?1";
@@ -100,10 +101,7 @@ impl Lease {
         let lost = Arc::new(AtomicBool::new(false));
         let (stop, stopped) = channel();
         let renewal = Renewal { state, export: export.to_owned(), token, lost: Arc::clone(&lost) };
-        let thread = thread::Builder::new()
-            .name("lease".to_owned())
-            .spawn(move || renewal.run(&stopped))
-            .map_err(|error| Error::new(ErrorKind::ResourceExhausted, format!("start the lease's thread: {error}")))?;
+        let thread = threads::start("lease", move || renewal.run(&stopped))?;
         Ok(Self { export: export.to_owned(), token, lost, stop: Some(stop), renewal: Some(thread) })
     }
 

@@ -13,7 +13,9 @@ pub(super) struct Added {
 pub(super) const ADDED: &[Added] = &[
     Added { table: "rivet_watermark", column: "fingerprint_v2" },
     Added { table: "rivet_watermark", column: "seal" },
+    Added { table: "rivet_watermark", column: "ties_json" },
     Added { table: "rivet_advance", column: "seal" },
+    Added { table: "rivet_run", column: "place_json" },
 ];
 
 /// Never change a step; append.

@@ -8,6 +8,7 @@ mod holder;
 mod journal;
 mod lease;
 mod migrations;
+mod place;
 mod postgres;
 mod schema;
 mod sqlite;

@@ -10,6 +10,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, Transaction, Transaction
 
 use super::migrations::{ADDED, MIGRATIONS};
 use super::store::{Cell, Row, Statements, damaged, foreign, newer};
+use crate::files::out_of_files;
 
 /// Marks a SQLite file as ours: `rivt`.
 const APPLICATION_ID: i32 = 0x7269_7674;
@@ -244,8 +245,17 @@ impl ToSql for Cell {
     }
 }
 
+/// What to do, where no file can be opened at the moment.
+fn full() -> Option<&'static str> {
+    out_of_files(std::fs::File::open("/dev/null").err()?.raw_os_error())
+}
+
 fn state_error(path: &Path, error: &rusqlite::Error) -> Error {
     let (kind, hint) = match error.sqlite_error_code() {
+        // SQLite does not say so, but trying tells.
+        Some(ErrorCode::CannotOpen | ErrorCode::SystemIoFailure) if full().is_some() => {
+            (ErrorKind::ResourceExhausted, full().unwrap_or_default())
+        }
         Some(ErrorCode::CannotOpen) => {
             (ErrorKind::Permission, "the folder must exist and be writable: SQLite makes files beside it")
         }

@@ -7,6 +7,8 @@ use rivet_sdk::{ErrorKind, Scalar};
 use rusqlite::Connection;
 
 use super::*;
+use crate::damage::{Random, damaged};
+use crate::plan::ties::Ties;
 
 #[test]
 fn the_second_run_of_an_export_is_busy_until_the_first_ends() {
@@ -67,7 +69,7 @@ fn an_expired_lease_or_a_dead_holders_is_taken() {
     hold(&state, "elsewhere", 1);
     assert_eq!(state.acquire("orders", Duration::ZERO).unwrap().token(), 8);
     if cfg!(target_os = "linux") {
-        let this = holder::Holder::this().to_text();
+        let this = holder::Holder::this().unwrap().to_text();
         let (machine, _) = this.split_once(" started ").unwrap();
         hold(&state, &format!("{machine} started 1"), i64::MAX);
         assert_eq!(state.acquire("orders", Duration::ZERO).unwrap().token(), 8);
@@ -199,6 +201,7 @@ fn at(values: &[i128], run_id: &str) -> Watermark {
         values: values.iter().map(|value| Scalar::Integer(*value)).collect(),
         run_id: run_id.to_owned(),
         updated_at: "2026-01-02T03:04:05Z".to_owned(),
+        ties: None,
     }
 }
 
@@ -278,7 +281,8 @@ fn the_last_schema_is_remembered() {
 fn moved(older: bool) -> (tempfile::TempDir, State) {
     let folder = tempfile::tempdir().unwrap();
     let state = State::open(folder.path()).unwrap();
-    let (first, second) = (at(&[1, 2], "01A"), at(&[3, 4], "01B"));
+    let ties = (!older).then_some(Ties::Settled);
+    let (first, second) = (at(&[1, 2], "01A"), Watermark { ties, ..at(&[3, 4], "01B") });
     assert!(state.advance(None, &first).unwrap() && state.advance(Some(&first), &second).unwrap());
     if older {
         connection(&state)
@@ -306,7 +310,8 @@ fn a_watermark_that_was_changed_by_hand_is_damage() {
             assert_eq!(error.code(), Some("damaged_state"), "{older} {change}: {error}");
         }
         let (_folder, state) = moved(older);
-        assert_eq!(state.watermark("orders").unwrap().unwrap(), at(&[3, 4], "01B"));
+        let ties = (!older).then_some(Ties::Settled);
+        assert_eq!(state.watermark("orders").unwrap().unwrap(), Watermark { ties, ..at(&[3, 4], "01B") });
         state.reset_watermark("orders").unwrap().unwrap();
         assert_eq!(state.watermark("orders").unwrap(), None);
     }
@@ -330,6 +335,49 @@ fn a_watermark_that_an_older_rivet_moved_is_its_own() {
         .unwrap();
     let found = state.watermark("orders").unwrap().unwrap();
     assert_eq!((found.values.len(), found.run_id.as_str()), (2, "01C"));
+    assert_eq!(found.ties, None, "it left what was known of other rows");
     assert!(state.advance(Some(&found), &at(&[9, 9], "01D")).unwrap());
     assert_eq!(state.watermark("orders").unwrap().unwrap().run_id, "01D");
+}
+
+#[test]
+fn a_watermark_with_any_damage_is_refused_or_stands_as_it_was() {
+    let columns = [
+        ("rivet_watermark", &["export", "fingerprint", "cursor_json", "values_json", "run_id", "updated_at"][..]),
+        ("rivet_watermark", &["fingerprint_v2", "seal", "ties_json"]),
+        ("rivet_advance", &["export", "fingerprint", "cursor_json", "from_json", "to_json", "run_id", "moved_at"]),
+    ];
+    for older in [false, true] {
+        let (_folder, state) = moved(older);
+        let whole = state.watermark("orders").unwrap().unwrap();
+        let mut random = Random::new(0x57a7e);
+        let mut refused = 0;
+        for _ in 0..500 {
+            let connection = connection(&state);
+            let (table, names) = columns[random.below(if older { 3 } else { 2 })];
+            let column = names[random.below(names.len())];
+            let row = if table == "rivet_advance" { "step = 2" } else { "true" };
+            let read = format!("SELECT {column} FROM {table} WHERE {row}");
+            let found: Option<String> = connection.query_row(&read, [], |row| row.get(0)).unwrap();
+            let bytes = damaged(found.as_deref().unwrap_or("01B").as_bytes(), &mut random);
+            let bytes = String::from_utf8_lossy(&bytes).into_owned();
+            let bytes = if random.below(20) == 0 { None } else { Some(bytes) };
+            connection.execute_batch("SAVEPOINT whole").unwrap();
+            // A column that must have a value keeps it.
+            let change = format!("UPDATE OR IGNORE {table} SET {column} = ?1 WHERE {row}");
+            connection.execute(&change, [&bytes]).unwrap();
+            match state.watermark("orders") {
+                // The second form is a name beside the first: without it, both are compared by the first.
+                Ok(Some(now)) => assert_eq!(
+                    Watermark { fingerprint_v2: whole.fingerprint_v2.clone(), ..now },
+                    whole,
+                    "{older} {table}.{column} {bytes:?}"
+                ),
+                Ok(None) => panic!("{older} {table}.{column} {bytes:?}: a watermark that is gone in silence"),
+                Err(_) => refused += 1,
+            }
+            connection.execute_batch("ROLLBACK TO whole; RELEASE whole").unwrap();
+        }
+        assert!(refused > 150, "{older} {refused}");
+    }
 }

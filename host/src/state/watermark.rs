@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use super::State;
 use super::store::{Row, Statements, cells, damaged};
 use crate::plan::Fingerprint;
+use crate::plan::ties::Ties;
 use crate::seal;
 
 /// How far an incremental export has come: rows up to here are delivered.
@@ -25,6 +26,8 @@ pub struct Watermark {
     pub run_id: String,
     /// RFC 3339, UTC.
     pub updated_at: String,
+    /// What is known of the rows with these very values; None: nothing.
+    pub ties: Option<Ties>,
 }
 
 /// One move of a watermark.
@@ -53,7 +56,8 @@ impl Watermark {
     }
 
     fn is_at(&self, other: &Self) -> bool {
-        (&self.fingerprint, &self.cursor, &self.values) == (&other.fingerprint, &other.cursor, &other.values)
+        (&self.fingerprint, &self.cursor, &self.values, &self.ties)
+            == (&other.fingerprint, &other.cursor, &other.values, &other.ties)
     }
 }
 
@@ -101,7 +105,8 @@ impl State {
             if !as_expected {
                 return Ok(false);
             }
-            let seal = seal_of(&[
+            let ties = to.ties.as_ref().map(to_json).transpose()?;
+            let texts: [Option<&str>; 7] = [
                 Some(&to.export),
                 Some(&to.fingerprint),
                 Some(&cursor),
@@ -109,15 +114,18 @@ impl State {
                 Some(&to.run_id),
                 Some(&to.updated_at),
                 to.fingerprint_v2.as_deref(),
-            ])?;
+            ];
+            let seal = seal_of_watermark(&texts, ties.as_deref())?;
             statements.change(
                 "INSERT INTO rivet_watermark
-                     (export, fingerprint, cursor_json, values_json, run_id, updated_at, fingerprint_v2, seal)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                     (export, fingerprint, cursor_json, values_json, run_id, updated_at, fingerprint_v2, seal,
+                      ties_json)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
                  ON CONFLICT (export) DO UPDATE SET fingerprint = excluded.fingerprint,
                      cursor_json = excluded.cursor_json, values_json = excluded.values_json,
                      run_id = excluded.run_id, updated_at = excluded.updated_at,
-                     fingerprint_v2 = excluded.fingerprint_v2, seal = excluded.seal",
+                     fingerprint_v2 = excluded.fingerprint_v2, seal = excluded.seal,
+                     ties_json = excluded.ties_json",
                 cells![
                     to.export.as_str(),
                     to.fingerprint.as_str(),
@@ -126,7 +134,8 @@ impl State {
                     to.run_id.as_str(),
                     to.updated_at.as_str(),
                     to.fingerprint_v2.as_deref(),
-                    seal
+                    seal,
+                    ties
                 ],
             )?;
             remember(statements, stored.as_ref(), Some(to), &to.updated_at)?;
@@ -153,6 +162,7 @@ impl State {
                 values: Vec::new(),
                 run_id: String::new(),
                 updated_at: at.clone(),
+                ties: None,
             };
             remember(statements, Some(stored.as_ref().unwrap_or(&nothing)), None, &at)?;
             Ok(stored)
@@ -172,7 +182,8 @@ impl State {
 /// A watermark with its seal, and the newest move beside it, of one moment.
 const SELECT: &str = "SELECT w.export, w.fingerprint, w.cursor_json, w.values_json, w.run_id, w.updated_at,
                           w.fingerprint_v2, w.seal,
-                          a.fingerprint, a.cursor_json, a.to_json, a.run_id, a.moved_at, a.seal
+                          a.fingerprint, a.cursor_json, a.to_json, a.run_id, a.moved_at, a.seal,
+                          w.ties_json
                       FROM rivet_watermark w LEFT JOIN rivet_advance a ON a.export = w.export
                           AND a.step = (SELECT MAX(step) FROM rivet_advance WHERE export = w.export)";
 
@@ -216,11 +227,18 @@ fn seal_of(columns: &[Option<&str>]) -> Result<String> {
     seal::hash_of(&serde_json::json!(columns))
 }
 
+/// That of a watermark's row. What is known of ties came later: where nothing is, the form is the earlier one.
+fn seal_of_watermark(texts: &[Option<&str>], ties: Option<&str>) -> Result<String> {
+    let texts: Vec<Option<&str>> = texts.iter().copied().chain(ties.map(Some)).collect();
+    seal_of(&texts)
+}
+
 /// A watermark as it was written: its seal says so; or, where an older rivet wrote it, the newest move does.
 fn watermark(row: &Row) -> Result<Watermark> {
     let export = row.text(0)?;
     let texts = (0..7).map(|column| row.optional_text(column)).collect::<Result<Vec<_>>>()?;
-    let hash = seal_of(&texts.iter().map(Option::as_deref).collect::<Vec<_>>())?;
+    let ties = row.optional_text(14)?;
+    let hash = seal_of_watermark(&texts.iter().map(Option::as_deref).collect::<Vec<_>>(), ties.as_deref())?;
     let found = row.optional_text(7)?;
     let is_sealed = found.as_deref() == Some(hash.as_str());
     if !is_sealed {
@@ -245,6 +263,8 @@ fn watermark(row: &Row) -> Result<Watermark> {
         values: from_json(&row.text(3)?)?,
         run_id: row.text(4)?,
         updated_at: row.text(5)?,
+        // An older rivet moves the row and leaves them as they were.
+        ties: ties.filter(|_| is_sealed).map(|text| from_json(&text)).transpose()?,
         export,
     })
 }

@@ -1,7 +1,8 @@
 //! What is there: tables, their columns, keys and sizes. Every view asked shows an ordinary login
 //! what it may read.
 
-use rivet_sdk::sql::{self, Dialect};
+use rivet_sdk::lexer::{Rules, single};
+use rivet_sdk::sql;
 use rivet_sdk::{
     Description, Error, Key, KeyColumn, NativeSplit, Relation, Result, Scalar, TableFilter, TableName, TableSummary,
     nearest,
@@ -9,12 +10,13 @@ use rivet_sdk::{
 
 use crate::dialect::{Tsql, unicode};
 use crate::error::{ServerMessage, confused};
-use crate::query;
 use crate::session::{ask, whole, words};
 use crate::types::{SourceColumn, is_rangeable};
 use crate::wire::Wire;
 
 const PAGE_BYTES: u64 = 8192;
+/// The system type of every type of the CLR: hierarchyid, the spatial ones, and users' own.
+const CLR: u8 = 240;
 const ROWS_OF: &str = "(SELECT SUM(p.rows) FROM sys.partitions AS p WHERE p.object_id = $ AND p.index_id IN (0, 1))";
 const PAGES_OF: &str = "(SELECT SUM(a.used_pages) FROM sys.partitions AS p JOIN sys.allocation_units AS a \
      ON a.container_id = p.partition_id WHERE p.object_id = $ AND p.index_id IN (0, 1))";
@@ -103,7 +105,7 @@ pub(crate) fn columns(wire: &mut Wire, relation: &Relation) -> Result<(Option<Ta
             Ok((Some(table), columns))
         }
         Relation::Query(text) => {
-            let statement = format!("SELECT * FROM (\n{}\n) AS [rivet_query]", query::single(text)?);
+            let statement = format!("SELECT * FROM {}", derived(text)?);
             Ok((None, described(wire, &statement, false)?))
         }
         other => Err(Error::unsupported(format!("this version cannot read {other:?}"))),
@@ -261,18 +263,22 @@ pub(crate) fn keys(wire: &mut Wire, table: &Table) -> Result<Vec<Key>> {
     let rows = ask(
         wire,
         &format!(
-            "SELECT i.index_id, i.name, CAST(i.is_primary_key AS int), CAST(i.is_unique AS int), c.name, t.name, \
+            "SELECT i.index_id, i.name, CAST(i.is_primary_key AS int), CAST(i.is_unique AS int), c.name, \
+             CASE WHEN t.name IS NULL THEN N'unknown' ELSE t.name END, \
              CAST(c.max_length AS int), CAST(c.precision AS int), CAST(c.scale AS int), CAST(c.is_nullable AS int) \
              FROM sys.indexes AS i \
              JOIN sys.index_columns AS ic ON ic.object_id = i.object_id AND ic.index_id = i.index_id \
              JOIN sys.columns AS c ON c.object_id = ic.object_id AND c.column_id = ic.column_id \
-             JOIN sys.types AS t ON t.user_type_id = c.system_type_id \
+             LEFT JOIN sys.types AS t ON t.user_type_id = \
+             CASE WHEN c.system_type_id = {CLR} THEN c.user_type_id ELSE c.system_type_id END \
              WHERE i.object_id = {} AND i.type IN (1, 2) AND i.is_disabled = 0 AND i.is_hypothetical = 0 \
              AND i.has_filter = 0 AND ic.key_ordinal > 0 ORDER BY i.is_primary_key DESC, i.index_id, ic.key_ordinal",
             table.id
         ),
     )?;
     let mut keys: Vec<(i128, Key)> = Vec::new();
+    // The key that ended at a member no bound can be written for.
+    let mut cut_short = None;
     for row in &rows {
         let [id, name, primary, unique, column, of, length, precision, scale, nullable] = &row[..] else {
             return Err(surprise());
@@ -286,7 +292,16 @@ pub(crate) fn keys(wire: &mut Wire, table: &Table) -> Result<Vec<Key>> {
         }
         let of = words(of).ok_or_else(surprise)?;
         let (base, _) = SourceColumn::base_of(&of);
+        if cut_short == Some(id) {
+            continue;
+        }
         if let Some((_, key)) = keys.last_mut() {
+            if !can_bound(&base) {
+                // What is left of it still cuts ranges; its rows are not told apart by it.
+                (key.primary, key.unique) = (false, false);
+                cut_short = Some(id);
+                continue;
+            }
             key.columns.push(
                 KeyColumn::new(
                     words(column).ok_or_else(surprise)?,
@@ -297,7 +312,28 @@ pub(crate) fn keys(wire: &mut Wire, table: &Table) -> Result<Vec<Key>> {
             );
         }
     }
-    Ok(keys.into_iter().map(|(_, key)| key).collect())
+    Ok(keys.into_iter().map(|(_, key)| key).filter(|key| !key.columns.is_empty()).collect())
+}
+
+/// Whether a value of the type, read as a scalar, can be written back and compared in the index's own order. Those of
+/// hierarchyid and of other types of the CLR cannot, and a variant's order goes by families of types.
+fn can_bound(base: &str) -> bool {
+    is_rangeable(base)
+        || matches!(
+            base,
+            "bit"
+                | "real"
+                | "float"
+                | "time"
+                | "char"
+                | "varchar"
+                | "nchar"
+                | "nvarchar"
+                | "sysname"
+                | "binary"
+                | "varbinary"
+                | "rowversion"
+        )
 }
 
 /// A type as a user would write it.
@@ -320,13 +356,21 @@ pub(crate) fn primary_key(keys: &[Key]) -> Vec<String> {
     primary.map(|key| key.columns.iter().map(|column| column.name.clone()).collect()).unwrap_or_default()
 }
 
+/// A user's query as it stands after FROM. What stands in brackets there can only read.
+fn derived(text: &str) -> Result<String> {
+    Ok(sql::from(&Tsql::default(), &Relation::Query(one_statement(text)?.to_owned())))
+}
+
+/// The one statement in a user's query.
+pub(crate) fn one_statement(text: &str) -> Result<&str> {
+    single(&Rules::sqlserver(), text)
+}
+
 /// The dialect over a relation's columns, and the relation as it stands after FROM.
 pub(crate) fn from(relation: &Relation, table: Option<&Table>) -> Result<String> {
     match (relation, table) {
         (_, Some(table)) => Ok(sql::table(&Tsql::default(), &table.name)),
-        (Relation::Query(text), None) => {
-            Ok(format!("(\n{}\n) AS {}", query::single(text)?, Tsql::default().name("rivet_query")))
-        }
+        (Relation::Query(text), None) => derived(text),
         (Relation::Table(name), None) => Ok(sql::table(&Tsql::default(), name)),
         (other, None) => Err(Error::unsupported(format!("this version cannot read {other:?}"))),
     }

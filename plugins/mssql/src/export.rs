@@ -14,6 +14,7 @@ use crate::error::confused;
 use crate::meta::{Layout, ResultColumn};
 use crate::plan::Plan;
 use crate::session::Session;
+use crate::types::SourceColumn;
 use crate::wire::{Cell, Token, Wire, is_null};
 
 /// Arrow's offsets are 32 bits wide; a batch stays well below.
@@ -101,6 +102,7 @@ struct Slot {
     builder: Column,
     tally: Tally,
     layout: Layout,
+    nullable: bool,
 }
 
 impl<'a> Batches<'a> {
@@ -121,11 +123,13 @@ impl<'a> Batches<'a> {
         let capacity = limit_rows.min(CAPACITY_ROWS).min(limit_bytes / fixed_bytes + 1);
         let mut slots = Vec::with_capacity(columns.len());
         for (planned, found) in plan.columns.iter().zip(&columns) {
-            let builder = Column::new(planned.kind(), found.format, capacity).ok_or_else(|| {
-                changed(format!("`{}` was planned as {}", planned.name(), planned.source.source_type))
-            })?;
+            let altered = || changed(format!("`{}` was planned as {}", planned.name(), planned.source.source_type));
+            if planned.is_plain && !found.format.is_of(&planned.source) {
+                return Err(altered());
+            }
+            let builder = Column::new(planned.kind(), found.format, capacity).ok_or_else(altered)?;
             let tally = Tally { policy: request.on_unrepresentable, unrepresentable: 0, rounded: 0 };
-            slots.push(Slot { builder, tally, layout: found.layout });
+            slots.push(Slot { builder, tally, layout: found.layout, nullable: planned.nullable });
         }
         Ok(Self {
             plan,
@@ -157,11 +161,9 @@ impl<'a> Batches<'a> {
         let mut large = 0_usize;
         for index in 0..self.slots.len() {
             let Some(slot) = self.slots.get_mut(index) else { break };
-            if sparse && is_null(&self.nulls, index) {
-                slot.builder.push_null();
-                continue;
-            }
-            let taken = match wire.cell(slot.layout)? {
+            let cell = if sparse && is_null(&self.nulls, index) { Cell::Null } else { wire.cell(slot.layout)? };
+            let taken = match cell {
+                Cell::Null if !slot.nullable => return Err(self.unexpected_null(index)),
                 Cell::Null => {
                     slot.builder.push_null();
                     Ok(())
@@ -283,18 +285,29 @@ impl<'a> Batches<'a> {
         let name = column.name();
         let of = &column.source.source_type;
         let error = match fault {
-            Fault::Malformed => confused(format!("a value of column `{name}` is not a {of}")),
+            Fault::Malformed => Error::in_another_form(name, of, "bytes that are no value of the type"),
             Fault::Unrepresentable(what) => {
                 Error::data(format!("column `{name}` ({of}) holds {what}, which its Arrow type cannot hold"))
-                    .with_hint(remedy(name, column.source.is_text()))
+                    .with_hint(remedy(name, &column.source))
             }
             Fault::DoesNotFit(what) => Error::data(format!("column `{name}` ({of}): {what}"))
                 .with_hint(format!("give `{name}` a wider type under `columns:`, or text")),
             Fault::Full => Error::data(format!("the texts of column `{name}` in one batch exceed 2 GiB"))
                 .with_hint("make batches smaller"),
         };
+        self.at_row(index, error.with_context("column", name))
+    }
+
+    /// NULL where the catalogue says that there is none: a table that lies elsewhere promises what nobody keeps.
+    #[cold]
+    fn unexpected_null(&mut self, index: usize) -> Error {
+        let name = self.plan.columns.get(index).map_or("?", |column| column.name());
+        self.at_row(index, Error::unexpected_null(name))
+    }
+
+    fn at_row(&mut self, index: usize, error: Error) -> Error {
         let ordinal = self.total + u64::try_from(self.rows).unwrap_or(0) + 1;
-        let error = error.with_context("column", name).with_context("row", ordinal.to_string());
+        let error = error.with_context("row", ordinal.to_string());
         match self.key_of_row(index) {
             Some(key) => error.with_context("key", key),
             None => error,
@@ -330,8 +343,14 @@ impl<'a> Batches<'a> {
     }
 }
 
-fn remedy(name: &str, is_text: bool) -> String {
-    if is_text {
+fn remedy(name: &str, of: &SourceColumn) -> String {
+    if of.base == "sql_variant" {
+        return format!(
+            "`query: SELECT …, CAST({name} AS nvarchar(4000)) AS {name} …` lets the server convert it; \
+             `on_unrepresentable: null` drops such values and counts them"
+        );
+    }
+    if of.is_text() {
         return format!(
             "`on_unrepresentable: null` drops such values and counts them; `exclude: [{name}]` drops the column"
         );

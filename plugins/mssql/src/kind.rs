@@ -34,7 +34,7 @@ pub(crate) enum Kind {
 }
 
 /// How the bytes of char and varchar are read. UTF-16 needs none.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CodePage {
     Utf8,
     /// A code page of one byte a character, which the Encoding Standard has exactly as Windows does.

@@ -13,6 +13,7 @@
 mod address;
 mod bounds;
 mod catalog;
+mod collation;
 mod connect;
 mod decode;
 mod dialect;
@@ -28,7 +29,6 @@ mod overrides;
 mod packet;
 mod parameters;
 mod plan;
-mod query;
 mod session;
 mod split;
 mod stream;
@@ -76,6 +76,7 @@ impl SourceDriver for MssqlDriver {
         capability::COUNT,
         capability::BOUNDS,
         capability::QUERY,
+        capability::QUERY_RULES,
     ];
 
     fn open(options: MssqlOptions, context: &Context) -> Result<Mssql> {
@@ -104,7 +105,7 @@ impl Source for Mssql {
     }
 
     fn query_scalar(&mut self, sql: &str) -> Result<Option<Scalar>> {
-        let query = query::single(sql)?;
+        let query = catalog::one_statement(sql)?;
         // The brackets keep it a SELECT; the list of one name keeps it one column.
         let sql = format!("SELECT TOP (2) [v] FROM (\n{query}\n) AS [rivet_query] ([v])");
         let mut rows = self.session.with(&PLANNING, |wire| session::ask(wire, &sql))?.into_iter();

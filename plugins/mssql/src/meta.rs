@@ -2,8 +2,11 @@
 
 use rivet_sdk::Result;
 
+use crate::collation::code_page;
 use crate::error::confused;
+use crate::kind::CodePage;
 use crate::stream::Stream;
+use crate::types::SourceColumn;
 
 /// A column of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,11 +44,50 @@ pub(crate) enum Format {
     Guid,
     Bytes,
     Utf16,
-    /// One or more bytes a character, in the collation's code page; true for UTF-8.
-    Narrow(bool),
+    /// One or more bytes a character, in the collation's code page.
+    Narrow(CodePage),
     Variant,
     /// A type of the CLR, in its own binary form.
     Clr,
+}
+
+impl Format {
+    /// Whether the server sends a column of the type `of` like this. Types that are not named here are sent as what
+    /// they are cast to.
+    pub fn is_of(self, of: &SourceColumn) -> bool {
+        let scale = |found: u8| found == of.scale;
+        match of.base.as_str() {
+            "bit" => self == Self::Bit,
+            "tinyint" => self == Self::TinyInt,
+            "smallint" => self == Self::Int16,
+            "int" => self == Self::Int32,
+            "bigint" => self == Self::Int64,
+            "real" => self == Self::Real,
+            "float" => self == Self::Float,
+            "decimal" => {
+                matches!(self, Self::Decimal { precision, scale: found } if precision == of.precision && scale(found))
+            }
+            "money" => self == Self::Money,
+            "smallmoney" => self == Self::SmallMoney,
+            "date" => self == Self::Date,
+            "time" => matches!(self, Self::Time(found) if scale(found)),
+            "datetime" => self == Self::DateTime,
+            "smalldatetime" => self == Self::SmallDateTime,
+            "datetime2" => matches!(self, Self::DateTime2(found) if scale(found)),
+            "datetimeoffset" => matches!(self, Self::DateTimeOffset(found) if scale(found)),
+            "uniqueidentifier" => self == Self::Guid,
+            "binary" | "varbinary" | "rowversion" => self == Self::Bytes,
+            "nchar" | "nvarchar" | "sysname" => self == Self::Utf16,
+            // Of two tables of code pages, the server's and ours, one may know a page that the other does not.
+            "char" | "varchar" => match (self, of.code_page.and_then(CodePage::numbered)) {
+                (Self::Narrow(CodePage::Unknown), _) | (Self::Narrow(_), None) => true,
+                (Self::Narrow(found), Some(page)) => found == page,
+                _ => false,
+            },
+            "sql_variant" => self == Self::Variant,
+            _ => true,
+        }
+    }
 }
 
 /// How the length of a value is said.
@@ -126,11 +168,11 @@ fn type_of(from: &mut Stream) -> Result<(Format, Layout)> {
         0xA5 | 0xAD => Ok((Format::Bytes, short_or_pieces(from)?)),
         0xA7 | 0xAF => {
             let layout = short_or_pieces(from)?;
-            Ok((Format::Narrow(is_utf8(from)?), layout))
+            Ok((Format::Narrow(page_of(from)?), layout))
         }
         0xE7 | 0xEF => {
             let layout = short_or_pieces(from)?;
-            is_utf8(from)?;
+            page_of(from)?;
             Ok((Format::Utf16, layout))
         }
         0xF1 => {
@@ -156,8 +198,8 @@ fn type_of(from: &mut Stream) -> Result<(Format, Layout)> {
         }
         0x23 | 0x63 => {
             let _size = from.u32()?;
-            let utf8 = is_utf8(from)?;
-            Ok((if token == 0x23 { Format::Narrow(utf8) } else { Format::Utf16 }, Layout::Pointer))
+            let page = page_of(from)?;
+            Ok((if token == 0x23 { Format::Narrow(page) } else { Format::Utf16 }, Layout::Pointer))
         }
         0x22 => {
             let _size = from.u32()?;
@@ -175,11 +217,10 @@ fn short_or_pieces(from: &mut Stream) -> Result<Layout> {
     Ok(if from.u16()? == 0xFFFF { Layout::Pieces } else { Layout::Short })
 }
 
-/// Reads a collation.
-fn is_utf8(from: &mut Stream) -> Result<bool> {
-    let flags = from.u32()?;
-    let _sort = from.u8()?;
-    Ok(flags & 1 << 26 != 0)
+/// Reads a collation, for its code page.
+fn page_of(from: &mut Stream) -> Result<CodePage> {
+    let [a, b, c, d] = from.u32()?.to_le_bytes();
+    Ok(code_page([a, b, c, d, from.u8()?]))
 }
 
 /// The nullable types whose width says which they are.
@@ -234,10 +275,7 @@ pub(crate) fn variant(value: &[u8]) -> Option<(Format, &[u8])> {
             _ => return None,
         },
         0xA5 | 0xAD => Format::Bytes,
-        0xA7 | 0xAF => {
-            let flags = properties.first_chunk::<4>().map(|flags| u32::from_le_bytes(*flags))?;
-            Format::Narrow(flags & 1 << 26 != 0)
-        }
+        0xA7 | 0xAF => Format::Narrow(code_page(*properties.first_chunk()?)),
         0xE7 | 0xEF => Format::Utf16,
         _ => return None,
     };

@@ -34,6 +34,8 @@ pub(crate) struct PlannedColumn {
     pub source: SourceColumn,
     pub expression: Expression,
     pub nullable: bool,
+    /// Whether it is selected as it is, without a cast or a method.
+    pub is_plain: bool,
 }
 
 impl PlannedColumn {
@@ -65,7 +67,12 @@ impl Plan {
             };
             let policy_may_null =
                 request.on_unrepresentable == OnUnrepresentable::Null && expression.kind.may_not_fit();
-            columns.push(PlannedColumn { nullable: !column.not_null || policy_may_null, source: column, expression });
+            columns.push(PlannedColumn {
+                nullable: !column.not_null || policy_may_null,
+                is_plain: expression.sql == name,
+                source: column,
+                expression,
+            });
         }
         if columns.is_empty() {
             return Err(Error::config(format!("no column of {} is left to export", request.relation)));

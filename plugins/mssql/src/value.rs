@@ -170,11 +170,7 @@ pub(crate) fn text(out: &mut Vec<u8>, format: Format, value: &[u8]) -> Parsed<()
             value.iter().for_each(|byte| print(out, format_args!("{byte:02X}")));
         }
         Format::Utf16 => crate::decode::utf16(out, value).map_err(|_| Malformed)?,
-        // Outside ASCII the code page would have to be known.
-        Format::Narrow(utf8) => match std::str::from_utf8(value) {
-            Ok(text) if utf8 || text.is_ascii() => out.extend_from_slice(value),
-            _ => return Err(Malformed),
-        },
+        Format::Narrow(page) => page.append(out, value).map_err(|_| Malformed)?,
         Format::Variant => {
             let (format, value) = variant(value).ok_or(Malformed)?;
             text(out, format, value)?;
@@ -266,6 +262,7 @@ fn calendar(out: &mut Vec<u8>, days: i32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kind::CodePage;
 
     fn read(format: Format, value: &[u8]) -> String {
         let mut out = Vec::new();
@@ -330,6 +327,9 @@ mod tests {
             (Format::Variant, &[0x38, 0, 7, 0, 0, 0], "7"),
             (Format::Variant, &[0x6C, 2, 5, 1, 1, 15, 0, 0, 0], "1.5"),
             (Format::Variant, &[0xE7, 7, 9, 4, 0xD0, 0, 0x34, 100, 0, b'h', 0, b'i', 0], "hi"),
+            // Its collation says what the bytes of a varchar are: Western European, then Cyrillic.
+            (Format::Variant, &[0xA7, 7, 9, 4, 0xD0, 0, 0x34, 100, 0, 0xE9], "é"),
+            (Format::Variant, &[0xA7, 7, 0x19, 4, 0xD0, 0, 0, 100, 0, 0xE9], "й"),
         ] {
             assert_eq!(read(format, value), expected, "{format:?}");
         }
@@ -351,7 +351,7 @@ mod tests {
             Format::DateTimeOffset(7),
             Format::Guid,
             Format::Utf16,
-            Format::Narrow(true),
+            Format::Narrow(CodePage::Utf8),
             Format::Variant,
         ];
         for format in formats {

@@ -1,12 +1,13 @@
 //! What is there: tables, their columns, keys and sizes. All of it with SELECT alone.
 
-use rivet_sdk::sql::{self, trim_query};
+use rivet_sdk::sql;
 use rivet_sdk::{
     Description, Error, ErrorKind, Key, KeyColumn, NativeSplit, OneReadPoint, Relation, Result, Retry, TableFilter,
     TableName, TableSummary, nearest,
 };
 
 use crate::dialect::{Mysql, quoted};
+use crate::merge;
 use crate::packet::{ResultColumn, Rows};
 use crate::server::Server;
 use crate::types::Base;
@@ -247,27 +248,50 @@ fn statistics(wire: &mut Wire, table: &Table) -> Result<Rows> {
     ))
 }
 
-/// Tables and views, with the server's estimates.
+/// Tables and views, with the server's estimates. Where the session has a database, those of others are said to be
+/// elsewhere.
 pub(crate) fn tables(wire: &mut Wire, filter: &TableFilter) -> Result<Vec<TableSummary>> {
+    let database = wire.query("SELECT DATABASE()")?.value().map(str::to_owned);
     let schema = match &filter.schema {
         Some(schema) => format!("TABLE_SCHEMA = {}", quoted(schema)),
         None => format!("TABLE_SCHEMA NOT IN {SYSTEM}"),
     };
     let rows = wire.query(&format!(
-        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, TABLE_ROWS, DATA_LENGTH, CREATE_OPTIONS \
+        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, TABLE_ROWS, DATA_LENGTH, CREATE_OPTIONS, ENGINE \
          FROM information_schema.TABLES WHERE {schema} AND TABLE_TYPE <> 'SEQUENCE' ORDER BY TABLE_SCHEMA, TABLE_NAME"
     ))?;
+    let table = |row: &Vec<Option<String>>| {
+        let fact = |name: &str| rows.named(row, name).unwrap_or_default();
+        TableName::qualified(fact("TABLE_SCHEMA"), fact("TABLE_NAME"))
+    };
+    let is_merged = |row: &&Vec<Option<String>>| {
+        rows.named(row, "ENGINE").is_some_and(|engine| engine.eq_ignore_ascii_case("MRG_MyISAM"))
+    };
+    let merged: Vec<TableName> = rows.rows.iter().filter(is_merged).map(table).collect();
+    let mut within = merge::within(wire, &merged)?;
     let summary = |row: &Vec<Option<String>>| {
         let fact = |name: &str| rows.named(row, name);
         let kind = kind_of(fact("TABLE_TYPE").unwrap_or_default(), fact("CREATE_OPTIONS").unwrap_or_default());
-        TableSummary::new(
-            TableName::qualified(fact("TABLE_SCHEMA").unwrap_or_default(), fact("TABLE_NAME").unwrap_or_default()),
-            kind,
-        )
-        .with_rows(number(fact("TABLE_ROWS")).filter(|_| kind != "view"))
-        .with_bytes(number(fact("DATA_LENGTH")).filter(|_| kind != "view"))
+        let table = table(row);
+        let within = within.remove(&table).unwrap_or_default();
+        TableSummary::new(table, kind)
+            .with_rows(number(fact("TABLE_ROWS")).filter(|_| kind != "view"))
+            .with_bytes(number(fact("DATA_LENGTH")).filter(|_| kind != "view"))
+            .with_within(within)
     };
-    Ok(rows.rows.iter().map(summary).collect())
+    let mut tables: Vec<TableSummary> = rows.rows.iter().map(summary).collect();
+    // A server that ignores case spells the database as it likes.
+    let exact = tables.iter().any(|one| one.table.schema == database);
+    let is_here = |schema: &str, database: &str| match exact {
+        true => schema == database,
+        false => schema.eq_ignore_ascii_case(database),
+    };
+    if let (None, Some(database)) = (&filter.schema, &database) {
+        for one in &mut tables {
+            one.elsewhere = one.table.schema.as_ref().is_some_and(|schema| !is_here(schema, database));
+        }
+    }
+    Ok(tables)
 }
 
 /// Keys and sizes of a relation.
@@ -276,7 +300,7 @@ pub(crate) fn describe(wire: &mut Wire, server: Server, relation: &Relation) -> 
         Relation::Table(name) => name,
         Relation::Query(sql) => {
             return Ok(Description::new(relation.clone(), "query")
-                .with_rows(explained_rows(wire, trim_query(sql))?)
+                .with_rows(explained_rows(wire, sql)?)
                 .with_native(NativeSplit::Impossible("a query has no physical ranges".to_owned()))
                 .with_one_read_point(OneReadPoint::Snapshot));
         }

@@ -1,10 +1,12 @@
 //! How MySQL writes names and literals.
 
+use std::fmt::Write;
+
 use rivet_sdk::sql::Dialect;
 use rivet_sdk::{Error, Result, Scalar};
 
-/// MySQL's SQL, under the settings every transaction of ours verifies: backslashes escape, and
-/// the connection's character set is utf8mb4.
+/// MySQL's SQL, over a connection whose character set is utf8mb4. What is written here means the same under every
+/// `sql_mode`, because a user's query runs under the login's.
 pub(crate) struct Mysql;
 
 impl Dialect for Mysql {
@@ -41,17 +43,15 @@ impl Dialect for Mysql {
     }
 }
 
-/// A text literal.
+/// A text literal. A backslash escapes in some modes and not in others, and an empty text may be NULL: their bytes are
+/// the same everywhere.
 pub(crate) fn quoted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('\'');
-    for character in text.chars() {
-        match character {
-            '\'' => out.push_str("''"),
-            '\\' => out.push_str("\\\\"),
-            '\0' => out.push_str("\\0"),
-            other => out.push(other),
-        }
+    if !text.is_empty() && !text.contains(['\\', '\0']) {
+        return rivet_sdk::sql::quote_text(text);
+    }
+    let mut out = "_utf8mb4 X'".to_owned();
+    for byte in text.bytes() {
+        let _ = write!(out, "{byte:02X}");
     }
     out.push('\'');
     out
@@ -85,7 +85,9 @@ mod tests {
             (Scalar::Integer(u64::MAX.into()), "18446744073709551615"),
             (Scalar::Decimal("-1.50".into()), "(-1.50)"),
             (Scalar::Float("1e-7".into()), "(1e-7)"),
-            (Scalar::Text("O'Neil\\\0".into()), "'O''Neil\\\\\\0'"),
+            (Scalar::Text("O'Neil".into()), "'O''Neil'"),
+            (Scalar::Text("'\\\0".into()), "_utf8mb4 X'275C00'"),
+            (Scalar::Text(String::new()), "_utf8mb4 X''"),
             (Scalar::Instant("2024-02-29 12:00:00.5+00".into()), "'2024-02-29 12:00:00.5'"),
             (Scalar::Bytes("00ff".into()), "X'00ff'"),
         ] {

@@ -79,6 +79,9 @@ fn hint(code: u16) -> Option<&'static str> {
         1820 | 1862 => "the password has expired: set a new one with the mysql client",
         3118 | 3955 | 4151 => "the account is locked: an administrator unlocks it with ALTER USER … ACCOUNT UNLOCK",
         1049 => "check the database's name, upper and lower case included",
+        1055 => {
+            "the query runs under the login's sql_mode, which has ONLY_FULL_GROUP_BY: group by the column, or take ANY_VALUE of it"
+        }
         1060 => "give each column of the query a name of its own with AS",
         1146 | 1109 => "check the table's name, upper and lower case included; was it dropped?",
         1054 => "check the column's name in the export",

@@ -4,16 +4,18 @@ use std::time::Instant;
 
 use rivet_sdk::arrow_array::{RecordBatch, RecordBatchOptions};
 use rivet_sdk::arrow_schema::SchemaRef;
+use rivet_sdk::sql::Dialect;
 use rivet_sdk::{
     BatchSink, ColumnStats, Context, Error, ErrorKind, ExportRequest, ExportStats, Reservation, Result, schema_of,
 };
 
 use crate::catalog;
 use crate::decode::{Column, Fault, Tally};
+use crate::dialect::Mysql;
 use crate::error::confused;
 use crate::kind::{Integer, Kind};
 use crate::packet::{Parts, ResultColumn};
-use crate::plan::{Plan, Setting};
+use crate::plan::{Plan, PlannedColumn, Setting};
 use crate::session::Session;
 use crate::wire::RowSink;
 
@@ -31,7 +33,7 @@ pub(crate) fn run(
     request: &ExportRequest,
     sink: &mut dyn BatchSink,
 ) -> Result<ExportStats> {
-    session.transaction(&request.session, |wire| {
+    session.reading_rows(request, |wire, request| {
         let plan = Plan::new(wire, setting, request)?;
         let schema = schema_of(&plan.mappings()?)?;
         sink.on_schema(SchemaRef::clone(&schema))?;
@@ -54,11 +56,15 @@ pub(crate) fn run(
 
 /// The rows must be what the plan was made for: a table may be altered at any moment.
 fn as_prepared(plan: &Plan, prepared: &[ResultColumn], found: &[ResultColumn]) -> Result<()> {
-    let form = |column: &ResultColumn| (column.width(), column.unsigned());
+    let form = |column: &ResultColumn| (column.base(), column.width(), column.unsigned());
     for (column, (before, now)) in plan.columns.iter().zip(prepared.iter().zip(found)) {
-        let natural = column.name() == column.expression.sql.trim_matches('`');
+        let natural = column.expression.sql == Mysql.name(column.name());
         if form(before) != form(now) || (natural && form(now) != form(&column.source.result)) {
             return Err(catalog::altered(column.name()));
+        }
+        // Nothing was altered, but the bytes are not what the column's type says.
+        if !column.kind().reads(now) {
+            return Err(Error::in_another_form(column.name(), &column.source.source_type, &now.type_name()));
         }
     }
     if prepared.len() != found.len() || plan.columns.len() != found.len() {
@@ -97,6 +103,7 @@ struct Slot {
     tally: Tally,
     /// Bytes of every value; 0 where each says its own length.
     width: usize,
+    nullable: bool,
 }
 
 impl<'a> Batches<'a> {
@@ -112,13 +119,14 @@ impl<'a> Batches<'a> {
         let limit_bytes = request.batch.bytes.clamp(1, BATCH_BYTES);
         let fixed_bytes = plan.columns.iter().map(|column| column.kind().fixed_bytes()).sum::<usize>().max(1);
         let capacity = limit_rows.min(CAPACITY_ROWS).min(limit_bytes / fixed_bytes + 1);
-        let slot = |(kind, width): (&Kind, &usize)| Slot {
-            builder: Column::new(kind, capacity),
+        let slot = |(column, width): (&PlannedColumn, &usize)| Slot {
+            builder: Column::new(column.kind(), capacity),
             tally: Tally { policy: request.on_unrepresentable, count: 0 },
             width: *width,
+            nullable: column.nullable,
         };
         Self {
-            slots: plan.columns.iter().map(|column| column.kind()).zip(widths).map(slot).collect(),
+            slots: plan.columns.iter().zip(widths).map(slot).collect(),
             plan,
             request,
             schema,
@@ -155,6 +163,9 @@ impl<'a> Batches<'a> {
             // The first two bits are not used.
             let bit = index + 2;
             if nulls.get(bit / 8).is_some_and(|byte| byte >> (bit % 8) & 1 == 1) {
+                if !slot.nullable {
+                    return Err(self.unexpected_null(index, data));
+                }
                 slot.builder.push_null();
                 continue;
             }
@@ -243,7 +254,7 @@ impl<'a> Batches<'a> {
         let name = column.name();
         let of = &column.source.source_type;
         let error = match fault {
-            Fault::Malformed => confused(format!("a value of column `{name}` is not a {of}")),
+            Fault::Malformed => Error::in_another_form(name, of, "bytes that are no value of the type"),
             Fault::Unrepresentable(what) => {
                 Error::data(format!("column `{name}` ({of}) holds {what}, which its Arrow type cannot hold")).with_hint(
                     format!("`columns: {{ {name}: text }}` keeps such values; `on_unrepresentable: null` drops them"),
@@ -254,8 +265,19 @@ impl<'a> Batches<'a> {
             Fault::Full => Error::data(format!("the texts of column `{name}` in one batch exceed 2 GiB"))
                 .with_hint("make batches smaller"),
         };
+        self.at_row(error.with_context("column", name), row)
+    }
+
+    /// NULL where the catalogue says that there is none.
+    #[cold]
+    fn unexpected_null(&self, index: usize, row: &[u8]) -> Error {
+        let name = self.plan.columns.get(index).map_or("?", |column| column.name());
+        self.at_row(Error::unexpected_null(name), row)
+    }
+
+    fn at_row(&self, error: Error, row: &[u8]) -> Error {
         let ordinal = self.total + u64::try_from(self.rows).unwrap_or(0) + 1;
-        let error = error.with_context("column", name).with_context("row", ordinal.to_string());
+        let error = error.with_context("row", ordinal.to_string());
         match self.key_of(row) {
             Some(key) => error.with_context("key", key),
             None => error,

@@ -48,6 +48,8 @@ pub(crate) fn identity(session: &mut Session) -> Result<Identity> {
     if fact(9) == "1" {
         notes.push(note("role", "a replica or a read-only server", false));
     }
+    let mode = if session.login_mode().is_empty() { "an empty one" } else { session.login_mode() };
+    notes.push(note("sql_mode", format!("queries run under the login's: {mode}"), false));
     if let Some(pooler) = &pooler {
         notes.push(note(
             "proxy",

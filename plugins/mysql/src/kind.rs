@@ -6,14 +6,17 @@ use std::sync::Arc;
 use rivet_sdk::Fidelity;
 use rivet_sdk::arrow_schema::{DataType, Field, TimeUnit};
 
+use crate::packet::ResultColumn;
+use crate::types::Base;
+
 /// A wire format together with an Arrow type. Everything a decoder needs.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Kind {
     /// An integer that is 0 or 1.
     Bool(Integer),
-    /// bit(1).
+    /// bit(1), as an unsigned number of eight bytes.
     Bit,
-    /// bit(n): its bits as a number.
+    /// bit(n): its bits as an unsigned number of eight bytes.
     Bits,
     /// An integer, checked into a width of 2, 4 or 8 bytes.
     Int(Integer, u8),
@@ -129,6 +132,31 @@ impl Kind {
             }
             Self::Wkb(_) | Self::Uuid { text: false } => Fidelity::Compatible,
             _ => Fidelity::Exact,
+        }
+    }
+
+    /// Whether values of this kind may be read from a column of a result: what the server says of the bytes it sends
+    /// is what the decoder takes them for.
+    pub fn reads(&self, column: &ResultColumn) -> bool {
+        let base = column.base();
+        match self {
+            Self::Bool(wire) | Self::Int(wire, _) => {
+                base == Base::Integer(*wire) || (base == Base::Year && *wire == Integer::U16)
+            }
+            Self::Bit | Self::Bits | Self::UInt64 => base == Base::Integer(Integer::U64),
+            Self::DecimalInt(_) | Self::Decimal128(..) | Self::Decimal256(..) => base == Base::Decimal,
+            Self::Float32 => base == Base::Float,
+            Self::Float64 => base == Base::Double,
+            Self::Date => base == Base::Date,
+            Self::Time | Self::Duration => base == Base::Time,
+            Self::Timestamp { .. } => matches!(base, Base::DateTime | Base::Timestamp | Base::Date),
+            Self::Text | Self::Json | Self::CheckedJson | Self::Uuid { .. } => {
+                matches!(base, Base::Text | Base::Choice | Base::Binary | Base::Json | Base::Uuid | Base::Null)
+            }
+            Self::Binary | Self::Wkb(_) | Self::Vector => matches!(
+                base,
+                Base::Text | Base::Choice | Base::Binary | Base::Geometry | Base::Vector | Base::Uuid | Base::Null
+            ),
         }
     }
 

@@ -22,6 +22,7 @@ mod error;
 mod export;
 mod identity;
 mod kind;
+mod merge;
 mod options;
 mod overrides;
 mod packet;
@@ -37,7 +38,6 @@ mod wire;
 
 use std::sync::Arc;
 
-use rivet_sdk::sql::trim_query;
 use rivet_sdk::{
     BatchSink, Bounds, BoundsRequest, Context, Description, Error, ErrorKind, ExportRequest, ExportStats, Identity,
     Interrupt, Relation, Result, Scalar, SessionPolicy, Snapshot, Source, SourceDriver, Split, SplitRequest,
@@ -75,6 +75,7 @@ impl SourceDriver for MysqlDriver {
         capability::COUNT,
         capability::BOUNDS,
         capability::QUERY,
+        capability::QUERY_RULES,
     ];
 
     fn open(options: MysqlOptions, context: &Context) -> Result<Mysql> {
@@ -107,12 +108,7 @@ impl Source for Mysql {
     }
 
     fn query_scalar(&mut self, sql: &str) -> Result<Option<Scalar>> {
-        let answer = self.session.transaction(&PLANNING, |wire| {
-            // What returns nothing is no question, and is not run.
-            let statement = catalog::select(wire, trim_query(sql))?;
-            wire.close(&statement)?;
-            wire.query_up_to(trim_query(sql), 1)
-        })?;
+        let answer = self.session.query(&PLANNING, sql, |wire, sql| wire.query_up_to(sql, 1))?;
         let wrong = |what: String| {
             Error::new(ErrorKind::InvalidQuery, format!("the query returned {what} where one value was expected"))
         };
@@ -126,7 +122,7 @@ impl Source for Mysql {
 
     fn type_mappings(&mut self, request: &ExportRequest) -> Result<Vec<TypeMapping>> {
         let setting = self.setting();
-        self.session.transaction(&request.session, |wire| Plan::new(wire, setting, request)?.mappings())
+        self.session.reading_rows(request, |wire, request| Plan::new(wire, setting, request)?.mappings())
     }
 
     fn tables(&mut self, filter: &TableFilter) -> Result<Vec<TableSummary>> {
@@ -135,17 +131,30 @@ impl Source for Mysql {
 
     fn describe(&mut self, relation: &Relation) -> Result<Description> {
         let server = self.session.server();
-        self.session.transaction(&PLANNING, |wire| catalog::describe(wire, server, relation))
+        let mut description =
+            self.session.reading(&PLANNING, relation, |wire, relation| catalog::describe(wire, server, &relation))?;
+        if relation.table().is_none() {
+            // As the user wrote it.
+            description.relation = relation.clone();
+        }
+        Ok(description)
     }
 
     fn split(&mut self, request: &SplitRequest) -> Result<Split> {
         let setting = self.setting();
-        self.session.transaction(&request.of.session, |wire| split::split(wire, setting, request))
+        self.session.reading_rows(&request.of, |wire, of| {
+            let request = SplitRequest::new(of.clone(), request.by.clone(), request.into);
+            split::split(wire, setting, &request)
+        })
     }
 
     fn bounds(&mut self, request: &BoundsRequest) -> Result<Bounds> {
         let setting = self.setting();
-        self.session.transaction(&request.of.session, |wire| bounds::bounds(wire, setting, request))
+        self.session.reading_rows(&request.of, |wire, of| {
+            let mut request = request.clone();
+            request.of = of.clone();
+            bounds::bounds(wire, setting, &request)
+        })
     }
 
     fn clock(&mut self) -> Result<Option<Scalar>> {
@@ -166,10 +175,7 @@ impl Source for Mysql {
     }
 
     fn count(&mut self, request: &ExportRequest) -> Result<u64> {
-        let sql = format!("SELECT COUNT(*) FROM (SELECT 1 {}) AS rivet_count", plan::tail(request)?);
-        let answer = self.session.transaction(&request.session, |wire| wire.query(&sql))?;
-        let count = answer.value().and_then(|count| count.parse().ok());
-        count.ok_or_else(|| Error::internal("the server counted without a number"))
+        self.session.reading_rows(request, split::counted)
     }
 
     fn pressure(&mut self) -> Result<Option<u64>> {

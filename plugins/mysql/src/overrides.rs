@@ -4,7 +4,7 @@ use rivet_sdk::{Error, ErrorKind, Fidelity, Result, WantedType};
 
 use crate::catalog::SourceColumn;
 use crate::kind::{Integer, Kind};
-use crate::types::{Base, Expression, decimal, natural};
+use crate::types::{Base, Expression, bits, decimal, natural};
 
 /// The expression that gives the column as `wanted`.
 pub(crate) fn expression(name: &str, source: &SourceColumn, wanted: WantedType) -> Result<Expression> {
@@ -24,7 +24,7 @@ pub(crate) fn expression(name: &str, source: &SourceColumn, wanted: WantedType) 
         (W::Text, Base::Json) => plain(Kind::Text, Text),
         // As it lies there: the server would write `?` for bytes that are no text.
         (W::Text, Base::Binary) => plain(Kind::Text, Compatible),
-        (W::Text, Base::Bit) => made(format!("CAST({name} + 0 AS CHAR)"), Kind::Text, Text),
+        (W::Text, Base::Bit) => made(format!("CAST({} AS CHAR)", bits(name)), Kind::Text, Text),
         (W::Text, Base::Geometry) => made(format!("ST_AsText({name})"), Kind::Text, Text),
         (W::Text, Base::Vector) if source.result.extended.is_some() => {
             made(format!("VEC_ToText({name})"), Kind::Text, Text)
@@ -40,7 +40,7 @@ pub(crate) fn expression(name: &str, source: &SourceColumn, wanted: WantedType) 
         (W::Int2 | W::Int4 | W::Int8, Base::Integer(wire)) => plain(Kind::Int(wire, width), Compatible),
         (W::Int2 | W::Int4 | W::Int8, Base::Year) => plain(Kind::Int(Integer::U16, width), Compatible),
         (W::Int2 | W::Int4 | W::Int8, Base::Decimal) => plain(Kind::DecimalInt(width), Compatible),
-        (W::Int8, Base::Bit) => cast("DECIMAL(20,0)", Kind::DecimalInt(8), Compatible),
+        (W::Int8, Base::Bit) => made(bits(name), Kind::Int(Integer::U64, 8), Compatible),
         (W::Float4, Base::Float) | (W::Float8, Base::Double) => as_is(),
         (W::Float8, Base::Float) => made(format!("({name} + 0e0)"), Kind::Float64, Compatible),
         (W::Float8, Base::Integer(Integer::I64 | Integer::U64) | Base::Decimal) => {
@@ -48,8 +48,11 @@ pub(crate) fn expression(name: &str, source: &SourceColumn, wanted: WantedType) 
         }
         (W::Float8, Base::Integer(_) | Base::Year) => made(format!("({name} + 0e0)"), Kind::Float64, Compatible),
         (W::Decimal(precision, scale), Base::Decimal) => plain(decimal((precision, scale)), Exact),
-        (W::Decimal(precision, scale), Base::Integer(_) | Base::Year | Base::Bit) => {
+        (W::Decimal(precision, scale), Base::Integer(_) | Base::Year) => {
             cast("DECIMAL(20,0)", decimal((precision, scale)), Compatible)
+        }
+        (W::Decimal(precision, scale), Base::Bit) => {
+            made(format!("CAST({} AS DECIMAL(20,0))", bits(name)), decimal((precision, scale)), Compatible)
         }
         (W::Date, Base::Date) | (W::Time, Base::Time) | (W::Uuid, Base::Uuid) | (W::Binary, Base::Binary) => as_is(),
         (W::Date, Base::DateTime) => cast("DATE", Kind::Date, Lossy),
@@ -60,7 +63,10 @@ pub(crate) fn expression(name: &str, source: &SourceColumn, wanted: WantedType) 
         (W::TimestampTz | W::TimestampTzNs, Base::DateTime) => plain(moment(true), Compatible),
         (W::Duration, Base::Time) => plain(Kind::Duration, Compatible),
         (W::Binary, Base::Text | Base::Choice) => plain(Kind::Binary, Compatible),
-        (W::Binary, Base::Bit) => plain(Kind::Binary, Compatible),
+        (W::Binary, Base::Bit) => {
+            let digits = 2 * source.result.length.div_ceil(8).max(1);
+            made(format!("UNHEX(LPAD(HEX({}), {digits}, '0'))", bits(name)), Kind::Binary, Compatible)
+        }
         // The server's own form: four bytes of SRID, then WKB.
         (W::Binary, Base::Geometry) => plain(Kind::Binary, Compatible),
         (W::Uuid, Base::Text) => plain(Kind::Uuid { text: true }, Compatible),

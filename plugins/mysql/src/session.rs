@@ -1,12 +1,17 @@
 //! One connection, and the only way anything runs on it: a read-only transaction whose settings
 //! were verified inside it.
+//!
+//! What rivet asks runs under a `sql_mode` of its own; a user's query, and what rivet writes around it, under the mode
+//! that the session had after its login.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rivet_sdk::{Error, ErrorKind, Result, Retry, SessionPolicy};
+use rivet_sdk::lexer::{Rules, single};
+use rivet_sdk::{Error, ErrorKind, ExportRequest, Relation, Result, Retry, SessionPolicy};
 
+use crate::catalog;
 use crate::dialect::quoted;
 use crate::error::confused;
 use crate::options::Endpoint;
@@ -28,8 +33,10 @@ pub(crate) struct Session {
     wire: Wire,
     endpoint: Endpoint,
     server: Server,
+    /// The `sql_mode` after the login: the server's, or what `init_connect` made of it.
+    login_mode: String,
     /// The settings this connection has, so that they are set only when they change.
-    applied: Option<SessionPolicy>,
+    applied: Option<(SessionPolicy, Mode)>,
     role: Role,
     stopper: Arc<Stopper>,
 }
@@ -45,6 +52,15 @@ enum Role {
     },
     /// One of those others.
     Member,
+}
+
+/// Whose `sql_mode` statements run under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// None at all.
+    Rivet,
+    /// The login's.
+    Login,
 }
 
 /// What another thread needs to stop the session's statement.
@@ -67,14 +83,15 @@ impl Stopper {
 impl Session {
     /// Connects, and runs one empty transaction to verify that settings hold.
     pub fn open(endpoint: Endpoint) -> Result<Self> {
-        let wire = Wire::open(&endpoint)?;
+        let mut wire = Wire::open(&endpoint)?;
+        let login_mode = mode_of(&mut wire)?;
         let stopper = Arc::new(Stopper {
             endpoint: endpoint.clone(),
             thread: Mutex::new(wire.thread()),
             used: AtomicBool::new(false),
         });
         let server = Server::of(wire.version());
-        let mut session = Self { wire, endpoint, server, applied: None, role: Role::Alone, stopper };
+        let mut session = Self { wire, endpoint, server, login_mode, applied: None, role: Role::Alone, stopper };
         session.transaction(&SessionPolicy::default(), |_| Ok(()))?;
         Ok(session)
     }
@@ -96,29 +113,83 @@ impl Session {
         &self.endpoint
     }
 
+    /// The `sql_mode` that queries run under.
+    pub fn login_mode(&self) -> &str {
+        &self.login_mode
+    }
+
     /// Runs `work` in a read-only transaction, which is over when this returns, however it
     /// returns; or, in a member of a snapshot, in the snapshot's.
     pub fn transaction<T>(&mut self, policy: &SessionPolicy, work: impl FnOnce(&mut Wire) -> Result<T>) -> Result<T> {
+        self.under(policy, Mode::Rivet, work)
+    }
+
+    /// The same for what reads `relation`, which `work` is given as it can stand after FROM: a query is one statement
+    /// that the server has understood as it was written, and runs under the login's `sql_mode`.
+    pub fn reading<T>(
+        &mut self,
+        policy: &SessionPolicy,
+        relation: &Relation,
+        work: impl FnOnce(&mut Wire, Relation) -> Result<T>,
+    ) -> Result<T> {
+        let Relation::Query(sql) = relation else {
+            return self.transaction(policy, |wire| work(wire, relation.clone()));
+        };
+        self.query(policy, sql, |wire, sql| work(wire, Relation::Query(sql.to_owned())))
+    }
+
+    /// The same for an export's rows.
+    pub fn reading_rows<T>(
+        &mut self,
+        request: &ExportRequest,
+        work: impl FnOnce(&mut Wire, &ExportRequest) -> Result<T>,
+    ) -> Result<T> {
+        self.reading(&request.session, &request.relation, |wire, relation| {
+            let mut request = request.clone();
+            request.relation = relation;
+            work(wire, &request)
+        })
+    }
+
+    /// Runs `work` over a user's query, under the login's `sql_mode`.
+    pub fn query<T>(
+        &mut self,
+        policy: &SessionPolicy,
+        sql: &str,
+        work: impl FnOnce(&mut Wire, &str) -> Result<T>,
+    ) -> Result<T> {
         self.reconnect()?;
-        let outcome = self.begin(policy).and_then(|()| work(&mut self.wire));
+        let rules = if self.server.mariadb { Rules::mariadb(&self.login_mode) } else { Rules::mysql(&self.login_mode) };
+        self.under(policy, Mode::Login, |wire| {
+            let one = single(&rules, sql)?;
+            // The server's own word on the text as it was written: what it refuses alone is not tried in brackets.
+            let statement = catalog::select(wire, sql)?;
+            wire.close(&statement)?;
+            work(wire, one)
+        })
+    }
+
+    fn under<T>(&mut self, policy: &SessionPolicy, mode: Mode, work: impl FnOnce(&mut Wire) -> Result<T>) -> Result<T> {
+        self.reconnect()?;
+        let outcome = self.begin(policy, mode).and_then(|()| work(&mut self.wire));
         self.end();
         outcome.map_err(|error| self.tell_cancel(error))
     }
 
-    fn begin(&mut self, policy: &SessionPolicy) -> Result<()> {
-        if self.applied != Some(*policy) {
-            self.apply(policy)?;
+    fn begin(&mut self, policy: &SessionPolicy, mode: Mode) -> Result<()> {
+        if self.applied != Some((*policy, mode)) {
+            self.apply(policy, mode)?;
         }
         if matches!(self.role, Role::Alone) {
             self.wire.query("START TRANSACTION READ ONLY")?;
         }
-        if let Err(first) = self.verify(policy) {
+        if let Err(first) = self.verify(policy, mode) {
             // Behind a pooler this may be a server connection that has not seen our settings.
             if first.kind() != ErrorKind::Connection || self.wire.is_broken() {
                 return Err(first);
             }
-            self.apply(policy)?;
-            self.verify(policy)?;
+            self.apply(policy, mode)?;
+            self.verify(policy, mode)?;
         }
         Ok(())
     }
@@ -152,16 +223,17 @@ impl Session {
             return Err(snapshot::lost("the connection that read at the snapshot is lost"));
         }
         self.wire = Wire::open(&self.endpoint)?;
+        self.login_mode = mode_of(&mut self.wire)?;
         self.applied = None;
         *self.stopper.thread.lock().unwrap_or_else(PoisonError::into_inner) = self.wire.thread();
         Ok(())
     }
 
-    fn apply(&mut self, policy: &SessionPolicy) -> Result<()> {
+    fn apply(&mut self, policy: &SessionPolicy, mode: Mode) -> Result<()> {
         self.applied = None;
         self.wire.query("SET NAMES utf8mb4")?;
         let sets: Vec<String> = self
-            .settings(policy)
+            .settings(policy, mode)
             .into_iter()
             .map(|(name, value, _)| format!("{name} = {value}"))
             .filter(|set| !set.starts_with("character_set"))
@@ -173,17 +245,24 @@ impl Session {
             self.wire.query("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")?;
             self.wire.query("START TRANSACTION READ ONLY")?;
         }
-        self.applied = Some(*policy);
+        self.applied = Some((*policy, mode));
         Ok(())
     }
 
     /// Variable, the value as SQL, and what the server must then show.
-    fn settings(&self, policy: &SessionPolicy) -> Vec<(&'static str, String, String)> {
+    fn settings(&self, policy: &SessionPolicy, mode: Mode) -> Vec<(&'static str, String, String)> {
         let text = |value: &str| (quoted(value), value.to_owned());
         let number = |value: &str| (value.to_owned(), value.to_owned());
         let mut settings = vec![
             ("time_zone", text("+00:00")),
-            ("sql_mode", text("")),
+            // The number has one meaning in every mode, and '' does not.
+            (
+                "sql_mode",
+                match (mode, self.login_mode.as_str()) {
+                    (Mode::Rivet, _) | (Mode::Login, "") => ("0".to_owned(), String::new()),
+                    (Mode::Login, mode) => text(mode),
+                },
+            ),
             ("character_set_client", text("utf8mb4")),
             ("character_set_connection", text("utf8mb4")),
             ("character_set_results", text("utf8mb4")),
@@ -214,9 +293,9 @@ impl Session {
         settings.into_iter().map(|(name, (sql, shown))| (name, sql, shown)).collect()
     }
 
-    fn verify(&mut self, policy: &SessionPolicy) -> Result<()> {
+    fn verify(&mut self, policy: &SessionPolicy, mode: Mode) -> Result<()> {
         let mut wanted: Vec<(&str, String)> =
-            self.settings(policy).into_iter().map(|(name, _, shown)| (name, shown)).collect();
+            self.settings(policy, mode).into_iter().map(|(name, _, shown)| (name, shown)).collect();
         wanted.push((self.server.read_only_variable(), "1".to_owned()));
         let list: Vec<String> = wanted.iter().map(|(name, _)| format!("@@SESSION.{name}")).collect();
         let rows = self.wire.query(&format!("SELECT {}, @@SESSION.max_allowed_packet", list.join(", ")))?;
@@ -242,7 +321,7 @@ impl Session {
     pub fn hold(&mut self) -> Result<Option<snapshot::Held>> {
         self.release()?;
         self.reconnect()?;
-        self.apply(&SessionPolicy::default())?;
+        self.apply(&SessionPolicy::default(), Mode::Rivet)?;
         self.wire.query("ROLLBACK")?;
         let Some((held, lock)) = snapshot::take(&mut self.wire, self.server)? else { return Ok(None) };
         self.role = Role::Holder { _lock: lock };
@@ -253,7 +332,7 @@ impl Session {
     pub fn join(&mut self, token: &str) -> Result<()> {
         self.release()?;
         self.reconnect()?;
-        self.apply(&SessionPolicy::default())?;
+        self.apply(&SessionPolicy::default(), Mode::Rivet)?;
         self.wire.query("ROLLBACK")?;
         snapshot::begin(&mut self.wire, token)?;
         self.role = Role::Member;
@@ -282,4 +361,9 @@ impl Session {
                 .with_source(&error)
         })
     }
+}
+
+fn mode_of(wire: &mut Wire) -> Result<String> {
+    let mode = wire.query("SELECT @@SESSION.sql_mode")?;
+    Ok(mode.value().unwrap_or_default().to_owned())
 }

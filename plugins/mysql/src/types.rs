@@ -160,8 +160,10 @@ pub(crate) fn natural(name: &str, column: &SourceColumn, tinyint1_as_boolean: bo
             },
         ),
         Base::Year => Kind::Int(Integer::U16, 2),
-        Base::Bit if result.length <= 1 => Kind::Bit,
-        Base::Bit => Kind::Bits,
+        Base::Bit => {
+            let kind = if result.length <= 1 { Kind::Bit } else { Kind::Bits };
+            return Expression { sql: bits(name), fidelity: kind.fidelity(), kind };
+        }
         Base::Decimal => decimal(result.decimal()),
         Base::Float => Kind::Float32,
         Base::Double => Kind::Float64,
@@ -178,6 +180,12 @@ pub(crate) fn natural(name: &str, column: &SourceColumn, tinyint1_as_boolean: bo
         Base::Uuid => Kind::Uuid { text: true },
     };
     Expression { sql: name.to_owned(), fidelity: kind.fidelity(), kind }
+}
+
+/// A bit column as an unsigned number of eight bytes. As it is, it comes as bytes or as digits, as the expression behind
+/// it has it, and nothing on the wire tells the two apart.
+pub(crate) fn bits(name: &str) -> String {
+    format!("({name} | 0)")
 }
 
 pub(crate) fn decimal((precision, scale): (u8, i8)) -> Kind {

@@ -1,6 +1,8 @@
 //! What is there: tables, their columns, keys and sizes.
 
-use rivet_sdk::sql::{quote_text, trim_query};
+use std::collections::HashMap;
+
+use rivet_sdk::sql::quote_text;
 use rivet_sdk::{
     Description, Error, Key, KeyColumn, NativeSplit, OneReadPoint, Relation, Result, TableFilter, TableName,
     TableSummary, nearest, serde_json,
@@ -119,6 +121,33 @@ fn proven_not_null(version: u32) -> &'static str {
      AND n.contype = 'n' AND a.attnum = ANY (n.conkey) AND (NOT n.convalidated OR n.connoinherit))"
 }
 
+/// Whether the server itself keeps NULL out of the NOT NULL columns of all rows that the table shows. A child of plain
+/// inheritance may have dropped the constraint for itself, and a foreign table's is a promise that nobody keeps.
+fn enforces_not_null(wire: &mut Wire, table: &Table) -> Result<bool> {
+    Ok(match table.class {
+        'p' => !reaches_foreign_tables(wire, table)?,
+        'r' => !table.has_children,
+        _ => false,
+    })
+}
+
+/// Whether some rows that the table shows are a foreign table's.
+fn reaches_foreign_tables(wire: &mut Wire, table: &Table) -> Result<bool> {
+    if table.class == 'f' {
+        return Ok(true);
+    }
+    if !(table.class == 'p' || (table.class == 'r' && table.has_children)) {
+        return Ok(false);
+    }
+    let sql = format!(
+        "WITH RECURSIVE tree(oid) AS (SELECT {}::oid UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i \
+         JOIN tree ON i.inhparent = tree.oid) \
+         SELECT EXISTS (SELECT FROM tree JOIN pg_catalog.pg_class c ON c.oid = tree.oid WHERE c.relkind = 'f')",
+        table.oid
+    );
+    Ok(wire.simple(&sql)?.rows.first().and_then(|row| row.first()).is_some_and(truth))
+}
+
 /// The columns of a table, in order.
 pub(crate) fn table_columns(wire: &mut Wire, version: u32, table: &Table) -> Result<Vec<SourceColumn>> {
     let sql = format!(
@@ -128,8 +157,7 @@ pub(crate) fn table_columns(wire: &mut Wire, version: u32, table: &Table) -> Res
         table.oid,
         not_null = proven_not_null(version),
     );
-    // A child of plain inheritance may have dropped the constraint for itself.
-    let enforced = table.class == 'p' || (table.class == 'r' && !table.has_children);
+    let enforced = enforces_not_null(wire, table)?;
     wire.simple(&sql)?
         .rows
         .iter()
@@ -148,7 +176,7 @@ pub(crate) fn table_columns(wire: &mut Wire, version: u32, table: &Table) -> Res
 
 /// The columns of a query, from the server's own description of it.
 pub(crate) fn query_columns(wire: &mut Wire, sql: &str) -> Result<Vec<SourceColumn>> {
-    let described = wire.describe(trim_query(sql))?;
+    let described = wire.describe(sql)?;
     if described.is_empty() {
         return Err(Error::new(rivet_sdk::ErrorKind::InvalidQuery, "the query returns no columns")
             .with_hint("`query` must be one SELECT"));
@@ -195,8 +223,9 @@ pub(crate) fn tables(wire: &mut Wire, filter: &TableFilter) -> Result<Vec<TableS
         Some(schema) => format!("n.nspname = {}", quote_text(schema)),
         None => "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'".to_owned(),
     };
+    let within = within(wire)?;
     let sql = format!(
-        "SELECT n.nspname, c.relname, c.relkind, \
+        "SELECT n.nspname, c.relname, c.relkind, c.oid, \
          CASE WHEN c.relkind IN ('r', 'm') AND (c.reltuples > 0 OR c.relpages > 0) THEN c.reltuples::int8 END, \
          CASE WHEN c.relkind IN ('r', 'm') THEN pg_catalog.pg_table_size(c.oid) END \
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
@@ -207,12 +236,32 @@ pub(crate) fn tables(wire: &mut Wire, filter: &TableFilter) -> Result<Vec<TableS
         .rows
         .iter()
         .map(|row| {
-            let [schema, name, class, rows, bytes] = &row[..] else { return Err(surprise()) };
+            let [schema, name, class, oid, rows, bytes] = &row[..] else { return Err(surprise()) };
+            let within = within.get(&number(oid)?).cloned().unwrap_or_default();
             Ok(TableSummary::new(TableName::qualified(words(schema), words(name)), kind_name(letter(class)))
                 .with_rows(rows.as_deref().and_then(|rows| rows.parse().ok()))
-                .with_bytes(bytes.as_deref().and_then(|bytes| bytes.parse().ok())))
+                .with_bytes(bytes.as_deref().and_then(|bytes| bytes.parse().ok()))
+                .with_within(within))
         })
         .collect()
+}
+
+/// The tables that show a table's rows as theirs, by its number: those it is a partition of, or inherits from, and
+/// theirs in turn.
+fn within(wire: &mut Wire) -> Result<HashMap<u32, Vec<TableName>>> {
+    let rows = wire.simple(
+        "WITH RECURSIVE up(oid, parent) AS (SELECT inhrelid, inhparent FROM pg_catalog.pg_inherits \
+         UNION SELECT up.oid, i.inhparent FROM up JOIN pg_catalog.pg_inherits i ON i.inhrelid = up.parent) \
+         SELECT up.oid, n.nspname, c.relname FROM up JOIN pg_catalog.pg_class c ON c.oid = up.parent \
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         WHERE c.relkind IN ('r', 'p', 'f') ORDER BY up.oid, n.nspname, c.relname",
+    )?;
+    let mut within: HashMap<u32, Vec<TableName>> = HashMap::new();
+    for row in &rows.rows {
+        let [oid, schema, name] = &row[..] else { return Err(surprise()) };
+        within.entry(number(oid)?).or_default().push(TableName::qualified(words(schema), words(name)));
+    }
+    Ok(within)
 }
 
 /// Keys and sizes of a relation.
@@ -254,25 +303,13 @@ fn describe_query(wire: &mut Wire, relation: &Relation, sql: &str) -> Result<Des
 /// What is in the database is read at the snapshot, whatever reads it; a foreign table at the
 /// foreign server's convenience.
 fn one_read_point(wire: &mut Wire, table: &Table) -> Result<OneReadPoint> {
-    let foreign = match table.class {
-        'f' => true,
-        'p' | 'r' if table.class == 'p' || table.has_children => {
-            let sql = format!(
-                "WITH RECURSIVE tree(oid) AS (SELECT {}::oid UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i \
-                 JOIN tree ON i.inhparent = tree.oid) \
-                 SELECT EXISTS (SELECT FROM tree JOIN pg_catalog.pg_class c ON c.oid = tree.oid WHERE c.relkind = 'f')",
-                table.oid
-            );
-            wire.simple(&sql)?.rows.first().and_then(|row| row.first()).is_some_and(truth)
-        }
-        _ => false,
-    };
+    let foreign = reaches_foreign_tables(wire, table)?;
     Ok(if foreign { OneReadPoint::None } else { OneReadPoint::Snapshot })
 }
 
 /// The planner's estimate of a statement's rows and bytes.
 pub(crate) fn explain(wire: &mut Wire, sql: &str) -> Result<(Option<u64>, Option<u64>)> {
-    let plan = wire.query(&format!("EXPLAIN (FORMAT JSON) {}", trim_query(sql)), 0)?;
+    let plan = wire.query(&format!("EXPLAIN (FORMAT JSON) {sql}"), 0)?;
     let text = plan.rows.iter().filter_map(|row| row.first()?.as_deref()).collect::<Vec<_>>().join("\n");
     let plan: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
     let estimate = |name: &str| plan.pointer(&format!("/0/Plan/{name}")).and_then(serde_json::Value::as_u64);
@@ -346,7 +383,7 @@ fn keys(wire: &mut Wire, version: u32, table: &Table) -> Result<Vec<Key>> {
     types.load(wire, version, oids)?;
     // An index of a parent by plain inheritance says nothing of the children's rows.
     let covers_all = table.class == 'p' || !table.has_children;
-    let enforced = table.class == 'p' || !table.has_children;
+    let enforced = enforces_not_null(wire, table)?;
     let mut keys: Vec<Key> = Vec::new();
     for row in &rows {
         let [index, primary, unique, column, source_type, oid, not_null] = &row[..] else { return Err(surprise()) };

@@ -3,7 +3,7 @@
 use rivet_sdk::sql::{Dialect, quote_text};
 use rivet_sdk::{Error, Result, Scalar};
 
-/// PostgreSQL's SQL, under the settings every transaction of ours verifies.
+/// PostgreSQL's SQL. What is written here means the same whatever the login says of a query's own texts.
 pub(crate) struct Postgres;
 
 impl Dialect for Postgres {
@@ -42,6 +42,10 @@ fn checked(text: &str) -> Result<String> {
     if text.contains('\0') {
         return Err(Error::config("a bound holds a zero byte, which PostgreSQL's texts cannot"));
     }
+    if text.contains('\\') {
+        // Whether a backslash escapes in other texts is a setting of the session's.
+        return Ok(format!(" E{}", quote_text(&text.replace('\\', "\\\\"))));
+    }
     Ok(quote_text(text))
 }
 
@@ -55,9 +59,9 @@ mod tests {
             (Scalar::Integer(i64::MIN.into()), "'-9223372036854775808'::int8"),
             (Scalar::Integer(u64::MAX.into()), "'18446744073709551615'::numeric"),
             (Scalar::Decimal("-1.50".into()), "'-1.50'::numeric"),
-            (Scalar::Text("O'Neil\\".into()), "'O''Neil\\'"),
+            (Scalar::Text("O'Neil\\".into()), " E'O''Neil\\\\'"),
             (Scalar::Date("infinity".into()), "'infinity'"),
-            (Scalar::Bytes("00ff".into()), "'\\x00ff'::bytea"),
+            (Scalar::Bytes("00ff".into()), " E'\\\\x00ff'::bytea"),
         ] {
             assert_eq!(Postgres.literal(&value).unwrap(), sql);
         }

@@ -13,7 +13,7 @@ use rivet_sdk::{
 use crate::decode::{Column, Fault, Tally};
 use crate::error::confused;
 use crate::kind::{Kind, TextForm};
-use crate::plan::Plan;
+use crate::plan::{Plan, PlannedColumn};
 use crate::session::Session;
 use crate::wire::{CopySink, Wire};
 
@@ -33,11 +33,13 @@ pub(crate) fn run(
     sink: &mut dyn BatchSink,
 ) -> Result<ExportStats> {
     let version = session.version();
-    session.transaction(&request.session, |wire| {
+    session.reading_rows(request, |wire, request| {
         let plan = Plan::new(wire, version, request)?;
+        let select = plan.select(request)?;
+        plan.verify(wire, &select)?;
         let schema = schema_of(&plan.mappings()?)?;
         sink.on_schema(SchemaRef::clone(&schema))?;
-        let sql = format!("COPY ({}) TO STDOUT (FORMAT binary)", plan.select(request)?);
+        let sql = format!("COPY ({select}) TO STDOUT (FORMAT binary)");
         if reads_a_range(request) {
             prefer_an_index(wire, &plan.select(request)?)?;
         }
@@ -120,6 +122,7 @@ struct Batches<'a> {
 struct Slot {
     builder: Column,
     tally: Tally,
+    nullable: bool,
 }
 
 impl<'a> Batches<'a> {
@@ -134,12 +137,13 @@ impl<'a> Batches<'a> {
         let limit_bytes = request.batch.bytes.clamp(1, BATCH_BYTES);
         let fixed_bytes = plan.columns.iter().map(|column| column.kind().fixed_bytes()).sum::<usize>().max(1);
         let capacity = limit_rows.min(CAPACITY_ROWS).min(limit_bytes / fixed_bytes + 1);
-        let slot = |kind: &Kind| Slot {
-            builder: Column::new(kind, capacity),
+        let slot = |column: &PlannedColumn| Slot {
+            builder: Column::new(column.kind(), capacity),
             tally: Tally { policy: request.on_unrepresentable, count: 0 },
+            nullable: column.nullable,
         };
         Self {
-            slots: plan.columns.iter().map(|column| slot(column.kind())).collect(),
+            slots: plan.columns.iter().map(slot).collect(),
             plan,
             request,
             schema,
@@ -195,6 +199,9 @@ impl<'a> Batches<'a> {
             let Some((length, after)) = rest.split_first_chunk::<4>() else { return Err(confused("a short row")) };
             let length = i32::from_be_bytes(*length);
             let Ok(length) = usize::try_from(length) else {
+                if !slot.nullable {
+                    return Err(self.unexpected_null(index, data));
+                }
                 slot.builder.push_null();
                 rest = after;
                 continue;
@@ -273,7 +280,7 @@ impl<'a> Batches<'a> {
         let name = column.name();
         let of = &column.source.source_type;
         let error = match fault {
-            Fault::Malformed => confused(format!("a value of column `{name}` is not a {of}")),
+            Fault::Malformed => Error::in_another_form(name, of, "bytes that are no value of the type"),
             Fault::Unrepresentable(what) => {
                 Error::data(format!("column `{name}` ({of}) holds {what}, which its Arrow type cannot hold")).with_hint(
                     format!("`columns: {{ {name}: text }}` keeps such values; `on_unrepresentable: null` drops them"),
@@ -288,8 +295,19 @@ impl<'a> Batches<'a> {
             Fault::Full => Error::data(format!("the texts of column `{name}` in one batch exceed 2 GiB"))
                 .with_hint("make batches smaller"),
         };
+        self.at_row(error.with_context("column", name), row)
+    }
+
+    /// NULL where the catalogue says that there is none.
+    #[cold]
+    fn unexpected_null(&self, index: usize, row: &[u8]) -> Error {
+        let name = self.plan.columns.get(index).map_or("?", |column| column.name());
+        self.at_row(Error::unexpected_null(name), row)
+    }
+
+    fn at_row(&self, error: Error, row: &[u8]) -> Error {
         let ordinal = self.total + u64::try_from(self.rows).unwrap_or(0) + 1;
-        let error = error.with_context("column", name).with_context("row", ordinal.to_string());
+        let error = error.with_context("row", ordinal.to_string());
         match self.key_of(row) {
             Some(key) => error.with_context("key", key),
             None => error,

@@ -144,6 +144,50 @@ impl Kind {
         }
     }
 
+    /// Whether values of this kind may be read from a column, an element or a member of the type `oid`: what the
+    /// server says of the bytes it sends is what the decoder takes them for. Types that are the database's own have
+    /// no fixed number.
+    pub fn reads(&self, oid: u32) -> bool {
+        const FIRST_OF_ITS_OWN: u32 = 16_384;
+        let built_in: &[u32] = match self {
+            Self::Bool => &[16],
+            Self::Int16 => &[21],
+            Self::Int32 => &[23],
+            Self::Int64 => &[20],
+            Self::AnyInt(_) => &[20, 21, 23],
+            Self::NumericInt(_) | Self::Decimal128(..) | Self::Decimal256(..) | Self::Text(TextForm::Numeric) => {
+                &[1700]
+            }
+            // oid, xid, cid.
+            Self::UInt32 => &[26, 28, 29],
+            Self::Float32 => &[700],
+            Self::Float64 => &[701],
+            Self::Money(_) => &[790],
+            Self::Date => &[1082],
+            Self::Time => &[1083],
+            Self::Timestamp { utc: false, .. } => &[1114],
+            Self::Timestamp { utc: true, .. } => &[1184],
+            Self::Duration | Self::Text(TextForm::Interval) => &[1186],
+            Self::Uuid => &[2950],
+            Self::Binary | Self::Wkb => &[17],
+            // text, varchar, bpchar, name, xml, unknown.
+            Self::Text(TextForm::Plain) => &[25, 1043, 1042, 19, 142, 705],
+            Self::Text(TextForm::Char) => &[18],
+            Self::Text(TextForm::TimeTz) => &[1266],
+            Self::Text(TextForm::Inet) => &[869, 650],
+            Self::Text(TextForm::MacAddress) => &[829, 774],
+            Self::Text(TextForm::Bits) => &[1560, 1562],
+            Self::Text(TextForm::Lsn) => &[3220],
+            // json, or the text of it.
+            Self::Json => &[114, 25],
+            Self::Jsonb => &[3802],
+            // Arrays and records say of each member what it is; ranges are named by their own number.
+            Self::List(_) | Self::Struct(_) | Self::Range(_) | Self::Multirange(_) => return true,
+            Self::Hstore | Self::Vector => &[],
+        };
+        oid >= FIRST_OF_ITS_OWN || built_in.contains(&oid)
+    }
+
     /// Bytes that every row takes in Arrow buffers, whatever its value.
     pub fn fixed_bytes(&self) -> usize {
         match self {

@@ -34,7 +34,6 @@ mod wire;
 use std::sync::Arc;
 
 use rivet_sdk::options::ServerOptions;
-use rivet_sdk::sql::trim_query;
 use rivet_sdk::{
     BatchSink, Bounds, BoundsRequest, Context, Description, Error, ErrorKind, ExportRequest, ExportStats, Identity,
     Interrupt, Relation, Result, Scalar, SessionPolicy, Snapshot, Source, SourceDriver, Split, SplitRequest,
@@ -72,6 +71,7 @@ impl SourceDriver for PostgresDriver {
         capability::COUNT,
         capability::BOUNDS,
         capability::QUERY,
+        capability::QUERY_RULES,
     ];
 
     fn open(options: ServerOptions, context: &Context) -> Result<Postgres> {
@@ -97,7 +97,7 @@ impl Source for Postgres {
     }
 
     fn query_scalar(&mut self, sql: &str) -> Result<Option<Scalar>> {
-        let answer = self.session.transaction(&PLANNING, |wire| wire.query(trim_query(sql), 2))?;
+        let answer = self.session.query(&PLANNING, sql, |wire, sql| wire.query(sql, 2))?;
         let wrong = |what: String| {
             Error::new(ErrorKind::InvalidQuery, format!("the query returned {what} where one value was expected"))
         };
@@ -113,7 +113,7 @@ impl Source for Postgres {
 
     fn type_mappings(&mut self, request: &ExportRequest) -> Result<Vec<TypeMapping>> {
         let version = self.session.version();
-        self.session.transaction(&request.session, |wire| Plan::new(wire, version, request)?.mappings())
+        self.session.reading_rows(request, |wire, request| Plan::new(wire, version, request)?.mappings())
     }
 
     fn tables(&mut self, filter: &TableFilter) -> Result<Vec<TableSummary>> {
@@ -122,17 +122,30 @@ impl Source for Postgres {
 
     fn describe(&mut self, relation: &Relation) -> Result<Description> {
         let version = self.session.version();
-        self.session.transaction(&PLANNING, |wire| catalog::describe(wire, version, relation))
+        let mut description =
+            self.session.reading(&PLANNING, relation, |wire, relation| catalog::describe(wire, version, &relation))?;
+        if relation.table().is_none() {
+            // As the user wrote it.
+            description.relation = relation.clone();
+        }
+        Ok(description)
     }
 
     fn split(&mut self, request: &SplitRequest) -> Result<Split> {
         let version = self.session.version();
-        self.session.transaction(&request.of.session, |wire| split::split(wire, version, request))
+        self.session.reading_rows(&request.of, |wire, of| {
+            let request = SplitRequest::new(of.clone(), request.by.clone(), request.into);
+            split::split(wire, version, &request)
+        })
     }
 
     fn bounds(&mut self, request: &BoundsRequest) -> Result<Bounds> {
         let version = self.session.version();
-        self.session.transaction(&request.of.session, |wire| bounds::bounds(wire, version, request))
+        self.session.reading_rows(&request.of, |wire, of| {
+            let mut request = request.clone();
+            request.of = of.clone();
+            bounds::bounds(wire, version, &request)
+        })
     }
 
     fn clock(&mut self) -> Result<Option<Scalar>> {
@@ -153,8 +166,9 @@ impl Source for Postgres {
     }
 
     fn count(&mut self, request: &ExportRequest) -> Result<u64> {
-        let sql = format!("SELECT count(*) FROM (SELECT 1 {}) AS rivet_count", plan::tail(request)?);
-        let answer = self.session.transaction(&request.session, |wire| wire.query(&sql, 0))?;
+        let answer = self.session.reading_rows(request, |wire, request| {
+            wire.query(&format!("SELECT count(*) FROM (SELECT 1 {}) AS rivet_count", plan::tail(request)?), 0)
+        })?;
         types::number(answer.rows.first().and_then(|row| row.first()).unwrap_or(&None))
     }
 

@@ -27,6 +27,8 @@ pub(crate) fn expression(types: &Types, name: &str, source: &SourceColumn, wante
     };
     Ok(match (wanted, base) {
         (W::Text, _) if is_text => natural(),
+        // The server's own text depends on the login's IntervalStyle.
+        (W::Text, "interval") => natural(),
         (W::Text, _) => cast("text", Kind::PLAIN, Text),
         (W::Json, "json" | "jsonb") => natural(),
         (W::Json, _) => made(format!("pg_catalog.to_json({name})::text"), Kind::Json, Compatible),

@@ -1,10 +1,11 @@
 //! From a request to a SELECT: which columns, as what, from where.
 
 use rivet_sdk::sql::{self, Dialect};
-use rivet_sdk::{Error, ErrorKind, ExportRequest, OnUnrepresentable, Relation, Result, TypeMapping, nearest};
+use rivet_sdk::{Error, ErrorKind, ExportRequest, OnUnrepresentable, Relation, Result, Retry, TypeMapping, nearest};
 
 use crate::catalog::{self, SourceColumn, Table};
 use crate::dialect::Postgres;
+use crate::error::confused;
 use crate::kind::Kind;
 use crate::overrides;
 use crate::types::{Expression, Types};
@@ -24,6 +25,8 @@ pub(crate) struct PlannedColumn {
     pub source: SourceColumn,
     pub expression: Expression,
     pub nullable: bool,
+    /// What the server must announce for it; None where the expression is more than the column.
+    announced: Option<u32>,
 }
 
 impl PlannedColumn {
@@ -58,7 +61,12 @@ impl Plan {
             };
             let policy_may_null =
                 request.on_unrepresentable == OnUnrepresentable::Null && expression.kind.may_not_fit();
-            columns.push(PlannedColumn { nullable: !source.not_null || policy_may_null, source, expression });
+            columns.push(PlannedColumn {
+                nullable: !source.not_null || policy_may_null,
+                announced: (expression.sql == name).then(|| types.announced(source.oid)),
+                source,
+                expression,
+            });
         }
         if columns.is_empty() {
             return Err(Error::config(format!("no column of {} is left to export", request.relation)));
@@ -87,9 +95,36 @@ impl Plan {
         Ok(format!("SELECT {} {}", list.join(", "), tail(request)?))
     }
 
+    /// Asks the server what `select` will send: binary rows do not say what they are. From here to the transaction's
+    /// end nobody alters what is read, for describing it locks it as reading it does.
+    pub fn verify(&self, wire: &mut Wire, select: &str) -> Result<()> {
+        let found = wire.describe(select)?;
+        if found.len() != self.columns.len() {
+            return Err(confused(format!("{} columns where {} were expected", found.len(), self.columns.len())));
+        }
+        for (column, found) in self.columns.iter().zip(&found) {
+            if column.announced.is_some_and(|oid| oid != found.oid) {
+                return Err(altered(column.name()));
+            }
+            if !column.kind().reads(found.oid) {
+                let found = format!("the type {}", found.oid);
+                return Err(Error::in_another_form(column.name(), &column.source.source_type, &found));
+            }
+        }
+        Ok(())
+    }
+
     pub fn mappings(&self) -> Result<Vec<TypeMapping>> {
         self.columns.iter().map(PlannedColumn::mapping).collect()
     }
+}
+
+/// A table was altered between two looks at it.
+fn altered(column: &str) -> Error {
+    Error::new(ErrorKind::Transient, format!("column `{column}` changed while the export began"))
+        .with_retry(Retry::Transient(None))
+        .with_hint("the table was altered; the next attempt sees it as it is now")
+        .with_context("column", column)
 }
 
 /// `FROM … WHERE … ORDER BY … LIMIT …`

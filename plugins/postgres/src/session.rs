@@ -1,6 +1,9 @@
 //! One connection, and the only way anything runs on it: a read-only transaction whose
 //! settings were made with SET LOCAL and then verified.
 //!
+//! A user's query reads its own texts as they are read in any other session of the login: where a
+//! setting says how, it is left to the login's.
+//!
 //! Nothing is set for the session: behind a pooler it would reach somebody else's statements,
 //! and ours would not keep it.
 
@@ -8,8 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rivet_sdk::lexer::{Rules, single};
 use rivet_sdk::sql::quote_text;
-use rivet_sdk::{Error, ErrorKind, Result, Retry, SNAPSHOT_LOST, SessionPolicy};
+use rivet_sdk::{Error, ErrorKind, ExportRequest, Relation, Result, Retry, SNAPSHOT_LOST, SessionPolicy};
 
 use crate::connect::Target;
 use crate::message::Rows;
@@ -17,15 +21,24 @@ use crate::options::Endpoint;
 use crate::wire::{Wire, cancel};
 
 /// What every transaction sets, and what the server must then show.
-const SETTINGS: [(&str, &str); 7] = [
-    ("DateStyle", "ISO, YMD"),
-    ("TimeZone", "UTC"),
-    ("IntervalStyle", "iso_8601"),
-    ("extra_float_digits", "3"),
-    ("bytea_output", "hex"),
-    ("standard_conforming_strings", "on"),
-    ("row_security", "off"),
-];
+const SETTINGS: [(&str, &str); 4] =
+    [("TimeZone", "UTC"), ("extra_float_digits", "3"), ("bytea_output", "hex"), ("row_security", "off")];
+
+/// What is set besides where no query of a user's is read. These change what a query's own texts mean.
+const OWN_SETTINGS: [(&str, &str); 3] =
+    [("DateStyle", "ISO, YMD"), ("IntervalStyle", "iso_8601"), ("standard_conforming_strings", "on")];
+
+/// What takes their place where one is read: dates are written in one form, for boundaries, and read in the login's
+/// order; all else is the login's. DEFAULT, because a snapshot's transaction has ours already.
+const LOGIN_SETTINGS: &str = "SET LOCAL DateStyle TO DEFAULT; SET LOCAL DateStyle = 'ISO'; \
+    SET LOCAL IntervalStyle TO DEFAULT; SET LOCAL standard_conforming_strings TO DEFAULT";
+
+/// Whose settings statements run under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Settings {
+    Rivet,
+    Login,
+}
 
 /// How long a stopped statement may take to end before its connection is dropped.
 const ABANDON: Duration = Duration::from_secs(5);
@@ -84,15 +97,66 @@ impl Session {
     /// Runs `work` in a read-only transaction, which is over when this returns, however it
     /// returns; or, in the holder of a snapshot, under a savepoint.
     pub fn transaction<T>(&mut self, policy: &SessionPolicy, work: impl FnOnce(&mut Wire) -> Result<T>) -> Result<T> {
+        self.under(policy, Settings::Rivet, |wire, _| work(wire))
+    }
+
+    /// The same for what reads `relation`, which `work` is given as it can stand after FROM: a query is one statement
+    /// that the server has understood as it was written.
+    pub fn reading<T>(
+        &mut self,
+        policy: &SessionPolicy,
+        relation: &Relation,
+        work: impl FnOnce(&mut Wire, Relation) -> Result<T>,
+    ) -> Result<T> {
+        let Relation::Query(sql) = relation else {
+            return self.transaction(policy, |wire| work(wire, relation.clone()));
+        };
+        self.query(policy, sql, |wire, sql| work(wire, Relation::Query(sql.to_owned())))
+    }
+
+    /// The same for an export's rows.
+    pub fn reading_rows<T>(
+        &mut self,
+        request: &ExportRequest,
+        work: impl FnOnce(&mut Wire, &ExportRequest) -> Result<T>,
+    ) -> Result<T> {
+        self.reading(&request.session, &request.relation, |wire, relation| {
+            let mut request = request.clone();
+            request.relation = relation;
+            work(wire, &request)
+        })
+    }
+
+    /// Runs `work` over a user's query, under what the login says of the query's own texts.
+    pub fn query<T>(
+        &mut self,
+        policy: &SessionPolicy,
+        sql: &str,
+        work: impl FnOnce(&mut Wire, &str) -> Result<T>,
+    ) -> Result<T> {
+        self.under(policy, Settings::Login, |wire, rules| {
+            let one = single(&rules, sql)?;
+            // The server's own word on the text as it was written: what it refuses alone is not tried in brackets.
+            wire.describe(sql)?;
+            work(wire, one)
+        })
+    }
+
+    fn under<T>(
+        &mut self,
+        policy: &SessionPolicy,
+        settings: Settings,
+        work: impl FnOnce(&mut Wire, Rules) -> Result<T>,
+    ) -> Result<T> {
         self.reconnect()?;
         let begin = match (self.held, &self.joined) {
             (true, _) => "SAVEPOINT rivet".to_owned(),
             (false, None) => BEGIN.to_owned(),
             (false, Some(token)) => format!("{BEGIN}; SET TRANSACTION SNAPSHOT {}", quote_text(token)),
         };
-        let begun = begin_with_settings(&mut self.wire, &begin, policy);
+        let begun = begin_with_settings(&mut self.wire, &begin, policy, settings);
         let begun = begun.map_err(|error| if self.joined.is_some() { snapshot_gone(error) } else { error });
-        let outcome = begun.and_then(|()| work(&mut self.wire));
+        let outcome = begun.and_then(|rules| work(&mut self.wire, rules));
         self.end(outcome.is_ok());
         outcome.map_err(|error| self.tell_cancel_from_timeout(error))
     }
@@ -147,8 +211,8 @@ impl Session {
         if self.version() >= 170_000 {
             begin.push_str("; SET LOCAL transaction_timeout = 0");
         }
-        let answer =
-            begin_with_settings(&mut self.wire, &begin, &SessionPolicy::default()).and_then(|()| self.wire.simple(sql));
+        let answer = begin_with_settings(&mut self.wire, &begin, &SessionPolicy::default(), Settings::Rivet)
+            .and_then(|_| self.wire.simple(sql));
         match answer {
             Ok(rows) => {
                 self.held = true;
@@ -191,11 +255,23 @@ fn snapshot_gone(error: Error) -> Error {
 
 const BEGIN: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 
-fn begin_with_settings(wire: &mut Wire, begin: &str, policy: &SessionPolicy) -> Result<()> {
+/// Begins, sets and verifies. Gives the rules by which the server reads texts.
+fn begin_with_settings(wire: &mut Wire, begin: &str, policy: &SessionPolicy, settings: Settings) -> Result<Rules> {
     let mut sql = begin.to_owned();
     let mut wanted = Vec::new();
     let mut shown = Vec::new();
-    for (name, value) in SETTINGS {
+    let own: &[(&str, &str)] = match settings {
+        Settings::Rivet => &OWN_SETTINGS,
+        Settings::Login => {
+            sql.push_str("; ");
+            sql.push_str(LOGIN_SETTINGS);
+            shown.push("split_part(current_setting('DateStyle'), ',', 1)".to_owned());
+            wanted.push(("DateStyle", "ISO".to_owned()));
+            &[]
+        }
+    };
+    for (name, value) in SETTINGS.iter().chain(own) {
+        let (name, value) = (*name, *value);
         sql.push_str(&format!("; SET LOCAL {name} = {}", quote_text(value)));
         shown.push(format!("current_setting('{name}')"));
         wanted.push((name, value.to_owned()));
@@ -212,6 +288,7 @@ fn begin_with_settings(wire: &mut Wire, begin: &str, policy: &SessionPolicy) -> 
     wanted.push(("transaction_read_only", "on".to_owned()));
     shown.push("current_setting('client_encoding')".to_owned());
     wanted.push(("client_encoding", "UTF8".to_owned()));
+    shown.push("current_setting('standard_conforming_strings')".to_owned());
     sql.push_str(&format!("; SELECT {}", shown.join(", ")));
     let rows = wire.simple(&sql)?;
     let row = rows.rows.first().ok_or_else(|| Error::connection("the server did not show its settings"))?;
@@ -226,7 +303,7 @@ fn begin_with_settings(wire: &mut Wire, begin: &str, policy: &SessionPolicy) -> 
             .with_hint("a proxy between rivet and PostgreSQL swallows SET; connect past it"));
         }
     }
-    Ok(())
+    Ok(Rules::postgresql(row.last().is_none_or(|conforming| conforming.as_deref() != Some("off"))))
 }
 
 /// 150018 from `15.18 (Debian …)`, 90624 from `9.6.24`.

@@ -156,6 +156,14 @@ impl Types {
         }
     }
 
+    /// What a result says of a column of this type: a domain is called by its base.
+    pub fn announced(&self, oid: u32) -> u32 {
+        match self.known.get(&oid).map(|of| &of.form) {
+            Some(Form::Domain { base, .. }) => self.announced(*base),
+            _ => oid,
+        }
+    }
+
     fn is_scalar(&self, oid: u32) -> bool {
         match self.known.get(&oid).map(|of| &of.form) {
             Some(Form::Domain { base, .. }) => self.is_scalar(*base),

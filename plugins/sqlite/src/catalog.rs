@@ -7,6 +7,8 @@ use rivet_sdk::{
 
 use crate::database::Database;
 use crate::dialect::{from, hex};
+use crate::index_tables;
+use crate::types::Kind;
 
 /// A relation as the catalogue has it.
 #[derive(Debug, Clone)]
@@ -39,9 +41,15 @@ pub struct SourceColumn {
 impl Shape {
     /// Reads what there is to know of `relation`.
     pub fn of(database: &Database, relation: &Relation) -> Result<Self> {
-        let Relation::Table(table) = relation else {
-            let columns = statement_columns(database, relation)?;
-            return Ok(Self { relation: relation.clone(), kind: "query".into(), columns, locator: Vec::new() });
+        let table = match relation {
+            Relation::Table(table) => table,
+            Relation::Query(sql) => {
+                let sql = database.query(sql).map_err(|error| with_near_table(database, error))?;
+                let relation = Relation::Query(sql.to_owned());
+                let columns = statement_columns(database, &relation)?;
+                return Ok(Self { relation, kind: "query".into(), columns, locator: Vec::new() });
+            }
+            other => return Err(Error::unsupported(format!("this version cannot read {other:?}"))),
         };
         let (name, kind, without_rowid) = find(database, table)?;
         let relation = Relation::Table(TableName::unqualified(name.clone()));
@@ -168,12 +176,21 @@ pub fn tables(database: &Database, filter: &TableFilter) -> Result<Vec<TableSumm
     if filter.schema.as_deref().is_some_and(|schema| !schema.eq_ignore_ascii_case("main")) {
         return Ok(Vec::new());
     }
-    let sql = "SELECT name, type FROM pragma_table_list \
-               WHERE schema = 'main' AND type <> 'shadow' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name";
-    let found: Vec<(String, String)> = database.all(sql, &[], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let summaries = found.into_iter().map(|(name, kind)| {
-        let rows = analyzed_rows(database, &name);
-        TableSummary::new(TableName::unqualified(name), kind_name(&kind)).with_rows(rows)
+    let sql = "SELECT l.name, l.type, s.sql FROM pragma_table_list AS l \
+               LEFT JOIN main.sqlite_schema AS s ON s.type = 'table' AND s.name = l.name WHERE l.schema = 'main' \
+               AND l.type <> 'shadow' AND l.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY l.name";
+    let found: Vec<(String, String, Option<String>)> =
+        database.all(sql, &[], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    // Names are compared without regard to case, and told as the catalogue spells them.
+    let spelled = |shown: TableName| {
+        let exact = found.iter().find(|(name, ..)| name.eq_ignore_ascii_case(&shown.name));
+        exact.map_or(shown, |(name, ..)| TableName::unqualified(name.clone()))
+    };
+    let summaries = found.iter().map(|(name, kind, statement)| {
+        let shown = statement.as_deref().filter(|_| kind == "virtual").and_then(index_tables::shows).map(spelled);
+        TableSummary::new(TableName::unqualified(name.clone()), kind_name(kind))
+            .with_rows(analyzed_rows(database, name))
+            .with_within(shown.into_iter().collect())
     });
     Ok(summaries.collect())
 }
@@ -195,7 +212,9 @@ pub fn describe(database: &Database, relation: &Relation) -> Result<Description>
         keys = keys_of(database, &shape)?;
     }
     let native = NativeSplit::Impossible("SQLite has no physical ranges that stay put between statements".into());
-    Ok(Description::new(shape.relation, shape.kind)
+    // A query is told as the user wrote it.
+    let relation = if relation.table().is_some() { shape.relation } else { relation.clone() };
+    Ok(Description::new(relation, shape.kind)
         .with_keys(keys)
         .with_rows(rows)
         .with_bytes(bytes)
@@ -279,7 +298,8 @@ pub fn keys_of(database: &Database, shape: &Shape) -> Result<Vec<Key>> {
 fn key_column(column: &SourceColumn) -> KeyColumn {
     KeyColumn::new(column.name.clone(), source_type(&column.declared))
         .with_nullable(!column.not_null)
-        .with_rangeable(true)
+        // Nobody is to meet two forms of time in a column that he did not name: no cut by one is made of itself.
+        .with_rangeable(!Kind::is_of_instants(&column.declared))
 }
 
 /// The declared type, as reports show it.

@@ -1,7 +1,8 @@
 //! From a request to its columns: which ones, read how, and whether NULL may occur.
 
 use rivet_sdk::{
-    ColumnRequest, Condition, Error, ErrorKind, ExportRequest, Fidelity, OnUnrepresentable, Result, Scalar, TypeMapping,
+    ColumnRequest, Condition, Error, ErrorKind, ExportRequest, Fidelity, OnUnrepresentable, Result, TypeMapping,
+    WantedType,
 };
 
 use crate::catalog::{Shape, SourceColumn, source_type};
@@ -44,7 +45,6 @@ impl Column {
 #[derive(Default)]
 pub struct FirstPasses {
     known: Vec<(String, String, Seen)>,
-    comparable: Vec<(String, String)>,
 }
 
 /// The request's columns, in order. Every name in the request is checked.
@@ -107,12 +107,26 @@ fn column_of(
     })
 }
 
+/// The columns whose values a condition compares.
+pub fn compared(condition: &Condition) -> &[String] {
+    match condition {
+        Condition::Range { key: columns, .. } | Condition::Coalesced { columns, .. } => columns,
+        _ => &[],
+    }
+}
+
+/// The type that a request wants an exported column to have.
+pub fn asked_type(request: &ExportRequest, column: &str) -> Option<WantedType> {
+    let is_left_out = !request.columns_complete && request.exclude.iter().any(|name| name == column);
+    let asked = request.columns.iter().find(|asked| asked.name == column && !is_left_out);
+    asked.and_then(|asked| asked.wanted)
+}
+
 fn check_names(shape: &Shape, request: &ExportRequest) -> Result<()> {
     let in_conditions = request.conditions.iter().flat_map(|condition| match condition {
-        Condition::Range { key, .. } => &key[..],
-        Condition::Coalesced { columns, .. } | Condition::Null { columns, .. } => &columns[..],
+        Condition::Null { columns, .. } => &columns[..],
         Condition::IsNull { column } => std::slice::from_ref(column),
-        _ => &[],
+        other => compared(other),
     });
     let listed = request.columns.iter().map(|column| &column.name);
     for name in listed.chain(&request.exclude).chain(&request.order_by).chain(in_conditions) {
@@ -170,49 +184,5 @@ impl FirstPasses {
         let relation = from(&shape.relation);
         let seen = self.known.iter().find(|(of, name, _)| *of == relation && name == column);
         seen.map_or((Kind::Text, Fidelity::Text), |(_, _, seen)| seen.kind())
-    }
-
-    /// Bounds that are dates compare as texts; in a column that holds numbers every number would
-    /// be below them. Refused, rather than reading the wrong rows.
-    pub fn check_bounds(&mut self, database: &Database, shape: &Shape, conditions: &[Condition]) -> Result<()> {
-        use rivet_sdk::sql::Dialect;
-        let relation = from(&shape.relation);
-        for condition in conditions {
-            let (key, from, to) = match condition {
-                Condition::Range { key, from, to } => (key, from, to),
-                Condition::Coalesced { columns, from, to } => (columns, from, to),
-                _ => continue,
-            };
-            // Every coalesced column may give the one value.
-            let coalesced = matches!(condition, Condition::Coalesced { .. });
-            for bound in [from, to].into_iter().flatten() {
-                let values = if coalesced {
-                    bound.values.iter().cycle().take(key.len()).cloned().collect()
-                } else {
-                    bound.values.clone()
-                };
-                for (column, value) in key.iter().zip(&values) {
-                    let dated =
-                        matches!(value, Scalar::Date(_) | Scalar::Time(_) | Scalar::Timestamp(_) | Scalar::Instant(_));
-                    let place = (relation.clone(), column.clone());
-                    if !dated || self.comparable.contains(&place) {
-                        continue;
-                    }
-                    let name = Sqlite.name(column);
-                    let sql =
-                        format!("SELECT 1 FROM {relation} WHERE typeof({name}) IN ('integer', 'real', 'blob') LIMIT 1");
-                    if !database.all(&sql, &[], |_| Ok(()))?.is_empty() {
-                        return Err(Error::unsupported(format!(
-                            "column `{column}` holds numbers, which SQLite does not compare with dates"
-                        ))
-                        .with_hint(
-                            "use a query in which the column is text, for example datetime(column, 'unixepoch')",
-                        ));
-                    }
-                    self.comparable.push(place);
-                }
-            }
-        }
-        Ok(())
     }
 }

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use rivet_sdk::lexer::{Rules, single};
 use rivet_sdk::{Context, Error, ErrorKind, Interrupt, Result, SessionPolicy};
-use rusqlite::{Connection, ErrorCode, InterruptHandle, OpenFlags, Statement};
+use rusqlite::{Connection, ErrorCode, InterruptHandle, OpenFlags, Statement, Transaction};
 
 use crate::error::{fault, timeout};
+use crate::file::{Immutable, why_closed};
+use crate::instant;
 use crate::options::SqliteOptions;
 
 /// Virtual machine steps between two looks at the clock and the cancel flag.
@@ -21,6 +24,8 @@ pub struct Database {
     busy_timeout: Duration,
     /// The file, canonical.
     pub file: PathBuf,
+    /// The promise that it does not change.
+    immutable: Option<Immutable>,
 }
 
 impl Database {
@@ -34,8 +39,16 @@ impl Database {
             return Err(Error::config(format!("`{shown}` is not a file")).with_hint("name the database file"));
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let in_file = |error: rusqlite::Error| fault(error).with_context("file", shown.clone());
-        let mut connection = Connection::open_with_flags(&file, flags).map_err(in_file)?;
+        let in_file = |error: rusqlite::Error| {
+            let code = error.sqlite_error_code();
+            why_closed(&file, code, fault(error)).with_context("file", shown.clone())
+        };
+        let immutable = if options.immutable == Some(true) { Some(Immutable::of(&file)?) } else { None };
+        let opened = match &immutable {
+            Some(immutable) => Connection::open_with_flags(immutable.uri(), flags | OpenFlags::SQLITE_OPEN_URI),
+            None => Connection::open_with_flags(&file, flags),
+        };
+        let mut connection = opened.map_err(in_file)?;
         let busy_timeout = Duration::from_secs(options.busy_timeout_s.unwrap_or(5).into());
         connection.busy_timeout(busy_timeout).map_err(in_file)?;
         let watch = Arc::new(Watch::new(context));
@@ -43,9 +56,10 @@ impl Database {
         connection.progress_handler(STEPS, Some(move || watching.must_stop())).map_err(in_file)?;
         connection.pragma_update(None, "query_only", true).map_err(in_file)?;
         connection.pragma_update(None, "trusted_schema", false).map_err(in_file)?;
+        instant::register(&connection).map_err(in_file)?;
         // The first read of the file: it shows whether it is a database.
         connection.query_row("PRAGMA schema_version", [], |_| Ok(())).map_err(in_file)?;
-        Ok(Self { connection, watch, busy_timeout, file })
+        Ok(Self { connection, watch, busy_timeout, file, immutable })
     }
 
     /// Prepares a statement that only reads.
@@ -55,6 +69,19 @@ impl Database {
             return Err(Error::new(ErrorKind::Permission, "the statement writes").with_hint("use a SELECT"));
         }
         Ok(statement)
+    }
+
+    /// The one statement in a user's query, which SQLite has understood as it was written.
+    pub fn query<'a>(&self, sql: &'a str) -> Result<&'a str> {
+        let one = single(&Rules::sqlite(), sql)?;
+        let statement = self.prepare(sql)?;
+        let wrong = match (statement.column_count(), statement.parameter_count()) {
+            (0, _) => "the query returns no columns",
+            // SQLite would take NULL for it.
+            (_, 1..) => "the query has a parameter that stands for a value",
+            _ => return Ok(one),
+        };
+        Err(Error::new(ErrorKind::InvalidQuery, wrong).with_hint("`query` must be one SELECT, complete as it stands"))
     }
 
     /// One text or number of the first row, as `read` takes it.
@@ -75,6 +102,11 @@ impl Database {
         rows.collect::<rusqlite::Result<_>>().map_err(|error| self.fault(error))
     }
 
+    /// All statements read at one point, until what is returned is dropped.
+    pub fn read_point(&self) -> Result<Transaction<'_>> {
+        self.connection.unchecked_transaction().map_err(|error| self.fault(error))
+    }
+
     /// The collation a column compares with.
     pub fn collation(&self, table: &str, column: &str) -> Option<String> {
         let (_, collation, ..) = self.connection.column_metadata(Some("main"), table, column).ok()?;
@@ -89,13 +121,13 @@ impl Database {
         Ok(Limits { database: self })
     }
 
-    /// Fails once the work is no longer wanted.
+    /// Fails once the work is no longer wanted, or can no longer be right.
     pub fn check(&self) -> Result<()> {
         self.watch.context.check()?;
         if self.watch.interrupted.load(Ordering::Relaxed) {
             return Err(Error::cancelled("the statement was interrupted"));
         }
-        Ok(())
+        self.immutable.as_ref().map_or(Ok(()), Immutable::check)
     }
 
     /// The error of a failed call; an interrupted statement says what interrupted it.

@@ -3,6 +3,8 @@
 use rivet_sdk::sql::{self, Dialect, quote_text};
 use rivet_sdk::{Error, ExportRequest, Relation, Result, Scalar};
 
+use crate::order::Order;
+
 /// SQLite's names and literals.
 pub struct Sqlite;
 
@@ -61,7 +63,7 @@ pub fn from(relation: &Relation) -> String {
 }
 
 /// `SELECT columns FROM … WHERE … ORDER BY … LIMIT …`; without columns, one row each to count.
-pub fn select(columns: &[String], request: &ExportRequest) -> Result<String> {
+pub fn select(columns: &[String], request: &ExportRequest, order: &Order) -> Result<String> {
     let list = match columns {
         [] => "1".to_owned(),
         some => some.iter().map(|name| Sqlite.name(name)).collect::<Vec<_>>().join(", "),
@@ -70,7 +72,7 @@ pub fn select(columns: &[String], request: &ExportRequest) -> Result<String> {
     Ok(format!(
         "SELECT {list} FROM {}{}{}{limit}",
         from(&request.relation),
-        sql::where_clause(&Sqlite, &request.conditions)?,
-        sql::order_by(&Sqlite, &request.order_by),
+        order.filter(&request.conditions)?,
+        order.order_by(&request.order_by),
     ))
 }

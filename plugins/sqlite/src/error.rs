@@ -18,6 +18,15 @@ pub fn fault(error: rusqlite::Error) -> Error {
     }
 }
 
+/// What to do where no file can be opened any more.
+pub const OUT_OF_FILES: &str = "too many open files: raise the limit (`ulimit -n`), or lower `parallel`";
+
+/// Whether no file can be opened at the moment: SQLite does not say so, but trying tells.
+pub fn is_out_of_files() -> bool {
+    // EMFILE and ENFILE: of the process, of the system.
+    std::fs::File::open("/dev/null").is_err_and(|error| matches!(error.raw_os_error(), Some(24 | 23)))
+}
+
 fn by_code(code: rusqlite::ffi::Error, message: String) -> Error {
     let (kind, hint) = match code.code {
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed => {
@@ -35,6 +44,9 @@ fn by_code(code: rusqlite::ffi::Error, message: String) -> Error {
             (ErrorKind::Permission, Some("allow this user to read the file"))
         }
         ErrorCode::ReadOnly => (ErrorKind::Permission, Some("rivet opens the database read only; use a SELECT")),
+        ErrorCode::CannotOpen | ErrorCode::SystemIoFailure if is_out_of_files() => {
+            (ErrorKind::ResourceExhausted, Some(OUT_OF_FILES))
+        }
         ErrorCode::CannotOpen => (
             ErrorKind::Permission,
             Some("the file must be readable, and a database in WAL mode needs its folder writable for the -shm file"),

@@ -16,8 +16,12 @@ mod columns;
 mod database;
 mod dialect;
 mod error;
+mod file;
+mod index_tables;
+mod instant;
 mod number;
 mod options;
+mod order;
 mod read;
 mod split;
 mod temporal;
@@ -33,6 +37,7 @@ use crate::catalog::Shape;
 use crate::columns::{Column, FirstPasses};
 use crate::database::Database;
 pub use crate::options::SqliteOptions;
+use crate::order::{Forms, Order};
 
 rivet_sdk::plugin! {
     name: "sqlite",
@@ -55,10 +60,15 @@ impl SourceDriver for SqliteDriver {
         capability::COUNT,
         capability::BOUNDS,
         capability::QUERY,
+        capability::QUERY_RULES,
     ];
 
     fn open(options: SqliteOptions, context: &Context) -> Result<Sqlite> {
-        Ok(Sqlite { database: Database::open(&options, context)?, passes: FirstPasses::default() })
+        Ok(Sqlite {
+            database: Database::open(&options, context)?,
+            passes: FirstPasses::default(),
+            forms: Forms::default(),
+        })
     }
 }
 
@@ -66,6 +76,7 @@ impl SourceDriver for SqliteDriver {
 pub struct Sqlite {
     database: Database,
     passes: FirstPasses,
+    forms: Forms,
 }
 
 impl Sqlite {
@@ -76,7 +87,6 @@ impl Sqlite {
         let mut request = request.clone();
         request.relation = shape.relation.clone();
         let columns = columns::resolve(&self.database, &shape, &request, &mut self.passes)?;
-        self.passes.check_bounds(&self.database, &shape, &request.conditions)?;
         Ok((request, shape, columns))
     }
 }
@@ -99,13 +109,16 @@ impl Source for Sqlite {
 
     fn export(&mut self, request: &ExportRequest, sink: &mut dyn BatchSink) -> Result<ExportStats> {
         let (request, shape, columns) = self.resolve(request)?;
-        read::export(&self.database, &shape, &columns, &request, sink)
+        // What the order depends on is looked at where the rows are read.
+        let _point = self.database.read_point()?;
+        let order = Order::reading(&self.database, &shape, &request, &mut self.forms)?;
+        read::export(&self.database, &shape, &columns, &request, &order, sink)
     }
 
     fn query_scalar(&mut self, sql: &str) -> Result<Option<Scalar>> {
         let database = &self.database;
         database.check()?;
-        let mut statement = database.prepare(rivet_sdk::sql::trim_query(sql))?;
+        let mut statement = database.prepare(database.query(sql)?)?;
         let refuse =
             |what: &str| Err(Error::new(ErrorKind::InvalidQuery, format!("the query returns {what}, not one value")));
         if statement.column_count() != 1 {
@@ -136,7 +149,9 @@ impl Source for Sqlite {
 
     fn split(&mut self, request: &SplitRequest) -> Result<Split> {
         let (of, shape, _) = self.resolve(&request.of)?;
-        split::split(&self.database, &shape, &SplitRequest::new(of, request.by.clone(), request.into))
+        let _point = self.database.read_point()?;
+        let request = SplitRequest::new(of, request.by.clone(), request.into);
+        split::split(&self.database, &shape, &request, &mut self.forms)
     }
 
     fn bounds(&mut self, request: &BoundsRequest) -> Result<Bounds> {
@@ -147,7 +162,9 @@ impl Source for Sqlite {
         }
         let mut resolved = request.clone();
         resolved.of = of;
-        bounds::bounds(&self.database, &resolved)
+        let _point = self.database.read_point()?;
+        let order = Order::planning(&self.database, &shape, &resolved.of, &resolved.key, &mut self.forms)?;
+        bounds::bounds(&self.database, &resolved, &order)
     }
 
     fn clock(&mut self) -> Result<Option<Scalar>> {
@@ -155,11 +172,14 @@ impl Source for Sqlite {
     }
 
     fn count(&mut self, request: &ExportRequest) -> Result<u64> {
-        let (request, _, _) = self.resolve(request)?;
+        let (request, shape, _) = self.resolve(request)?;
+        let _point = self.database.read_point()?;
+        let order = Order::reading(&self.database, &shape, &request, &mut self.forms)?;
         let limits = self.database.limited(&request.session)?;
-        let rows = dialect::select(&[], &request)?;
+        let rows = dialect::select(&[], &request, &order)?;
         let count: i64 = self.database.one(&format!("SELECT count(*) FROM ({rows})"))?;
         drop(limits);
+        self.database.check()?;
         u64::try_from(count).map_err(|error| Error::internal(error.to_string()))
     }
 

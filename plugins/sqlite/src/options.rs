@@ -8,7 +8,7 @@ use rivet_sdk::schemars::JsonSchema;
 use rivet_sdk::serde::Deserialize;
 use rivet_sdk::{Error, Result};
 
-/// Which database file is read: `path` or `url`, and how long to wait for its locks.
+/// Which database file is read, `path` or `url`, and what is done about its locks.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(crate = "rivet_sdk::serde", deny_unknown_fields)]
 #[schemars(crate = "rivet_sdk::schemars")]
@@ -18,6 +18,9 @@ pub struct SqliteOptions {
     /// The same as a URL: `sqlite:relative.db`, `sqlite://relative.db`, `sqlite:///absolute.db`.
     /// `%20` stands for a space.
     pub url: Option<String>,
+    /// Promises that nobody writes the file while it is read: no lock is taken, and no file is made beside it. For a
+    /// database in WAL mode in a folder that cannot be written. A file that changes all the same is refused.
+    pub immutable: Option<bool>,
     /// Seconds to wait while another process holds the file's lock. 5 if absent.
     pub busy_timeout_s: Option<u32>,
 }

@@ -16,13 +16,15 @@ use crate::cell::{Cells, Misfit, described};
 use crate::columns::Column;
 use crate::database::Database;
 use crate::dialect::select;
+use crate::order::Order;
 
-/// Exports `columns` of the rows that `request` selects.
+/// Exports `columns` of the rows that `request` selects, compared in `order`.
 pub fn export(
     database: &Database,
     shape: &Shape,
     columns: &[Column],
     request: &ExportRequest,
+    order: &Order,
     sink: &mut dyn BatchSink,
 ) -> Result<ExportStats> {
     let mappings = columns.iter().map(Column::mapping).collect::<Result<Vec<_>>>()?;
@@ -30,7 +32,7 @@ pub fn export(
     let mut names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
     names.extend(shape.locator.iter().cloned());
     let limits = database.limited(&request.session)?;
-    let mut statement = database.prepare(&select(&names, request)?)?;
+    let mut statement = database.prepare(&select(&names, request, order)?)?;
     sink.on_schema(Arc::clone(&schema))?;
     database.check()?;
 
@@ -50,8 +52,8 @@ pub fn export(
     }
     drop(rows);
     let longest_statement = started.elapsed().saturating_sub(outside);
+    database.check()?;
     if batch.rows > 0 {
-        database.check()?;
         sink.on_batch(batch.take()?)?;
     }
     Ok(ExportStats::new(batch.total).with_columns(batch.stats()).with_longest_statement(longest_statement))

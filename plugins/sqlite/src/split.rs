@@ -1,6 +1,6 @@
 //! Cuts a relation into slices of about as many rows each, in one ordered pass over the key.
 
-use rivet_sdk::sql::{self, Dialect};
+use rivet_sdk::sql::Dialect;
 use rivet_sdk::{Bound, Condition, Error, Result, Scalar, Slice, Split, SplitBy, SplitInto, SplitRequest};
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
@@ -9,17 +9,21 @@ use crate::catalog::{Shape, keys_of};
 use crate::database::Database;
 use crate::dialect::{Sqlite, from, hex};
 use crate::error::no_column;
+use crate::instant;
+use crate::order::{Forms, Order};
 
 /// Most keys kept while passing; beyond it every second one is dropped.
 const KEPT: usize = 8192;
 
 /// The slices of `request`.
-pub fn split(database: &Database, shape: &Shape, request: &SplitRequest) -> Result<Split> {
+pub fn split(database: &Database, shape: &Shape, request: &SplitRequest, forms: &mut Forms) -> Result<Split> {
     let key = key(database, shape, &request.by)?;
+    let order = Order::planning(database, shape, &request.of, &key, forms)?;
     let nullable = key.iter().any(|name| shape.column(name).is_none_or(|column| !column.not_null));
     let limits = database.limited(&request.of.session)?;
-    let sample = sample(database, request, &key)?;
+    let sample = sample(database, request, &key, &order)?;
     drop(limits);
+    database.check()?;
     let size = match request.into {
         SplitInto::Count(count) => sample.rows.div_ceil(count.max(1)),
         SplitInto::Rows(rows) => rows,
@@ -89,11 +93,11 @@ struct Sample {
     nulls: u64,
 }
 
-fn sample(database: &Database, request: &SplitRequest, key: &[String]) -> Result<Sample> {
+fn sample(database: &Database, request: &SplitRequest, key: &[String], order: &Order) -> Result<Sample> {
     let names = key.iter().map(|name| Sqlite.name(name)).collect::<Vec<_>>().join(", ");
-    let filter = sql::where_clause(&Sqlite, &request.of.conditions)?;
-    let order = sql::order_by(&Sqlite, key);
-    let sql = format!("SELECT {names} FROM {}{filter}{order}", from(&request.of.relation));
+    let filter = order.filter(&request.of.conditions)?;
+    let sorted = order.order_by(key);
+    let sql = format!("SELECT {names} FROM {}{filter}{sorted}", from(&request.of.relation));
     let mut statement = database.prepare(&sql)?;
     let mut rows = statement.query([]).map_err(|error| database.fault(error))?;
     let mut sample = Sample { keys: Vec::new(), rows: 0, nulls: 0 };
@@ -107,7 +111,8 @@ fn sample(database: &Database, request: &SplitRequest, key: &[String]) -> Result
         if sample.rows.is_multiple_of(stride)
             && let Some(values) = scalars(row, key.len())
         {
-            sample.keys.push((sample.rows, values));
+            let bounds = key.iter().zip(values).map(|(column, cell)| order.bound(std::slice::from_ref(column), cell));
+            sample.keys.push((sample.rows, bounds.collect::<Result<_>>()?));
         }
         sample.rows += 1;
         if sample.keys.len() > KEPT {
@@ -126,9 +131,9 @@ impl Sample {
         let mut next = size;
         let mut previous: Option<&Vec<Scalar>> = None;
         for (row, values) in &self.keys {
-            let first_of_its_key = previous != Some(values);
+            let first_of_its_key = !previous.is_some_and(|previous| are_equal(previous, values));
             previous = Some(values);
-            if *row >= next && first_of_its_key && last != Some(values) {
+            if *row >= next && first_of_its_key && !last.is_some_and(|last| are_equal(last, values)) {
                 bounds.push((*row, values.clone()));
                 last = Some(values);
                 next = (row / size + 1).saturating_mul(size);
@@ -136,6 +141,16 @@ impl Sample {
         }
         bounds
     }
+}
+
+/// Whether two keys are one: the same instant may be written in two ways.
+fn are_equal(one: &[Scalar], other: &[Scalar]) -> bool {
+    let moment = |value: &Scalar| matches!(value, Scalar::Timestamp(_)).then(|| instant::of_scalar(value)).flatten();
+    one.len() == other.len()
+        && one.iter().zip(other).all(|(one, other)| match (moment(one), moment(other)) {
+            (Some(one), Some(other)) => one == other,
+            _ => one == other,
+        })
 }
 
 fn scalars(row: &Row<'_>, count: usize) -> Option<Vec<Scalar>> {

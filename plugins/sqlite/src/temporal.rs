@@ -22,6 +22,10 @@ const FIRST_SECOND: i64 = -62_167_219_200;
 const LAST_SECOND: i64 = 253_402_300_799;
 /// Julian day numbers at noon are whole, and a NUMERIC column stores whole reals as integers.
 const JULIAN_DAYS: std::ops::RangeInclusive<i64> = 1_721_060..=5_373_484;
+/// The years 0000 to 9999.
+const JULIAN_SPAN: std::ops::Range<f64> = 1_721_059.5..5_373_484.5;
+const NANOS_OF_SECOND: i128 = 1_000_000_000;
+const NANOS_OF_DAY: i128 = 86_400 * NANOS_OF_SECOND;
 
 /// Days since 1970-01-01 of a date of the proleptic Gregorian calendar.
 fn days(year: i64, month: i64, day: i64) -> Option<i64> {
@@ -40,6 +44,20 @@ fn days(year: i64, month: i64, day: i64) -> Option<i64> {
     let year = if month <= 2 { year - 1 } else { year };
     let in_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     Some(year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + in_year - 719_468)
+}
+
+/// The date so many days after 1970-01-01: `2024-02-29`. None beyond the years 0000 to 9999.
+pub fn written_date(days_since_1970: i64) -> Option<String> {
+    // Years start in March, so that the leap day is their last: an era of 400 of them always has as many days.
+    let day = days_since_1970.checked_add(719_468)?;
+    let (era, day) = (day.div_euclid(146_097), day.rem_euclid(146_097));
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let in_year = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * in_year + 2) / 153;
+    let day = in_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year + era * 400 + i64::from(month <= 2);
+    (0..=9999).contains(&year).then(|| format!("{year:04}-{month:02}-{day:02}"))
 }
 
 /// Reads a text from its start.
@@ -138,9 +156,29 @@ pub fn epoch(seconds: i64) -> Option<Moment> {
     certain.then_some(Moment { seconds, nanos: 0 })
 }
 
+/// Whether a whole number may be a Julian day: noon of a day of the years 0000 to 9999.
+pub fn is_julian_day(number: i64) -> bool {
+    JULIAN_DAYS.contains(&number)
+}
+
+/// The whole of a Julian day number: its digits below the millisecond, too, to the nanosecond below. Two that differ
+/// are never the same: the nearest ones are 40 microseconds apart.
+pub fn julian_exact(day: f64) -> Option<Moment> {
+    if !JULIAN_SPAN.contains(&day) {
+        return None;
+    }
+    // Reals of this size are whole numbers of these.
+    const PARTS: f64 = 4_294_967_296.0;
+    #[allow(clippy::cast_possible_truncation, reason = "whole, and below 2^55")]
+    let parts = i128::from((day * PARTS) as i64);
+    let nanos = (parts * NANOS_OF_DAY).div_euclid(1 << 32) - 210_866_760_000 * NANOS_OF_SECOND;
+    let seconds = i64::try_from(nanos.div_euclid(NANOS_OF_SECOND)).ok()?;
+    Some(Moment { seconds, nanos: u32::try_from(nanos.rem_euclid(NANOS_OF_SECOND)).ok()? })
+}
+
 /// A Julian day number.
 pub fn julian(day: f64) -> Option<Moment> {
-    if !(1_721_059.5..5_373_484.5).contains(&day) {
+    if !JULIAN_SPAN.contains(&day) {
         return None;
     }
     #[allow(clippy::cast_possible_truncation, reason = "within 5e14, by the range above")]
@@ -223,6 +261,26 @@ mod tests {
         assert_eq!(julian(2_440_587.5), at(0, 0));
         assert_eq!(julian(2_460_310.75), at(1_704_088_800, 0));
         assert_eq!(julian(1_704_067_200.5), None, "seconds with a fraction");
+    }
+
+    #[test]
+    fn days_are_written_as_they_are_read() {
+        for day in (-719_528..2_932_897).step_by(37).chain([-719_528, -1, 0, 19_782, 2_932_896]) {
+            let text = written_date(day).unwrap();
+            assert_eq!(moment(&text), at(day * DAY, 0), "{text}");
+        }
+        assert_eq!((written_date(-719_529), written_date(2_932_897)), (None, None));
+    }
+
+    #[test]
+    fn no_two_julian_days_are_one_instant() {
+        assert_eq!(julian_exact(2_440_587.5), at(0, 0));
+        assert_eq!(julian_exact(2_460_310.75), at(1_704_088_800, 0));
+        let day = 2_460_310.75_f64;
+        let next = f64::from_bits(day.to_bits() + 1);
+        assert_eq!(julian(day), julian(next), "to the millisecond");
+        let nanos = |day| julian_exact(day).and_then(Moment::nanos).unwrap();
+        assert!((40_000..41_000).contains(&(nanos(next) - nanos(day))));
     }
 
     #[test]

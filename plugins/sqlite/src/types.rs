@@ -56,6 +56,11 @@ impl Kind {
         Some(kind)
     }
 
+    /// Whether a declared type is one of dates, or of dates and times.
+    pub fn is_of_instants(declared: &str) -> bool {
+        matches!(Self::of_declared(declared), Some((Self::Date | Self::Timestamp { .. }, _)))
+    }
+
     /// SQLite's own rules, in its order.
     fn of_affinity(base: &str, arguments: &str) -> (Self, Fidelity) {
         let has = |parts: &[&str]| parts.iter().any(|part| base.contains(part));

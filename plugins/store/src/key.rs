@@ -19,14 +19,21 @@ pub fn prefix(text: Option<&str>) -> Result<String> {
     if text.is_empty() {
         return Ok(String::new());
     }
-    check("prefix", text)?;
+    check("prefix", "", text)?;
     Ok(format!("{text}/"))
 }
 
-/// Refuses a key that stores would read in different ways, or that leaves the prefix.
-pub(crate) fn check(what: &str, key: &str) -> Result<()> {
+/// Refuses a key that stores would read in different ways, that leaves the prefix, or that is too long with it.
+pub(crate) fn check(what: &str, prefix: &str, key: &str) -> Result<()> {
+    let length = prefix.len() + key.len();
+    if length > LONGEST {
+        return Err(Error::config(format!(
+            "{what} {key:?} cannot name an object: {length} bytes are too long, stores take {LONGEST}"
+        ))
+        .with_hint("shorten the prefix, or the export's name"));
+    }
     let plain = |part: &str| !part.is_empty() && part != "." && part != ".." && part.trim() == part;
-    if key.split('/').all(plain) && !key.contains(|c: char| c.is_control() || c == '\\') && key.len() <= LONGEST {
+    if key.split('/').all(plain) && !key.contains(|c: char| c.is_control() || c == '\\') {
         return Ok(());
     }
     Err(Error::config(format!("{what} {key:?} cannot name an object")).with_hint(
@@ -51,6 +58,8 @@ mod tests {
         for text in ["../a", "a/../b", "a//b", "a/./b", " a", "a\nb", "a/b ", "a\\b"] {
             assert!(prefix(Some(text)).is_err(), "{text:?}");
         }
-        assert!(check("key", &"k".repeat(LONGEST + 1)).is_err());
+        assert!(check("key", "", &"k".repeat(LONGEST + 1)).is_err());
+        assert!(check("key", "a/", &"k".repeat(LONGEST - 2)).is_ok());
+        assert!(check("key", "a/", &"k".repeat(LONGEST - 1)).is_err());
     }
 }

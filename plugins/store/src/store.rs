@@ -137,6 +137,13 @@ impl Shared {
     }
 }
 
+impl Store {
+    /// Refuses a key that cannot name an object below the prefix.
+    fn check(&self, key: &str) -> Result<()> {
+        key::check("key", &self.shared.setup.prefix, key)
+    }
+}
+
 /// A media type for control objects, by name.
 fn content_type(key: &str) -> &'static str {
     if key.ends_with(".json") || key.ends_with("_SUCCESS") { "application/json" } else { "application/octet-stream" }
@@ -148,12 +155,12 @@ impl Destination for Store {
     }
 
     fn create(&mut self, key: &str, options: &WriteOptions) -> Result<Box<dyn ObjectWriter>> {
-        key::check("key", key)?;
+        self.check(key)?;
         Ok(Box::new(StoreWriter::new(Arc::clone(&self.shared), key, options)))
     }
 
     fn put_if_absent(&mut self, key: &str, body: &[u8]) -> Result<bool> {
-        key::check("key", key)?;
+        self.check(key)?;
         let shared = &self.shared;
         let put = shared.operator.write_with(key, body.to_vec()).content_type(content_type(key)).if_not_exists(true);
         let (put, ambiguous) = wait(&shared.context, noting_ambiguity(put.into_future()))?;
@@ -171,7 +178,7 @@ impl Destination for Store {
     }
 
     fn put(&mut self, key: &str, body: &[u8]) -> Result<Object> {
-        key::check("key", key)?;
+        self.check(key)?;
         let shared = &self.shared;
         let put = shared.operator.write_with(key, body.to_vec()).content_type(content_type(key));
         let metadata = wait(&shared.context, put.into_future())?;
@@ -181,13 +188,13 @@ impl Destination for Store {
     }
 
     fn get(&mut self, key: &str) -> Result<Option<Vec<u8>>> {
-        key::check("key", key)?;
+        self.check(key)?;
         let read = wait(&self.shared.context, self.shared.read(key, 0, None))?;
         read.map_err(|error| self.shared.error(Doing::Read, key, &error))
     }
 
     fn read_at(&mut self, key: &str, offset: u64, length: u64) -> Result<Option<Vec<u8>>> {
-        key::check("key", key)?;
+        self.check(key)?;
         let shared = &self.shared;
         let failed = |error| shared.error(Doing::Read, key, &error);
         // Stores refuse a range that begins at the end, and opendal one that ends beyond it.
@@ -200,7 +207,7 @@ impl Destination for Store {
     }
 
     fn head(&mut self, key: &str) -> Result<Option<Object>> {
-        key::check("key", key)?;
+        self.check(key)?;
         let found = wait(&self.shared.context, self.shared.look(key))?;
         let found = found.map_err(|error| self.shared.error(Doing::Look, key, &error))?;
         Ok(found.map(|metadata| self.shared.object(key, metadata.content_length(), &metadata)))
@@ -224,7 +231,7 @@ impl Destination for Store {
     }
 
     fn delete(&mut self, key: &str) -> Result<()> {
-        key::check("key", key)?;
+        self.check(key)?;
         match wait(&self.shared.context, self.shared.operator.delete(key))? {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(self.shared.error(Doing::Delete, key, &error)),
             _ => Ok(()),

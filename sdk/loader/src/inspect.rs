@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use object::elf::{EM_AARCH64, EM_X86_64, FileHeader64, Machine, PT_LOAD};
 use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
-use object::{Endianness, Object, ObjectSection};
+use object::{Endianness, Object, ObjectSection, ReadCache, ReadRef};
 use rivet_abi::{ABI_MAJOR, FLAG_PANIC_UNWIND, META_HEADER_BYTES, META_MAGIC, META_SECTION};
 use rivet_sdk::{Error, ErrorKind, Result};
 use sha2::{Digest, Sha256};
@@ -36,7 +36,7 @@ pub fn inspect(path: &Path) -> Result<Inspected> {
 
 /// As [`inspect`]; tells `passed` of each step that was passed.
 pub fn inspect_steps(path: &Path, passed: &mut dyn FnMut(Step)) -> Result<Inspected> {
-    crate::trust::check(path)?;
+    let mut file = crate::trust::open(path)?;
     passed(Step::Trust);
     let refuse = |why: &str, hint: &str| {
         Error::new(ErrorKind::Config, format!("{}: {why}", path.display())).with_hint(hint.to_owned())
@@ -45,18 +45,16 @@ pub fn inspect_steps(path: &Path, passed: &mut dyn FnMut(Step)) -> Result<Inspec
         Error::new(ErrorKind::Config, format!("{}: {error}", path.display()))
             .with_hint("check the path and its permissions")
     };
-    let mut file = File::open(path).map_err(unreadable)?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(unreadable)?;
-    file.rewind().map_err(unreadable)?;
-
-    if let Some(missing) = missing_bytes(&bytes) {
+    let (sha256, size_bytes) = hash(&mut file).map_err(unreadable)?;
+    // What is looked at is read once, and little of it is.
+    let bytes = ReadCache::new(file.try_clone().map_err(unreadable)?);
+    if let Some(missing) = missing_bytes(&bytes, size_bytes) {
         return Err(refuse(
             &format!("truncated: {missing} bytes are missing"),
             "the download or copy did not finish; install it again by writing a new file and renaming it",
         ));
     }
-    let elf = ElfFile64::<Endianness>::parse(&bytes[..]).map_err(|error| {
+    let elf = ElfFile64::<Endianness, _>::parse(&bytes).map_err(|error| {
         refuse(&format!("not a shared library ({error})"), "install the plugin's .so file for this platform")
     })?;
     if let Some(machine) = MACHINE.filter(|machine| elf.elf_header().e_machine(elf.endian()) != *machine) {
@@ -85,8 +83,27 @@ pub fn inspect_steps(path: &Path, passed: &mut dyn FnMut(Step)) -> Result<Inspec
     let manifest: PluginManifest = serde_json::from_slice(head.json)
         .map_err(|error| refuse(&format!("its manifest cannot be read: {error}"), "rebuild the plugin"))?;
     passed(Step::Manifest);
-    let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Inspected { path: path.to_owned(), manifest, abi: head.abi, sha256, size_bytes: bytes.len() as u64, file })
+    file.rewind().map_err(unreadable)?;
+    Ok(Inspected { path: path.to_owned(), manifest, abi: head.abi, sha256, size_bytes, file })
+}
+
+/// SHA-256 of a file, in hex, and its size; read in pieces.
+fn hash(file: &mut File) -> std::io::Result<(String, u64)> {
+    let mut hash = Sha256::new();
+    let mut piece = vec![0; 256 << 10];
+    let mut size_bytes = 0;
+    loop {
+        match file.read(&mut piece) {
+            Ok(0) => break,
+            Ok(length) => {
+                hash.update(piece.get(..length).unwrap_or_default());
+                size_bytes += length as u64;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(), size_bytes))
 }
 
 /// The processor that this process runs on, as ELF numbers it.
@@ -106,7 +123,7 @@ pub(crate) fn other_abi(major: u32) -> Error {
 
 /// How many bytes that the file's own tables speak of lie beyond its end. Mapping a file whose
 /// segments are cut off kills the process with SIGBUS. None too for what is no library at all.
-fn missing_bytes(bytes: &[u8]) -> Option<u64> {
+fn missing_bytes<'a>(bytes: impl ReadRef<'a>, length: u64) -> Option<u64> {
     let header = FileHeader64::<Endianness>::parse(bytes).ok()?;
     let endian = header.endian().ok()?;
     let table = |start: u64, entries: u16, size: u16| start.saturating_add(u64::from(entries) * u64::from(size));
@@ -118,7 +135,7 @@ fn missing_bytes(bytes: &[u8]) -> Option<u64> {
         .map(|segment| segment.p_offset(endian).saturating_add(segment.p_filesz(endian)))
         .chain([segment_table, section_table])
         .max()?;
-    end.checked_sub(bytes.len() as u64).filter(|missing| *missing > 0)
+    end.checked_sub(length).filter(|missing| *missing > 0)
 }
 
 /// The fixed head of the link section, and the JSON behind it.

@@ -116,18 +116,37 @@ pub struct TableSummary {
     pub rows: Option<u64>,
     /// The server's estimate, where it has one.
     pub bytes: Option<u64>,
+    /// The options name a database, and the table is in another one: it is meant only where its schema is named.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub elsewhere: bool,
+    /// Tables that show this one's rows among theirs: what it is a partition of, or inherits from, and theirs in turn.
+    /// Who exports one of those by a pattern leaves this table out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub within: Vec<TableName>,
 }
 
 impl TableSummary {
     /// A table without estimates.
     pub fn new(table: TableName, kind: impl Into<String>) -> Self {
-        Self { table, kind: kind.into(), rows: None, bytes: None }
+        Self { table, kind: kind.into(), rows: None, bytes: None, elsewhere: false, within: Vec::new() }
+    }
+
+    /// Which tables show its rows among theirs.
+    #[must_use]
+    pub fn with_within(self, within: Vec<TableName>) -> Self {
+        Self { within, ..self }
     }
 
     /// Estimated rows.
     #[must_use]
     pub fn with_rows(self, rows: impl Into<Option<u64>>) -> Self {
         Self { rows: rows.into(), ..self }
+    }
+
+    /// Whether it is in another database than the one that the options name.
+    #[must_use]
+    pub fn with_elsewhere(self, elsewhere: bool) -> Self {
+        Self { elsewhere, ..self }
     }
 
     /// Estimated bytes.

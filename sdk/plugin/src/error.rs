@@ -376,6 +376,23 @@ shorthand! {
     integrity => Integrity;
 }
 
+impl Error {
+    /// For a source: a row holds NULL in a column that the catalogue says holds none. Add where: the row, its key.
+    pub fn unexpected_null(column: &str) -> Self {
+        Self::data(format!("column `{column}` is NOT NULL in the catalogue, and a row holds NULL"))
+            .with_hint("export it with `query: SELECT * FROM …`: any column of a query may be NULL")
+            .with_context("column", column)
+    }
+
+    /// For a source: the server sends `found` where `column` is of the type `of`, and the bytes would be misread. Add
+    /// where, if it is one value.
+    pub fn in_another_form(column: &str, of: &str, found: &str) -> Self {
+        Self::data(format!("column `{column}` ({of}) arrives as {found}, which would be misread"))
+            .with_hint(format!("cast it to its type in a `query`, or leave it out: `exclude: [{column}]`"))
+            .with_context("column", column)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,6 +15,7 @@ mod error;
 mod ffi;
 #[doc(hidden)]
 pub mod glue;
+pub mod lexer;
 mod mapping;
 mod nearest;
 #[cfg(feature = "network")]

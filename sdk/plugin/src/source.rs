@@ -52,10 +52,24 @@ pub mod capability {
     pub const COUNT: &str = "count";
     /// Relations may be queries.
     pub const QUERY: &str = "query";
+    /// A query is cut by the database's own rules ([`crate::lexer`]), and means what it means in any other session of
+    /// the login. Plugins before SDK 0.3 cut it by those of PostgreSQL.
+    pub const QUERY_RULES: &str = "query_rules";
 
     /// Every capability that this SDK knows.
-    pub const ALL: &[&str] =
-        &[TABLES, SPLIT_RANGE, SPLIT_KEYSET, SPLIT_NATIVE, SNAPSHOT, PRESSURE, INTERRUPT, BOUNDS, COUNT, QUERY];
+    pub const ALL: &[&str] = &[
+        TABLES,
+        SPLIT_RANGE,
+        SPLIT_KEYSET,
+        SPLIT_NATIVE,
+        SNAPSHOT,
+        PRESSURE,
+        INTERRUPT,
+        BOUNDS,
+        COUNT,
+        QUERY,
+        QUERY_RULES,
+    ];
 }
 
 /// One connection, owned by one worker. Never shared: every method takes `&mut self`.

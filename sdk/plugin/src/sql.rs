@@ -57,84 +57,14 @@ pub fn table(dialect: &(impl Dialect + ?Sized), table: &TableName) -> String {
     }
 }
 
-/// The relation as it stands after FROM. A query becomes a derived table; trailing semicolons
-/// and comments are harmless, because its closing bracket starts a new line.
+/// The relation as it stands after FROM. A query becomes a derived table, as it is: make one statement of what the user
+/// wrote first, with [`crate::lexer::single`]. A comment at its end is harmless, because the closing bracket begins a
+/// line.
 pub fn from(dialect: &(impl Dialect + ?Sized), relation: &Relation) -> String {
     match relation {
         Relation::Table(name) => table(dialect, name),
-        Relation::Query(sql) => format!("(\n{}\n) AS {}", trim_query(sql), dialect.name("rivet_query")),
+        Relation::Query(sql) => format!("(\n{sql}\n) AS {}", dialect.name("rivet_query")),
     }
-}
-
-/// A query without its trailing semicolons, white space and comments.
-pub fn trim_query(sql: &str) -> &str {
-    let mut end = 0;
-    let mut rest = sql;
-    while let Some(token) = next_token(rest) {
-        let consumed = sql.len() - rest.len() + token.length;
-        if token.meaning {
-            end = consumed;
-        }
-        rest = &sql[consumed..];
-    }
-    &sql[..end]
-}
-
-struct Token {
-    length: usize,
-    /// False for white space, comments and semicolons.
-    meaning: bool,
-}
-
-fn next_token(text: &str) -> Option<Token> {
-    let first = text.chars().next()?;
-    let (length, meaning) = match first {
-        '-' if text.starts_with("--") => (text.find('\n').unwrap_or(text.len()), false),
-        '/' if text.starts_with("/*") => (block_comment(text), false),
-        '\'' | '"' | '`' => (quoted(text, first), true),
-        '$' => (dollar_quoted(text), true),
-        ';' => (1, false),
-        space if space.is_whitespace() => (space.len_utf8(), false),
-        other => (other.len_utf8(), true),
-    };
-    Some(Token { length, meaning })
-}
-
-fn block_comment(text: &str) -> usize {
-    let mut depth = 0_usize;
-    let mut at = 0;
-    while at < text.len() {
-        let rest = &text[at..];
-        if rest.starts_with("/*") {
-            depth += 1;
-            at += 2;
-        } else if rest.starts_with("*/") {
-            depth -= 1;
-            at += 2;
-            if depth == 0 {
-                return at;
-            }
-        } else {
-            at += rest.chars().next().map_or(1, char::len_utf8);
-        }
-    }
-    text.len()
-}
-
-fn quoted(text: &str, quote: char) -> usize {
-    match text[1..].find(quote) {
-        Some(end) => end + 2,
-        None => text.len(),
-    }
-}
-
-fn dollar_quoted(text: &str) -> usize {
-    let Some(tag_end) = text[1..].find('$').map(|end| end + 2) else { return 1 };
-    let tag = &text[..tag_end];
-    if !tag[1..tag_end - 1].chars().all(|c| c.is_alphanumeric() || c == '_') {
-        return 1;
-    }
-    text[tag_end..].find(tag).map_or(text.len(), |end| tag_end + end + tag_end)
 }
 
 /// ` WHERE …`, or nothing where there is no condition.
@@ -317,20 +247,5 @@ mod tests {
             to: Some(Bound::exclusive(vec![Scalar::Text("O'Neil".into())])),
         };
         assert_eq!(where_clause(&dialect, &[odd]).unwrap(), " WHERE \"a\" < 'O''Neil'");
-    }
-
-    #[test]
-    fn trailing_semicolons_and_comments_leave_a_query_but_not_its_texts() {
-        for (sql, trimmed) in [
-            ("select 1;", "select 1"),
-            ("select 1 ; -- done;\n ; /* a /* b */ ; */ ", "select 1"),
-            ("select ';--' ;", "select ';--'"),
-            ("select $$;--$$;", "select $$;--$$"),
-            ("select $1 - 2", "select $1 - 2"),
-            ("select \"a;\" -- x", "select \"a;\""),
-            ("  -- nothing\n", ""),
-        ] {
-            assert_eq!(trim_query(sql), trimmed, "{sql}");
-        }
     }
 }

@@ -57,6 +57,33 @@ pub fn export(source: &mut dyn Source, request: &ExportRequest) -> Result<(Keep,
     Ok((keep, stats))
 }
 
+/// As [`export`], with `meanwhile` done once the schema was announced, before a row is asked for: what another
+/// session may do to the table at that very moment. What came is not compared with what would be announced now.
+pub fn export_meanwhile(
+    source: &mut dyn Source,
+    request: &ExportRequest,
+    meanwhile: &mut dyn FnMut(),
+) -> Result<(Keep, ExportStats)> {
+    struct Between<'a> {
+        keep: Keep,
+        meanwhile: &'a mut dyn FnMut(),
+    }
+    impl BatchSink for Between<'_> {
+        fn on_schema(&mut self, schema: SchemaRef) -> Result<()> {
+            self.keep.on_schema(schema)?;
+            (self.meanwhile)();
+            Ok(())
+        }
+
+        fn on_batch(&mut self, batch: RecordBatch) -> Result<()> {
+            self.keep.on_batch(batch)
+        }
+    }
+    let mut sink = Between { keep: Keep::default(), meanwhile };
+    let stats = source.export(request, &mut sink)?;
+    Ok((sink.keep, stats))
+}
+
 /// One value, written plainly: integers stand for dates and times.
 pub fn text(array: &ArrayRef, row: usize) -> String {
     if array.is_null(row) {

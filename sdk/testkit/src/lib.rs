@@ -30,7 +30,7 @@ use serde_json::Value;
 use wire::WiredSource;
 
 pub use destination::{DestinationSubject, destination_conformance, linked_destination_conformance};
-pub use keep::{Keep, export, text};
+pub use keep::{Keep, export, export_meanwhile, text};
 pub use types_page::{TypeRow, check_types_page, type_row};
 pub use urls_page::check_urls_page;
 pub use verify::{DestinationUnderTest, Finding, SourceUnderTest};

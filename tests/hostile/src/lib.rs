@@ -65,6 +65,8 @@ impl SourceDriver for HostileDriver {
         capability::SNAPSHOT,
         capability::INTERRUPT,
         capability::PRESSURE,
+        // Without its rules, as a plugin that was built with an earlier SDK.
+        capability::QUERY,
     ];
 
     fn open(options: HostileOptions, context: &Context) -> Result<Hostile> {

@@ -207,3 +207,34 @@ fn a_plan_older_than_its_limit_is_refused_and_nothing_is_touched() {
     apply("old.json", &[]).ok();
     assert_eq!(landed(&project), [Some("2".to_owned()), Some("2".to_owned())]);
 }
+
+/// A plan file of the same run that somebody edited and sealed anew is not what was published.
+#[test]
+fn commit_and_status_keep_to_the_published_plan_and_tell_of_other_versions() {
+    let mut database = sqlite::database();
+    database.run("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1), (2), (3)");
+    let project = rivet::project();
+    project.config(&format!(
+        "source: {{url: '{}'}}\nexports:\n  - {{name: e, table: t, mode: full, format: csv, destination: {{type: local, path: '{{out}}'}}}}\n",
+        database.url()
+    ));
+    project.rivet("plan").args(["-o", "plan.json"]).ok();
+    let mut plan: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(project.path("plan.json")).unwrap()).unwrap();
+    plan["made_by"]["rivet"] = "0.0.7".into();
+    project.write("plan.json", ::rivet::seal::to_json(&plan).unwrap());
+    plan["execution"]["parallel"] = 7.into();
+    project.write("edited.json", ::rivet::seal::to_json(&plan).unwrap());
+    let rivet = |command: &str, file: &str| project.rivet(command).arg(file);
+    rivet("status", "edited.json").ok();
+    rivet("apply", "plan.json").args(["--chunk", "0"]).ok().says(&["other versions: rivet 0.0.7"]);
+    for command in ["status", "commit", "apply"] {
+        rivet(command, "edited.json").fails(1).says(&["another plan with this run id", "hint: use the plan that was"]);
+    }
+    rivet("status", "plan.json").ok().says(&["other versions: rivet 0.0.7"]);
+    rivet("commit", "plan.json").ok().says(&["other versions: rivet 0.0.7"]);
+    for command in ["status", "commit", "apply"] {
+        rivet(command, "edited.json").fails(1).says(&["another plan with this run id"]);
+    }
+    assert_eq!(landed(&project), [Some("3".to_owned()), Some("3".to_owned())]);
+}

@@ -29,6 +29,7 @@ fn at(value: &str, run_id: &str) -> Watermark {
         values: vec![Scalar::Instant(value.to_owned()), Scalar::Integer(i128::from(u64::MAX))],
         run_id: run_id.to_owned(),
         updated_at: "2026-01-02T03:04:05Z".to_owned(),
+        ties: None,
     }
 }
 

@@ -109,6 +109,7 @@ fn an_export_s_standing_is_shown_reset_and_remembered_by_name() {
             values: vec![Scalar::Integer(value)],
             run_id: run_id.to_owned(),
             updated_at: format!("2026-01-02T03:04:0{value}.5Z"),
+            ties: None,
         };
         store.advance(None, &at(1, "01A")).unwrap();
         store.advance(Some(&at(1, "01A")), &at(2, "01B")).unwrap();

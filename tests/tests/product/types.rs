@@ -162,3 +162,36 @@ fn a_csv_tells_null_from_empty_and_reads_back_everywhere() {
         assert_eq!(found.rows, expected, "{compression}");
     }
 }
+
+#[test]
+fn check_tells_of_names_and_decimals_that_readers_do_not_take() {
+    let mut database = postgres::database();
+    database.run(
+        "CREATE TABLE odd (id int, \"ID\" int, \"a.b\" int, \"Unit Price (€)\" int, wide numeric(60, 2)); \
+         INSERT INTO odd VALUES (1, 2, 3, 4, 12345678901234567890123456789012345678901234567890.25)",
+    );
+    let project = rivet::project();
+    project.config(
+        "source: {url_env: DATABASE_URL}\nexports:\n  - {name: e, table: odd, format: parquet, destination: {type: local, path: '{out}'}}\n",
+    );
+    let notes = |target: Option<&str>| -> Vec<(String, String)> {
+        let check = project.rivet("check").args(["--types", "--json"]).env("DATABASE_URL", database.url());
+        let check = target.into_iter().fold(check, |check, target| check.args(["--target", target]));
+        let columns = check.ok().json()["exports"][0]["columns"].clone();
+        let noted = columns.as_array().unwrap().iter().filter_map(|column| {
+            Some((column["column"].as_str().unwrap().to_owned(), column["note"].as_str()?.to_owned()))
+        });
+        noted.collect()
+    };
+    let names = |notes: Vec<(String, String)>| notes.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+    assert_eq!(names(notes(None)), ["id", "ID", "wide"]);
+    assert_eq!(names(notes(Some("bigquery"))), ["id", "ID", "a.b", "Unit Price (€)", "wide"]);
+    assert_eq!(names(notes(Some("clickhouse"))), [""; 0]);
+    // As the readers that are here do take it.
+    project.rivet("run").env("DATABASE_URL", database.url()).ok();
+    let read = readers::sql(
+        project.out(),
+        "SELECT string_agg(column_name, ' '), list_extract(list(column_type), -1) FROM (DESCRIBE SELECT * FROM t)",
+    );
+    assert_eq!(read, [["id ID_1 a.b Unit Price (€) wide", "DOUBLE"].map(|text| Some(text.to_owned()))]);
+}

@@ -24,6 +24,8 @@ pub enum StateCommand {
     Show(StateShowArguments),
     /// Forget an export's watermark: its next incremental run begins anew
     Reset(StateResetArguments),
+    /// Go on at the place that is configured now, from the watermark that an export has; its files stay where they are
+    Move(StateResetArguments),
     /// Show the files of an export's newest run at the destination
     Files(StateRunArguments),
     /// Show the chunks of an export's newest run, and which are done

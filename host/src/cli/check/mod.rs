@@ -1,6 +1,7 @@
 //! `rivet check`: how each export would be read, and what could be better. Nothing is written.
 
 mod advice;
+mod names;
 mod types;
 mod warehouse;
 
@@ -10,9 +11,9 @@ use serde_json::{Value, json};
 use super::arguments::{CheckArguments, Global};
 use super::exit::{Failed, Outcome, code_of};
 use super::print::{bytes, thousands};
-use super::{open_session, print};
+use super::{open_session, print, summary};
 use crate::config::ExportConfig;
-use crate::plan::{Plan, Planned};
+use crate::plan::{IncrementalSpec, Plan, Planned};
 use crate::run::{Stop, draft_export};
 
 pub fn check(arguments: &CheckArguments, global: &Global, stop: Stop) -> Outcome {
@@ -41,8 +42,17 @@ pub fn check(arguments: &CheckArguments, global: &Global, stop: Stop) -> Outcome
             }
         }
     }
+    let left_out = &session.config.left_out;
     if arguments.json {
-        print::json(&json!({ "exports": documents }))?;
+        let mut document = json!({ "exports": documents });
+        if !left_out.is_empty() {
+            document["left_out"] = summary::left_out_json(left_out).into();
+        }
+        print::json(&document)?;
+    } else {
+        for line in summary::left_out(left_out) {
+            print::line(&line)?;
+        }
     }
     if errors.is_empty() { Ok(()) } else { Err(Failed::Errors(errors)) }
 }
@@ -88,6 +98,9 @@ impl<'a> Checked<'a> {
         row("chunks", chunks(plan));
         row("workers", plan.execution.parallel.to_string());
         row("consistency", plan.consistency_text().to_owned());
+        if let Some(incremental) = &plan.incremental {
+            row("ties", incremental.ties_text());
+        }
         for text in &self.advice {
             row("advice", text.clone());
         }
@@ -114,6 +127,7 @@ impl<'a> Checked<'a> {
             "rows_per_chunk": rows_per_chunk(plan),
             "parallel": plan.execution.parallel,
             "consistency": plan.consistency_text(),
+            "ties": plan.incremental.as_ref().map(IncrementalSpec::ties_text),
             "advice": self.advice,
             "columns": self.types.as_ref().map(|types| types::to_json(types)),
         }))

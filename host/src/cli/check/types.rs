@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::arguments::Warehouse;
 use super::super::table::{self, or_dash};
-use super::warehouse;
+use super::{names, warehouse};
 use crate::plan::{Format, Plan};
 use crate::sink::output_schema;
 
@@ -23,7 +23,7 @@ pub struct ColumnTypes {
     fidelity: Option<Fidelity>,
     /// None for CSV.
     parquet_type: Option<String>,
-    /// How the warehouse loads it, where that is not plain.
+    /// How the warehouse or any other reader takes it, where that is not plain.
     note: Option<String>,
 }
 
@@ -37,6 +37,7 @@ pub fn report(plan: &Plan, target: Option<Warehouse>) -> Result<Vec<ColumnTypes>
         }
         Format::Csv(_) => None,
     };
+    let all: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
     let columns = schema.fields().iter().enumerate().map(|(index, field)| {
         let planned = plan.columns.get(index);
         let root = parquet.as_ref().and_then(|parquet| parquet.root_schema().get_fields().get(index).cloned());
@@ -46,11 +47,19 @@ pub fn report(plan: &Plan, target: Option<Warehouse>) -> Result<Vec<ColumnTypes>
             arrow_type: field.data_type().to_string(),
             nullable: field.is_nullable(),
             fidelity: planned.map(|planned| planned.mapping.fidelity),
-            note: target.filter(|_| root.is_some()).and_then(|target| warehouse::note(target, field)),
+            note: joined([
+                warehouse::note(target, field).filter(|_| root.is_some()),
+                names::note(target, field.name(), &all),
+            ]),
             parquet_type: root.map(|root| parquet_type(&root)),
         }
     });
     Ok(columns.collect())
+}
+
+fn joined(notes: [Option<String>; 2]) -> Option<String> {
+    let notes: Vec<String> = notes.into_iter().flatten().collect();
+    (!notes.is_empty()).then(|| notes.join("; "))
 }
 
 /// The refusal of `--strict`, naming each column that loses something.

@@ -18,13 +18,25 @@ pub fn named(target: &str) -> Option<Warehouse> {
     }
 }
 
-/// What to know when `target` loads this column. None where it arrives as one would think.
-pub fn note(target: Warehouse, field: &Field) -> Option<String> {
+/// What to know when `target` loads this column, or when anybody does. None where it arrives as one would think.
+pub fn note(target: Option<Warehouse>, field: &Field) -> Option<String> {
     match target {
-        Warehouse::BigQuery => bigquery(field),
-        Warehouse::Snowflake => snowflake(field),
-        Warehouse::DuckDb => duckdb(field.data_type()),
-        Warehouse::ClickHouse => clickhouse(field),
+        Some(Warehouse::BigQuery) => bigquery(field),
+        Some(Warehouse::Snowflake) => snowflake(field),
+        Some(Warehouse::DuckDb) => duckdb(field.data_type()),
+        Some(Warehouse::ClickHouse) => clickhouse(field),
+        None => anybody(field.data_type()),
+    }
+}
+
+fn anybody(kind: &DataType) -> Option<String> {
+    match decimal(kind) {
+        Some((39.., _)) => Some(
+            "more than 38 digits: DuckDB reads it as DOUBLE and loses some, Spark and Snowflake do not read it; ask for \
+             `text`, or for a decimal of at most 38"
+                .to_owned(),
+        ),
+        _ => None,
     }
 }
 
@@ -130,7 +142,7 @@ mod tests {
     use super::*;
 
     fn said(target: Warehouse, kind: DataType) -> String {
-        note(target, &Field::new("a", kind, true)).unwrap_or_default()
+        note(Some(target), &Field::new("a", kind, true)).unwrap_or_default()
     }
 
     #[test]
@@ -152,6 +164,9 @@ mod tests {
             assert!(said(target, DataType::Decimal256(39, 10)).contains("38 digits"));
         }
         assert_eq!(said(Warehouse::ClickHouse, DataType::Decimal256(76, 10)), "");
+        let anybody = |kind: DataType| note(None, &Field::new("a", kind, true)).unwrap_or_default();
+        assert_eq!(anybody(DataType::Decimal128(38, 10)), "");
+        assert!(anybody(DataType::Decimal256(39, 10)).contains("more than 38 digits"));
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub fn init(arguments: &InitArguments, global: &Global) -> Outcome {
             "source": { "plugin": plugin, "product": identity.product, "version": identity.version,
                 "database": identity.database },
             "tables": survey.tables.iter().map(survey::Surveyed::to_json).collect::<Vec<_>>(),
-            "left_out": survey.left_out,
+            "left_out": survey.names_left_out(),
         }))?);
     }
     let store = match (&arguments.s3_bucket, &arguments.gcs_bucket, &arguments.azure_container) {

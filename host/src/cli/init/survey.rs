@@ -1,20 +1,21 @@
 //! What tables there are, how large, and with which keys and columns.
 
-use globset::GlobSet;
 use rivet_sdk::{
     Error, ErrorKind, ExportRequest, Key, Relation, Result, Source, TableFilter, TableName, TableSummary, TypeMapping,
 };
 use serde_json::{Value, json};
 
 use super::super::arguments::InitArguments;
-use crate::config;
+use crate::config::{self, Globs, LeftOut, Overlap};
 
 /// Which tables the user wants.
 pub struct Wanted {
     tables: Vec<TableName>,
     schema: Option<String>,
-    include: Option<GlobSet>,
-    exclude: GlobSet,
+    include: Option<Globs>,
+    /// Those of `include` that are one name each.
+    named: Globs,
+    exclude: Globs,
 }
 
 /// What was found.
@@ -23,6 +24,16 @@ pub struct Survey {
     pub tables: Vec<Surveyed>,
     /// Views and foreign tables that nobody asked for by name.
     pub left_out: Vec<String>,
+    /// Tables whose rows another one shows as its own: partitions, children.
+    pub parts: Vec<LeftOut>,
+}
+
+impl Survey {
+    /// All that is not among `tables`, for `--discover`.
+    pub fn names_left_out(&self) -> Vec<String> {
+        let parts = self.parts.iter().map(|part| part.table.to_string());
+        self.left_out.iter().cloned().chain(parts).collect()
+    }
 }
 
 /// One table.
@@ -66,16 +77,26 @@ impl Wanted {
     pub fn new(arguments: &InitArguments) -> Result<Self> {
         let tables = arguments.table.iter().map(|name| name.parse().map_err(Error::config)).collect::<Result<_>>()?;
         let include = if arguments.include.is_empty() { None } else { Some(globs(&arguments.include)?) };
-        Ok(Self { tables, schema: arguments.schema.clone(), include, exclude: globs(&arguments.exclude)? })
+        let named: Vec<String> =
+            arguments.include.iter().filter(|glob| config::is_spelled_out(glob)).cloned().collect();
+        let (named, exclude) = (globs(&named)?, globs(&arguments.exclude)?);
+        Ok(Self { tables, schema: arguments.schema.clone(), include, named, exclude })
     }
 
-    fn takes(&self, table: &TableName) -> bool {
-        let is = |wanted: &TableName| {
-            wanted.name == table.name && (wanted.schema.is_none() || wanted.schema == table.schema)
-        };
-        (self.tables.is_empty() || self.tables.iter().any(is))
-            && self.include.as_ref().is_none_or(|include| config::is_match(include, table))
-            && !config::is_match(&self.exclude, table)
+    fn takes(&self, one: &TableSummary) -> bool {
+        let is_named = self.tables.iter().any(|wanted| is(wanted, one));
+        (is_named || self.tables.is_empty())
+            && match &self.include {
+                Some(include) if is_named => include.is_match(&one.table),
+                Some(include) => include.takes(one),
+                None => is_named || !one.elsewhere,
+            }
+            && !self.exclude.is_match(&one.table)
+    }
+
+    /// Whether the user has written this table's own name.
+    fn names(&self, table: &TableName) -> bool {
+        !self.tables.is_empty() || self.named.is_match(table)
     }
 
     /// Whether views count: only what was asked for by name.
@@ -84,9 +105,15 @@ impl Wanted {
     }
 }
 
-fn globs(patterns: &[String]) -> Result<GlobSet> {
+/// Whether a name means the table.
+fn is(wanted: &TableName, one: &TableSummary) -> bool {
+    let is_there = if wanted.schema.is_some() { wanted.schema == one.table.schema } else { !one.elsewhere };
+    wanted.name == one.table.name && is_there
+}
+
+fn globs(patterns: &[String]) -> Result<Globs> {
     let wrong = |error: globset::Error| Error::config(error.to_string()).with_hint("write 'sales.*' or 'order_*'");
-    config::glob_set(patterns).map_err(wrong)
+    Globs::new(patterns).map_err(wrong)
 }
 
 /// Looks at every wanted table.
@@ -100,22 +127,33 @@ pub fn survey(source: &mut dyn Source, wanted: &Wanted) -> Result<Survey> {
         other => other?,
     };
     for table in &wanted.tables {
-        let one = Wanted { tables: vec![table.clone()], schema: None, include: None, exclude: GlobSet::empty() };
-        if !listed.iter().any(|summary| one.takes(&summary.table)) {
+        if !listed.iter().any(|summary| is(table, summary)) {
+            // In another database than the one that the source names.
+            if let Some(one) = listed.iter().find(|one| one.elsewhere && one.table.name == table.name) {
+                let hint = format!("did you mean {}?", one.table);
+                return Err(Error::not_found(format!("no table `{table}`")).with_hint(hint));
+            }
             let names: Vec<String> = listed.iter().map(|summary| summary.table.to_string()).collect();
-            let bare = listed.iter().map(|summary| summary.table.name.as_str());
+            let here = listed.iter().filter(|summary| !summary.elsewhere);
+            let bare = here.map(|summary| summary.table.name.as_str());
             let hint = config::nearest(&table.to_string(), names.iter().map(String::as_str).chain(bare));
             return Err(Error::not_found(format!("no table `{table}`"))
                 .with_hint(hint.unwrap_or_else(|| "`--discover` shows what is there".to_owned())));
         }
     }
-    let mut survey = Survey { tables: Vec::new(), left_out: Vec::new() };
-    for summary in listed.into_iter().filter(|summary| wanted.takes(&summary.table)) {
-        if config::is_stored(&summary) || wanted.is_explicit() {
-            survey.tables.push(look(source, summary));
+    let mut survey = Survey { tables: Vec::new(), left_out: Vec::new(), parts: Vec::new() };
+    let mut chosen: Vec<&TableName> = Vec::new();
+    for summary in listed.iter().filter(|summary| wanted.takes(summary)) {
+        if config::is_stored(summary) || wanted.is_explicit() {
+            chosen.push(&summary.table);
         } else {
             survey.left_out.push(summary.table.to_string());
         }
+    }
+    let named: Vec<&TableName> = chosen.iter().copied().filter(|table| wanted.names(table)).collect();
+    survey.parts = Overlap::new(&listed, &chosen.clone(), &named).take_out(&mut chosen);
+    for summary in listed.iter().filter(|summary| chosen.contains(&&summary.table)) {
+        survey.tables.push(look(source, summary.clone()));
     }
     if survey.tables.iter().all(|table| table.error.is_some()) {
         let why = survey.tables.iter().find_map(|table| table.error.clone());
@@ -163,8 +201,8 @@ mod tests {
     #[test]
     fn globs_see_names_with_and_without_their_schema() {
         let globs = globs(&["sales.*".to_owned(), "tmp_*".to_owned()]).unwrap();
-        assert!(config::is_match(&globs, &TableName::qualified("sales", "orders")));
-        assert!(config::is_match(&globs, &TableName::qualified("public", "tmp_1")));
-        assert!(!config::is_match(&globs, &TableName::qualified("public", "orders")));
+        assert!(globs.is_match(&TableName::qualified("sales", "orders")));
+        assert!(globs.is_match(&TableName::qualified("public", "tmp_1")));
+        assert!(!globs.is_match(&TableName::qualified("public", "orders")));
     }
 }

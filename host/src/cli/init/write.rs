@@ -65,6 +65,10 @@ impl Draft<'_> {
         for name in &self.survey.left_out {
             out.push_str(&format!("  # Left out, not a table: {}\n", one_line(name)));
         }
+        for part in &self.survey.parts {
+            let text = format!("Left out, its rows are those of {}: {}", part.within, part.table);
+            out.push_str(&format!("  # {}\n", one_line(&text)));
+        }
         Ok(format!("{}\n", out.trim_end()))
     }
 

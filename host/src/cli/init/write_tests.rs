@@ -23,7 +23,7 @@ fn table(schema: Option<&str>, name: &str, rows: u64) -> Surveyed {
 }
 
 fn written(tables: Vec<Surveyed>, store: Store<'_>) -> (String, Config) {
-    let survey = Survey { tables, left_out: vec!["public.v".into()] };
+    let survey = Survey { tables, left_out: vec!["public.v".into()], parts: Vec::new() };
     let source = vec!["url_env: DB".to_owned()];
     let draft = Draft { plugin: "postgres", about: "PostgreSQL 18\n, shop".into(), source, survey: &survey, store };
     let text = draft.to_yaml().unwrap();

@@ -1,5 +1,6 @@
 //! `rivet state`: what is remembered between runs, in the store and at the destinations.
 
+mod places;
 mod progression;
 mod reset;
 mod runs;
@@ -16,6 +17,7 @@ pub fn state(command: &StateCommand, global: &Global, stop: Stop) -> Outcome {
     match command {
         StateCommand::Show(arguments) => show::show(arguments),
         StateCommand::Reset(arguments) => reset::watermarks(arguments),
+        StateCommand::Move(arguments) => places::move_to_configured(arguments, global, stop),
         StateCommand::Files(arguments) => runs::files(arguments, global, stop),
         StateCommand::Chunks(arguments) => runs::chunks(arguments, global, stop),
         StateCommand::ResetChunks(arguments) => reset::chunks(arguments, global, stop),

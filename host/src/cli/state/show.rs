@@ -16,6 +16,8 @@ use crate::state::{RunRecord, SeenSchema, State, Watermark};
 struct Standing {
     export: String,
     watermark: Option<Watermark>,
+    /// Where the watermark's rows are.
+    place: Option<String>,
     schema: Option<SeenSchema>,
     held_by: Option<String>,
     last_run: Option<RunRecord>,
@@ -51,8 +53,11 @@ fn standings(state: &State, config: &Config, names: &[String]) -> Result<Vec<Sta
         exports.extend(lost);
     }
     let standing = |export: String| {
+        let watermark = state.watermark(&export)?;
+        let place = watermark.as_ref().map(|watermark| state.place_of(&watermark.run_id)).transpose()?.flatten();
         Ok(Standing {
-            watermark: state.watermark(&export)?,
+            place: place.map(|place| place.location),
+            watermark,
             schema: state.schema(&export)?,
             held_by: state.holder(&export)?,
             last_run: state.runs(Some(&export), 1)?.into_iter().next(),
@@ -68,6 +73,7 @@ fn to_json(of: &Standing) -> Value {
         "watermark": of.watermark.as_ref().map(|watermark| json!({
             "cursor": watermark.cursor, "values": values_json(&watermark.values),
             "fingerprint": watermark.fingerprint, "run_id": watermark.run_id, "updated_at": watermark.updated_at,
+            "place": of.place,
         })),
         "schema": of.schema.as_ref().map(|schema| json!({ "run_id": schema.run_id, "seen_at": schema.seen_at })),
         "held_by": of.held_by,

@@ -25,6 +25,7 @@ fn the_fixtures_hold_every_frozen_key() {
         "tables",
         "settle",
         "on_null_cursor",
+        "on_cursor_ties",
         "chunk_by",
         "csv",
         "exclude",

@@ -7,8 +7,8 @@ use rivet_sdk::{OnUnrepresentable, Relation, Result};
 use serde_json::{Map, Value, json};
 
 use crate::config::{
-    ChunkBy, ChunkSize, Chunking, ExportConfig, Granularity, Incremental, Mode, OnNullCursor, OutputConfig,
-    PartitionBy, TimeWindow,
+    ChunkBy, ChunkSize, Chunking, ExportConfig, Granularity, Incremental, Mode, OnCursorTies, OnNullCursor,
+    OutputConfig, PartitionBy, TimeWindow,
 };
 use crate::plan::{
     Codec, Compression, ConsistencyPolicy, CsvSpec, Format, ParquetSpec, QualitySpec, RowGroups, Statistics, WriteMode,
@@ -49,6 +49,23 @@ pub(super) fn watermark(
         ("coalesced", json!(coalesced)),
         ("destination", object([("plugin", json!(destination_plugin)), ("options", destination_options)])),
     ])
+}
+
+/// The same without the destination: a form of its own.
+pub(super) fn rows(identity: &str, relation: &Relation, cursor: &[String], coalesced: bool) -> Value {
+    object([
+        ("form", json!(2)),
+        ("of", json!("rows")),
+        ("identity", json!(identity)),
+        ("relation", relation_of(relation)),
+        ("cursor", json!(cursor)),
+        ("coalesced", json!(coalesced)),
+    ])
+}
+
+/// The destination alone.
+pub(super) fn destination(plugin: &str, options: Value) -> Value {
+    object([("form", json!(2)), ("of", json!("destination")), ("plugin", json!(plugin)), ("options", options)])
 }
 
 /// Every key of an export stands here: one that is new is added to the form, or is none of its business.
@@ -149,17 +166,23 @@ fn relation_of(relation: &Relation) -> Value {
 fn mode_of(mode: &Mode) -> Value {
     match mode {
         Mode::Full => json!("full"),
-        Mode::Incremental(Incremental { cursor, coalesced, settle_ms, on_null }) => {
+        Mode::Incremental(Incremental { cursor, coalesced, settle_ms, on_null, on_ties }) => {
             let on_null = match on_null {
                 OnNullCursor::Fail => "fail",
                 OnNullCursor::Include => "include",
                 OnNullCursor::Skip => "skip",
             };
+            let on_ties = on_ties.map(|on_ties| match on_ties {
+                OnCursorTies::Fail => "fail",
+                OnCursorTies::Again => "again",
+                OnCursorTies::Leave => "leave",
+            });
             json!({"incremental": object([
                 ("cursor", json!(cursor)),
                 ("coalesced", json!(coalesced)),
                 ("settle_ms", json!(settle_ms)),
                 ("on_null", json!(on_null)),
+                ("on_ties", json!(on_ties)),
             ])})
         }
         Mode::TimeWindow(TimeWindow { column, unix, days }) => json!({"time_window": object([

@@ -52,6 +52,16 @@ pub fn of_configuration(export: &ExportConfig, source_plugin: &str, source_optio
     Ok(Fingerprint::of(first, second))
 }
 
+/// What a watermark's rows are: the database, what is read, and the cursor. `of_watermark` without where it lands.
+pub fn of_rows(identity: &str, relation: &Relation, cursor: &[String], coalesced: bool) -> Result<String> {
+    form::hash(&form::rows(identity, relation, cursor, coalesced))
+}
+
+/// Where a watermark's rows land, as it is configured.
+pub fn of_destination(plugin: &str, options: &Value) -> Result<String> {
+    form::hash(&form::destination(plugin, without_secrets(options)))
+}
+
 /// What a watermark belongs to: the database, what is read, the cursor, and where it lands.
 pub fn of_watermark(
     export: &ExportConfig,
@@ -61,7 +71,7 @@ pub fn of_watermark(
 ) -> Result<Fingerprint> {
     let plugin = &export.destination.plugin;
     let options = without_secrets(&export.destination.block.options);
-    let Incremental { cursor, coalesced, settle_ms: _, on_null: _ } = incremental;
+    let Incremental { cursor, coalesced, settle_ms: _, on_null: _, on_ties: _ } = incremental;
     let first = old::watermark(identity, relation, cursor, *coalesced, plugin, &options);
     let second = form::hash(&form::watermark(identity, relation, cursor, *coalesced, plugin, options))?;
     Ok(Fingerprint::of(first, second))

@@ -27,7 +27,7 @@ pub(super) fn configuration(
     let columns: Option<Vec<String>> = export.columns.iter().map(|column| wanted(&column.name, column.value)).collect();
     let pair = |one: &String, other: &String| format!("({}, {})", quoted(one), quoted(other));
     let lines = [
-        mode(&export.mode),
+        mode(&export.mode)?,
         format!(
             "({}, {}, {})",
             option(export.partition_by.as_ref().map(partition_by)),
@@ -105,10 +105,11 @@ fn number<T: ToString>(value: Option<T>) -> String {
     option(value.map(|value| value.to_string()))
 }
 
-fn mode(mode: &Mode) -> String {
-    match mode {
+fn mode(mode: &Mode) -> Option<String> {
+    Some(match mode {
+        Mode::Incremental(Incremental { on_ties: Some(_), .. }) => return None,
         Mode::Full => "Full".to_owned(),
-        Mode::Incremental(Incremental { cursor, coalesced, settle_ms, on_null }) => {
+        Mode::Incremental(Incremental { cursor, coalesced, settle_ms, on_null, on_ties: _ }) => {
             let on_null = match on_null {
                 OnNullCursor::Fail => "Fail",
                 OnNullCursor::Include => "Include",
@@ -123,7 +124,7 @@ fn mode(mode: &Mode) -> String {
         Mode::TimeWindow(TimeWindow { column, unix, days }) => {
             format!("TimeWindow(TimeWindow {{ column: {}, unix: {unix}, days: {days} }})", quoted(column))
         }
-    }
+    })
 }
 
 fn partition_by(partition_by: &PartitionBy) -> String {

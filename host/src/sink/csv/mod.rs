@@ -1,7 +1,7 @@
 //! The CSV encoder: RFC 4180, where NULL and the empty text differ.
 //!
 //! NULL is the configured text, never quoted; the empty text is a pair of quotes; a value that
-//! equals NULL's text is quoted. `docs/reference/csv.md` says how each type is written.
+//! equals NULL's text is quoted, and what some reader would take for something else. `docs/reference/csv.md` says how each type is written.
 
 mod calendar;
 mod json;
@@ -124,7 +124,8 @@ impl CsvFormat {
         }
         let field = &out[start..];
         let special = |byte: &u8| *byte == self.delimiter || *byte == self.quote || *byte == b'\n' || *byte == b'\r';
-        let needed = self.quote_all || field.is_empty() || field == self.null || field.iter().any(special);
+        let needed =
+            self.quote_all || field.is_empty() || field == self.null || is_trap(field) || field.iter().any(special);
         if !needed {
             return;
         }
@@ -144,6 +145,12 @@ impl CsvFormat {
         }
         out[start] = self.quote;
     }
+}
+
+/// Whether a reader takes the text for something else where it stands without quotes: a line `\.` ends PostgreSQL's COPY
+/// before version 18, the word NULL is NULL to MySQL's LOAD DATA, and U+FEFF at a file's begin is a byte order mark.
+fn is_trap(field: &[u8]) -> bool {
+    matches!(field, b"\\." | b"NULL") || field.starts_with("\u{feff}".as_bytes())
 }
 
 fn ascii(key: &str, character: char) -> Result<u8> {

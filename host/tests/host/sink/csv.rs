@@ -32,6 +32,18 @@ fn null_and_empty_differ() {
 }
 
 #[test]
+fn what_a_reader_takes_for_something_else_is_quoted() {
+    let values = [Some("\\."), Some("NULL"), Some("\u{feff}x"), Some("\\.."), Some("null"), Some("x\u{feff}")];
+    assert_eq!(
+        text_of(csv_spec(), &values),
+        "id,text\r\n0,\"\\.\"\r\n1,\"NULL\"\r\n2,\"\u{feff}x\"\r\n3,\\..\r\n4,null\r\n5,x\u{feff}\r\n"
+    );
+    let names: ArrayRef = Arc::new(StringArray::from(vec!["a"]));
+    let (_, memory) = write(&output(Format::Csv(csv_spec())), &[batch([("\\.", names)])]);
+    assert_eq!(memory.object("part-0"), b"\"\\.\"\r\na\r\n");
+}
+
+#[test]
 fn only_what_needs_quotes_is_quoted_unless_all_is() {
     let values = [Some("a,b"), Some("say \"hi\""), Some("two\nlines"), Some("\""), Some("plain; text ")];
     assert_eq!(

@@ -19,7 +19,7 @@ use rivet_sdk::buffers::{Fixed, Full, Variable, primitive};
 use rivet_sdk::{Error, OnUnrepresentable, Result};
 
 use crate::kind::{CodePage, Kind};
-use crate::meta::Format;
+use crate::meta::{Format, variant};
 use crate::value::{self, Malformed, exact};
 use characters::Carry;
 pub(crate) use characters::utf16;
@@ -130,7 +130,12 @@ impl Column {
             (Kind::Binary | Kind::Wkb, F::Bytes) => Build::Binary(Variable::new(capacity)),
             (Kind::Text(_) | Kind::Json(_), F::Nothing | F::Clr) => return None,
             (Kind::Text(page) | Kind::Json(page), _) => {
-                let page = if format == F::Narrow(true) { CodePage::Utf8 } else { *page };
+                // What the server says of the bytes, where that is a page we know.
+                let page = match format {
+                    F::Narrow(CodePage::Unknown) => *page,
+                    F::Narrow(found) => found,
+                    _ => *page,
+                };
                 Build::Text { values: Variable::new(capacity), page }
             }
             _ => return None,
@@ -146,10 +151,17 @@ impl Column {
             Build::Int64(values) => values.push(i64::from_le_bytes(exact(value)?)),
             Build::Text { values, page } => {
                 let start = values.data.len();
-                let appended = match self.format {
-                    Format::Utf16 => utf16(&mut values.data, value),
-                    Format::Narrow(_) => page.append(&mut values.data, value),
-                    format => Ok(value::text(&mut values.data, format, value)?),
+                let (format, bytes, page) = match self.format {
+                    Format::Variant => match variant(value).ok_or(Fault::Malformed)? {
+                        (Format::Narrow(page), bytes) => (Format::Narrow(page), bytes, page),
+                        (format, bytes) => (format, bytes, *page),
+                    },
+                    format => (format, value, *page),
+                };
+                let appended = match format {
+                    Format::Utf16 => utf16(&mut values.data, bytes),
+                    Format::Narrow(_) => page.append(&mut values.data, bytes),
+                    format => Ok(value::text(&mut values.data, format, bytes)?),
                 };
                 if let Err(what) = appended {
                     values.data.truncate(start);

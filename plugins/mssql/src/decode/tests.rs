@@ -34,11 +34,11 @@ fn pairs() -> Vec<(Kind, Format)> {
         (Kind::Binary, Format::Bytes),
         (Kind::Wkb, Format::Bytes),
         (Kind::TEXT, Format::Utf16),
-        (Kind::Text(page), Format::Narrow(false)),
-        (Kind::TEXT, Format::Narrow(true)),
+        (Kind::Text(page), Format::Narrow(CodePage::Unknown)),
+        (Kind::TEXT, Format::Narrow(CodePage::Utf8)),
         (Kind::TEXT, Format::Variant),
         (Kind::TEXT, Format::DateTime2(7)),
-        (Kind::Json(page), Format::Narrow(false)),
+        (Kind::Json(page), Format::Narrow(page)),
     ]
 }
 
@@ -103,7 +103,7 @@ fn wide(text: &str) -> Vec<u8> {
 #[test]
 fn a_text_in_pieces_is_the_same_wherever_it_is_cut() {
     let text = "aé€😀\u{0}日本語𝄞z";
-    for (format, bytes) in [(Format::Utf16, wide(text)), (Format::Narrow(true), text.as_bytes().to_vec())] {
+    for (format, bytes) in [(Format::Utf16, wide(text)), (Format::Narrow(CodePage::Utf8), text.as_bytes().to_vec())] {
         for first in 0..=bytes.len() {
             for second in first..=bytes.len() {
                 let mut column = Column::new(&Kind::TEXT, format, 1).unwrap();
@@ -153,7 +153,7 @@ fn code_pages_are_those_of_windows() {
         (65001, "😀".as_bytes(), "😀"),
     ] {
         let page = CodePage::numbered(page).unwrap();
-        let mut column = Column::new(&Kind::Text(page), Format::Narrow(page == CodePage::Utf8), 1).unwrap();
+        let mut column = Column::new(&Kind::Text(page), Format::Narrow(page), 1).unwrap();
         column.push(bytes, &mut tally(OnUnrepresentable::Fail)).unwrap();
         assert_eq!(column.finish().unwrap().as_string::<i32>().value(0), text);
     }

@@ -168,6 +168,35 @@ fn the_catalogue_describes_tables_keys_and_sizes() {
 }
 
 #[test]
+fn a_key_is_not_called_unique_without_a_member_that_ranges_cannot_use() {
+    let database = Database::new();
+    database.run("CREATE TABLE h (a int NOT NULL, h hierarchyid NOT NULL, CONSTRAINT pk PRIMARY KEY (a, h))");
+    database.run("CREATE TABLE v (a int NOT NULL, v sql_variant NOT NULL, CONSTRAINT vu UNIQUE (a, v))");
+    database.run("CREATE TABLE lone (h hierarchyid NOT NULL CONSTRAINT lone_pk PRIMARY KEY)");
+    database
+        .run("CREATE TABLE plain (a int NOT NULL, b datetime2(3) NOT NULL, CONSTRAINT plain_pk PRIMARY KEY (a, b))");
+    database.run("INSERT INTO h VALUES (1, '/1/'), (1, '/2/'), (2, '/1/'), (2, '/2/'), (2, '/3/')");
+    let mut source = database.open();
+    let mut keys = |table: &str| -> Vec<(Vec<String>, bool, bool)> {
+        let keys = source.describe(&database.table(table)).unwrap().keys;
+        let named = |key: rivet_sdk::Key| {
+            (key.columns.into_iter().map(|column| column.name).collect(), key.primary, key.unique)
+        };
+        keys.into_iter().map(named).collect()
+    };
+    assert_eq!(keys("h"), [(vec!["a".to_owned()], false, false)]);
+    assert_eq!(keys("v"), [(vec!["a".to_owned()], false, false)]);
+    assert_eq!(keys("lone"), []);
+    assert_eq!(keys("plain"), [(vec!["a".to_owned(), "b".to_owned()], true, true)]);
+    let by = rivet_sdk::SplitBy::Keyset { key: vec!["a".into()] };
+    let request = database.request("h");
+    let error =
+        source.split(&rivet_sdk::SplitRequest::new(request.clone(), by, rivet_sdk::SplitInto::Count(3))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
+    assert_eq!(export(&mut source, &request).unwrap().0.rows().len(), 5);
+}
+
+#[test]
 fn odd_names_are_quoted() {
     let database = Database::new();
     database.run("CREATE TABLE [Order \"Items] (größe]] int)".replace("größe]]", "[größe]]]").as_str());

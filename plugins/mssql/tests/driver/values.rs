@@ -1,6 +1,6 @@
 //! Every type at its edges. What must arrive is written here, not computed.
 
-use crate::support::{Database, Keep, export};
+use crate::support::{Database, Keep, export, export_meanwhile};
 use rivet_sdk::arrow_schema::{DataType, TimeUnit};
 use rivet_sdk::{ColumnRequest, ErrorKind, ExportRequest, Fidelity, OnUnrepresentable, Relation, Source, WantedType};
 
@@ -99,6 +99,13 @@ const CASES: &[Case] = &[
             ("N'grüße'", "grüße"),
             ("CAST('2024-02-29T12:00:00.1234567' AS datetime2(7))", "2024-02-29 12:00:00.1234567"),
             ("CAST(1 AS bit)", "1"),
+            ("CAST('plain' AS varchar(10))", "plain"),
+            ("CAST(N'é' COLLATE Latin1_General_CI_AS AS varchar(10))", "é"),
+            ("CAST(N'café €' COLLATE SQL_Latin1_General_CP1_CI_AS AS char(8))", "café €  "),
+            ("CAST(N'Привет' COLLATE Cyrillic_General_CI_AS AS varchar(10))", "Привет"),
+            ("CAST(N'żółć' COLLATE Polish_100_CI_AS AS varchar(10))", "żółć"),
+            ("CAST(N'Αβγ' COLLATE Greek_BIN2 AS varchar(10))", "Αβγ"),
+            ("CAST(N'😀 日本' COLLATE Latin1_General_100_CI_AS_SC_UTF8 AS varchar(40))", "😀 日本"),
         ],
     ),
     ("hierarchyid", &[("'/1/2.5/'", "/1/2.5/"), ("'/'", "/")]),
@@ -131,6 +138,52 @@ fn every_type_arrives_as_the_database_has_it() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_variants_text_in_a_code_page_that_only_the_server_knows_is_refused_by_its_row() {
+    let database = Database::new();
+    database.run("CREATE TABLE t (n int NOT NULL PRIMARY KEY, v sql_variant NULL)");
+    database.run(
+        "INSERT INTO t VALUES (1, CAST(N'ascii' COLLATE Japanese_CI_AS AS varchar(20))), \
+         (2, CAST(N'日本語' COLLATE Japanese_CI_AS AS varchar(20)))",
+    );
+    let mut source = database.open();
+    let mut request = database.request("t");
+    request.order_by = vec!["n".into()];
+    let error = export(&mut source, &request).map(|_| ()).unwrap_err();
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Data, false), "{error:?}");
+    assert!(error.to_string().contains("`v`") && error.to_string().contains("row 2"), "{error}");
+    assert!(error.hint().unwrap().contains("nvarchar(4000)"), "{error:?}");
+    request.on_unrepresentable = OnUnrepresentable::Null;
+    let (keep, stats) = export(&mut source, &request).unwrap();
+    assert_eq!((keep.column("v"), stats.columns[0].unrepresentable), (vec!["ascii".to_owned(), "∅".to_owned()], 1));
+    let cast = "SELECT n, CAST(v AS nvarchar(4000)) AS v FROM t WHERE n = 2";
+    let (keep, _) = export(&mut source, &ExportRequest::whole(Relation::Query(cast.into()))).unwrap();
+    assert_eq!(keep.column("v"), ["日本語"]);
+}
+
+#[test]
+fn a_table_altered_while_the_export_begins_is_never_read_as_something_else() {
+    for (before, value, after, later) in [
+        ("bigint", "4614253070214989087", "float", "1.5"),
+        ("datetime2(3)", "'2026-01-02T03:04:05'", "datetimeoffset(3)", "'2026-01-02T03:04:05+02:00'"),
+        ("varchar(9) COLLATE Latin1_General_CI_AS", "N'é'", "varchar(9) COLLATE Cyrillic_General_CI_AS", "N'Й'"),
+        ("money", "1", "smallmoney", "1"),
+        ("varbinary(4)", "0x01", "sql_variant", "N'x'"),
+    ] {
+        let database = Database::new();
+        database.run(&format!("CREATE TABLE t (v {before} NULL); INSERT INTO t VALUES ({value})"));
+        let mut source = database.open();
+        let mut alter = || {
+            database.run("DROP TABLE t");
+            database.run(&format!("CREATE TABLE t (v {after} NULL); INSERT INTO t VALUES ({later})"));
+        };
+        let found = export_meanwhile(&mut source, &database.request("t"), &mut alter).map(|(keep, _)| keep.column("v"));
+        let error = found.unwrap_err();
+        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Conflict, false), "{before}: {error:?}");
+        assert!(error.to_string().contains("`v`"), "{error}");
+    }
 }
 
 #[test]

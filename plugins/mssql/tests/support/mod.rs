@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use rivet_plugin_mssql::{Mssql, MssqlDriver, MssqlOptions};
 use rivet_sdk::{Context, ExportRequest, Relation, Result, Secret, SourceDriver, TableName};
-pub use rivet_testkit::{Keep, export};
+pub use rivet_testkit::{Keep, export, export_meanwhile};
 use tiberius::{AuthMethod, Client, EncryptionLevel, Row};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;

@@ -66,8 +66,7 @@ pub(crate) enum Column {
     Bool {
         values: BooleanBufferBuilder,
         nulls: NullBufferBuilder,
-        /// None for bit(1).
-        wire: Option<Integer>,
+        wire: Integer,
     },
     Int32(Fixed<i32>),
     Int64(Fixed<i64>),
@@ -82,7 +81,6 @@ pub(crate) enum Column {
         width: u8,
     },
     UInt64(Fixed<u64>),
-    Bits(Fixed<u64>),
     Float32(Fixed<f32>),
     Float64(Fixed<f64>),
     Decimal128 {
@@ -133,14 +131,13 @@ impl Column {
             wire,
         };
         match kind {
-            Kind::Bool(wire) => boolean(Some(*wire)),
-            Kind::Bit => boolean(None),
+            Kind::Bool(wire) => boolean(*wire),
+            Kind::Bit => boolean(Integer::U64),
             Kind::Int(Integer::I32, 4) => Self::Int32(Fixed::new(capacity)),
             Kind::Int(Integer::I64, 8) => Self::Int64(Fixed::new(capacity)),
             Kind::Int(wire, width) => Self::Int { values: Fixed::new(capacity), wire: *wire, width: *width },
             Kind::DecimalInt(width) => Self::DecimalInt { values: Fixed::new(capacity), width: *width },
-            Kind::UInt64 => Self::UInt64(Fixed::new(capacity)),
-            Kind::Bits => Self::Bits(Fixed::new(capacity)),
+            Kind::UInt64 | Kind::Bits => Self::UInt64(Fixed::new(capacity)),
             Kind::Float32 => Self::Float32(Fixed::new(capacity)),
             Kind::Float64 => Self::Float64(Fixed::new(capacity)),
             Kind::Decimal128(precision, scale) => {
@@ -199,15 +196,11 @@ impl Column {
             Self::Float64(values) => values.push(f64::from_le_bytes(exact(value)?)),
             Self::Float32(values) => values.push(f32::from_le_bytes(exact(value)?)),
             Self::UInt64(values) => values.push(u64::from_le_bytes(exact(value)?)),
-            Self::Bits(values) => values.push(number::bits(value)?),
             Self::Decimal256 { values, precision, scale } => {
                 values.push(number::decimal256(value, *precision, *scale)?);
             }
             Self::Bool { values, nulls, wire } => {
-                let number = match wire {
-                    Some(wire) => number::read(value, *wire)?,
-                    None => number::bits(value)?.into(),
-                };
+                let number = number::read(value, *wire)?;
                 if !(0..=1).contains(&number) {
                     tally.unrepresentable(|| number.to_string())?;
                     values.append(false);
@@ -271,7 +264,7 @@ impl Column {
             Self::Int { values, .. } | Self::DecimalInt { values, .. } | Self::Timestamp { values, .. } => {
                 values.push_null();
             }
-            Self::UInt64(values) | Self::Bits(values) => values.push_null(),
+            Self::UInt64(values) => values.push_null(),
             Self::Float32(values) => values.push_null(),
             Self::Float64(values) => values.push_null(),
             Self::Decimal128 { values, .. } => values.push_null(),
@@ -307,7 +300,7 @@ impl Column {
             Self::Int32(values) => primitive::<rivet_sdk::arrow_array::types::Int32Type>(values, &DataType::Int32),
             Self::Int64(values) => primitive::<rivet_sdk::arrow_array::types::Int64Type>(values, &DataType::Int64),
             Self::Int { values, width, .. } | Self::DecimalInt { values, width } => number::narrow(values, *width)?,
-            Self::UInt64(values) | Self::Bits(values) => primitive::<UInt64Type>(values, &DataType::UInt64),
+            Self::UInt64(values) => primitive::<UInt64Type>(values, &DataType::UInt64),
             Self::Float32(values) => primitive::<Float32Type>(values, &DataType::Float32),
             Self::Float64(values) => primitive::<Float64Type>(values, &DataType::Float64),
             Self::Decimal128 { values, precision, scale } => {

@@ -39,14 +39,6 @@ fn checked(number: i128, width: u8) -> Result<i64, Fault> {
     }
 }
 
-/// bit(n): up to eight bytes, the most significant first.
-pub(super) fn bits(value: &[u8]) -> Result<u64, Fault> {
-    let mut bytes = [0; 8];
-    let at = bytes.len().checked_sub(value.len()).ok_or(Fault::Malformed)?;
-    bytes.get_mut(at..).ok_or(Fault::Malformed)?.copy_from_slice(value);
-    Ok(u64::from_be_bytes(bytes))
-}
-
 const POWERS: [i128; 39] = {
     let mut powers = [1_i128; 39];
     let mut index = 1;

@@ -71,10 +71,14 @@ impl Moment {
     }
 }
 
-/// Days since 1970-01-01; None for a date that is none.
+/// Days since 1970-01-01; None for a date that is none. A time of day is not dropped: it is no date's.
 #[inline(always)]
 pub(super) fn date(value: &[u8]) -> Result<Option<i32>, Fault> {
-    Ok(Moment::parse(value)?.days())
+    let moment = Moment::parse(value)?;
+    if moment.of_day() != 0 {
+        return Err(Fault::Malformed);
+    }
+    Ok(moment.days())
 }
 
 /// Microseconds or nanoseconds since 1970; None for a date that is none, or too far away.

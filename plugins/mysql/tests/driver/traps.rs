@@ -74,7 +74,7 @@ fn defaults_of_the_server() {
             }
             assert!(split.slices.len() > 1);
             keys.sort();
-            (rows, keys, source.query_scalar("SELECT \"text\"").unwrap())
+            (rows, keys, source.query_scalar("SELECT 'te''xt'").unwrap())
         };
         let expected = read(&database.url());
         assert_eq!(expected.0[0][1], "1709249400500000");

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rivet_plugin_mysql::{Mysql, MysqlDriver, MysqlOptions};
 use rivet_sdk::{Context, ExportRequest, Relation, Result, Secret, SourceDriver, TableName};
-pub use rivet_testkit::{Keep, export};
+pub use rivet_testkit::{Keep, export, export_meanwhile};
 
 /// A server under test. `make test` starts MariaDB and MySQL; a variable may also name any other.
 #[derive(Debug, Clone)]

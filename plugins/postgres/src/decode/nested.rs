@@ -52,6 +52,31 @@ impl<'a> Parts<'a> {
     }
 }
 
+/// The type that the elements of an array, or a member of a record, say they have. It is the same in every value.
+struct Announced {
+    kind: Kind,
+    seen: Option<i32>,
+}
+
+impl Announced {
+    fn new(kind: &Kind) -> Self {
+        Self { kind: kind.clone(), seen: None }
+    }
+
+    /// Refuses elements or members that the decoder would misread.
+    #[inline]
+    fn check(&mut self, oid: i32) -> Result<(), Fault> {
+        if self.seen == Some(oid) {
+            return Ok(());
+        }
+        if !self.kind.reads(u32::from_be_bytes(oid.to_be_bytes())) {
+            return Err(Fault::Malformed);
+        }
+        self.seen = Some(oid);
+        Ok(())
+    }
+}
+
 /// Where each list or map ends.
 struct Offsets {
     ends: Vec<i32>,
@@ -87,6 +112,7 @@ impl Offsets {
 /// An array, a multirange or a pgvector.
 pub(crate) struct List {
     element: Column,
+    announced: Announced,
     field: FieldRef,
     offsets: Offsets,
     form: ListForm,
@@ -102,15 +128,17 @@ enum ListForm {
 impl List {
     pub fn new(kind: &Kind, capacity: usize) -> Self {
         let (element, form) = match kind {
-            Kind::Multirange(bound) => (Column::new(&Kind::Range(bound.clone()), capacity), ListForm::Multirange),
-            Kind::List(element) => (Column::new(element, capacity), ListForm::Array),
-            _ => (Column::new(&Kind::Float32, capacity), ListForm::Vector),
+            Kind::Multirange(bound) => (&Kind::Range(bound.clone()), ListForm::Multirange),
+            Kind::List(element) => (&**element, ListForm::Array),
+            _ => (&Kind::Float32, ListForm::Vector),
         };
+        let announced = Announced::new(element);
+        let element = Column::new(element, capacity);
         let field = match kind.data_type() {
             DataType::List(field) => field,
             _ => Arc::new(Kind::Float32.field("element", true)),
         };
-        Self { element, field, offsets: Offsets::new(capacity), form }
+        Self { element, announced, field, offsets: Offsets::new(capacity), form }
     }
 
     pub fn push(&mut self, value: &[u8], tally: &mut Tally) -> Result<(), Fault> {
@@ -118,7 +146,8 @@ impl List {
         let count = match self.form {
             ListForm::Array => {
                 let dimensions = parts.i32()?;
-                let (_flags, _element) = (parts.i32()?, parts.i32()?);
+                let _flags = parts.i32()?;
+                self.announced.check(parts.i32()?)?;
                 match dimensions {
                     0 => 0,
                     1 => {
@@ -169,7 +198,7 @@ impl List {
 
 /// A composite value.
 pub(crate) struct Struct {
-    members: Vec<Column>,
+    members: Vec<(Announced, Column)>,
     fields: Fields,
     nulls: NullBufferBuilder,
 }
@@ -178,7 +207,7 @@ impl Struct {
     pub fn new(members: &[(String, Kind)], capacity: usize) -> Self {
         Self {
             fields: members.iter().map(|(name, kind)| kind.field(name, true)).collect(),
-            members: members.iter().map(|(_, kind)| Column::new(kind, capacity)).collect(),
+            members: members.iter().map(|(_, kind)| (Announced::new(kind), Column::new(kind, capacity))).collect(),
             nulls: NullBufferBuilder::new(capacity),
         }
     }
@@ -188,8 +217,8 @@ impl Struct {
         if usize::try_from(parts.i32()?) != Ok(self.members.len()) {
             return Err(Fault::Malformed);
         }
-        for member in &mut self.members {
-            let _type = parts.i32()?;
+        for (announced, member) in &mut self.members {
+            announced.check(parts.i32()?)?;
             parts.push_into(member, tally)?;
         }
         parts.end()?;
@@ -198,17 +227,17 @@ impl Struct {
     }
 
     pub fn push_null(&mut self) {
-        self.members.iter_mut().for_each(Column::push_null);
+        self.members.iter_mut().for_each(|(_, member)| member.push_null());
         self.nulls.append_null();
     }
 
     pub fn variable_bytes(&self) -> usize {
-        self.members.iter().map(Column::variable_bytes).sum()
+        self.members.iter().map(|(_, member)| member.variable_bytes()).sum()
     }
 
     pub fn finish(&mut self) -> Result<ArrayRef> {
         let length = self.nulls.len();
-        let arrays = self.members.iter_mut().map(Column::finish).collect::<Result<Vec<_>>>()?;
+        let arrays = self.members.iter_mut().map(|(_, member)| member.finish()).collect::<Result<Vec<_>>>()?;
         Ok(Arc::new(StructArray::try_new_with_length(self.fields.clone(), arrays, self.nulls.finish(), length)?))
     }
 }
@@ -354,6 +383,18 @@ mod tests {
             let mut list = List::new(&Kind::List(Box::new(Kind::Int32)), 1);
             assert_eq!(list.push(&value, &mut tally()), Err(Fault::Malformed), "{words:?}");
         }
+    }
+
+    #[test]
+    fn elements_and_members_of_another_type_are_refused() {
+        let mut list = List::new(&Kind::List(Box::new(Kind::Int32)), 1);
+        let value = |oid: i32| [1, 0, oid, 1, 1, 4, 9].map(i32::to_be_bytes).concat();
+        assert_eq!(list.push(&value(23), &mut tally()), Ok(()));
+        assert_eq!(list.push(&value(700), &mut tally()), Err(Fault::Malformed));
+        let mut members = Struct::new(&[("a".to_owned(), Kind::Int32)], 1);
+        let value = |oid: i32| [1, oid, 4, 9].map(i32::to_be_bytes).concat();
+        assert_eq!(members.push(&value(700), &mut tally()), Err(Fault::Malformed));
+        assert_eq!(members.push(&value(23), &mut tally()), Ok(()));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Every type at its edges, compared with the database's own answer.
 
-use crate::support::{Schema, export, open};
+use crate::support::{Schema, export, export_meanwhile, open};
 use rivet_sdk::arrow_schema::DataType;
 use rivet_sdk::{ColumnRequest, ErrorKind, ExportRequest, OnUnrepresentable, Relation, Source, WantedType};
 
@@ -239,6 +239,71 @@ fn only_an_enforced_not_null_of_a_table_is_required() {
     let mut request = schema.request("t");
     request.on_unrepresentable = OnUnrepresentable::Null;
     assert_eq!(nullable(&request), [false, true, true]);
+}
+
+#[test]
+fn a_not_null_is_not_required_over_a_foreign_partition() {
+    let schema = Schema::new();
+    let server = format!("far_{}", std::process::id());
+    schema.run(&format!(
+        "CREATE EXTENSION IF NOT EXISTS file_fdw; CREATE SERVER {server} FOREIGN DATA WRAPPER file_fdw; \
+         CREATE TABLE pf (id int NOT NULL, v text NOT NULL) PARTITION BY LIST (id); \
+         CREATE TABLE pf_1 PARTITION OF pf FOR VALUES IN (1) PARTITION BY LIST (id); \
+         CREATE TABLE pf_1_1 PARTITION OF pf_1 FOR VALUES IN (1); INSERT INTO pf VALUES (1, 'here'); \
+         CREATE FOREIGN TABLE pf_2 PARTITION OF pf FOR VALUES IN (2) SERVER {server} \
+         OPTIONS (program $$printf '2,\\n'$$, format 'csv')"
+    ));
+    let mut source = open();
+    let mut request = schema.request("pf");
+    request.order_by = vec!["id".into()];
+    let (keep, _) = export(&mut source, &request).unwrap();
+    assert_eq!(keep.column("v"), ["here", "∅"]);
+    // A partition of tables alone keeps what its own columns promise.
+    let mappings = source.type_mappings(&schema.request("pf_1")).unwrap();
+    assert!(mappings.iter().all(|mapping| !mapping.field.nullable));
+    schema.run(&format!("DROP SERVER {server} CASCADE"));
+}
+
+#[test]
+fn a_null_that_the_catalogue_rules_out_is_refused_by_its_row() {
+    let schema = Schema::new();
+    schema.run(
+        "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'a'), (2, NULL); \
+         UPDATE pg_attribute SET attnotnull = true WHERE attrelid = 't'::regclass AND attname = 'v'",
+    );
+    let mut request = schema.request("t");
+    request.order_by = vec!["id".into()];
+    let error = export(&mut open(), &request).map(|_| ()).unwrap_err();
+    let text = error.to_string();
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Data, false), "{error:?}");
+    assert!(text.contains("`v`") && text.contains("row 2") && text.contains("id=2"), "{text}");
+    assert!(error.hint().unwrap().contains("query"), "{error:?}");
+}
+
+#[test]
+fn a_table_altered_while_the_export_begins_is_never_read_as_something_else() {
+    for (before, value, after) in [
+        ("int8", "4614253070214989087", "float8"),
+        ("int4", "1078523331", "float4"),
+        ("timestamp", "'2026-01-02 03:04:05'", "int8 USING 7"),
+        ("text", "'7'", "bytea USING 'ab'"),
+        ("int4[]", "'{1078523331}'", "float4[] USING '{1.5}'"),
+    ] {
+        let schema = Schema::new();
+        schema.run(&format!("CREATE TABLE t (v {before}); INSERT INTO t VALUES ({value})"));
+        let expected = export(&mut open(), &schema.request("t")).unwrap().0.column("v");
+        // The reading session may hold a lock by then: the other one gives up.
+        let mut alter = || {
+            drop(schema.run(&format!(
+                "SET lock_timeout = 200; DO $do$ BEGIN ALTER TABLE t ALTER v TYPE {after}; \
+                 EXCEPTION WHEN lock_not_available THEN NULL; END $do$"
+            )));
+        };
+        match export_meanwhile(&mut open(), &schema.request("t"), &mut alter) {
+            Ok((keep, _)) => assert_eq!(keep.column("v"), expected, "{before} to {after}"),
+            Err(error) => assert!(error.to_string().contains("`v`"), "{before} to {after}: {error:?}"),
+        }
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rivet_plugin_postgres::{Postgres, PostgresDriver};
 use rivet_sdk::options::ServerOptions;
 use rivet_sdk::{Context, ExportRequest, Relation, Result, SourceDriver, TableName};
-pub use rivet_testkit::{Keep, export};
+pub use rivet_testkit::{Keep, export, export_meanwhile};
 
 /// The server under test. `make test` sets it.
 pub fn url() -> String {

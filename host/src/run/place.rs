@@ -1,0 +1,93 @@
+//! Where an export's files land: a place that the journal remembers, so that a relative path does not quietly name
+//! another one from another folder.
+
+use std::path::{Path, PathBuf};
+
+use rivet_sdk::{Destination, Result};
+
+use super::watermark;
+use crate::config::ExportConfig;
+use crate::destination::{Local, LocalOptions};
+use crate::plan::fingerprint::of_destination;
+use crate::plan::{KnownPlace, Plan};
+use crate::state::State;
+
+/// The destination as it calls itself; a folder without a slash at its end.
+pub(super) fn of(destination: &dyn Destination) -> String {
+    let location = destination.location();
+    if !Path::new(&location).is_absolute() {
+        return location;
+    }
+    Path::new(&location).components().collect::<PathBuf>().display().to_string()
+}
+
+/// Notes where a run's files are to land. Not for a repair: its run's place is known.
+pub(super) fn note(state: &State, plan: &Plan) -> Result<()> {
+    of_plan(plan)?.map_or(Ok(()), |place| state.note_place(&plan.run_id, &place))
+}
+
+fn of_plan(plan: &Plan) -> Result<Option<KnownPlace>> {
+    let Some(location) = &plan.destination.place else { return Ok(None) };
+    Ok(Some(KnownPlace {
+        location: location.clone(),
+        rows: plan.incremental.as_ref().and_then(|incremental| incremental.rows_fingerprint.clone()),
+        destination: Some(of_destination(&plan.destination.plugin, &plan.destination.options)?),
+    }))
+}
+
+/// A watermark that has no place, or whose place was found under another name, is from now on at that of the plan that
+/// goes on from it.
+pub(super) fn take_over(state: &State, plan: &Plan) -> Result<()> {
+    let (Some(watermark), Some(place)) = (state.watermark(&plan.export)?, of_plan(plan)?) else { return Ok(()) };
+    if state.place_of(&watermark.run_id)?.as_ref() == Some(&place) {
+        return Ok(());
+    }
+    state.note_place(&watermark.run_id, &place)
+}
+
+/// What is to be told where the export's last run wrote to another place.
+pub(super) fn told(state: Option<&State>, plan: &Plan) -> Result<Option<String>> {
+    let (Some(state), Some(location)) = (state, &plan.destination.place) else { return Ok(None) };
+    let before = state.last_place(&plan.export)?.filter(|before| !before.is_at(location));
+    Ok(before.map(|before| {
+        let hint = match plan.destination.plugin.as_str() {
+            "local" => {
+                "; a relative `path` starts at the working directory, an absolute one is the same from everywhere"
+            }
+            _ => "",
+        };
+        format!("another place: the last run's files are in `{}`, this run's in `{location}`{hint}", before.location)
+    }))
+}
+
+/// What became of a watermark's place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Moved {
+    /// No watermark, or none of which it is known where its rows are.
+    Nothing,
+    /// It was there already.
+    Stays(String),
+    /// From where to where.
+    From(String, String),
+}
+
+/// Has an export's watermark belong to the destination that is configured now. The caller holds the export's lease.
+pub fn move_watermark(state: &State, export: &ExportConfig, destination: &mut dyn Destination) -> Result<Moved> {
+    let Some(mut watermark) = state.watermark(&export.name)? else { return Ok(Moved::Nothing) };
+    let Some(mut known) = state.place_of(&watermark.run_id)? else { return Ok(Moved::Nothing) };
+    let before = known.location.clone();
+    // The last run's commit there may be ahead of the store, where it was killed right after.
+    if Path::new(&before).is_dir() {
+        let mut folder = Local::open(LocalOptions { path: PathBuf::from(&before) })?;
+        watermark::stands_at(state, &export.name, &mut folder)?;
+        if let Some(moved) = state.watermark(&export.name)?.filter(|moved| moved.run_id != watermark.run_id) {
+            watermark = moved;
+        }
+    }
+    let configured = &export.destination;
+    known.location = of(destination);
+    known.destination = Some(of_destination(&configured.plugin, &configured.block.options)?);
+    state.note_place(&watermark.run_id, &known)?;
+    let now = known.location;
+    Ok(if before == now { Moved::Stays(now) } else { Moved::From(before, now) })
+}
