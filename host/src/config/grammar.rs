@@ -211,8 +211,8 @@ pub static EXPORT: Block = Block {
             Kind::Texts,
             "",
             "Globs over `table` and `schema.table`: an export for each match. A glob that begins with `!` leaves \
-             matches out; a view is taken only where it is named in full. `name` and the destination's path hold \
-             `{table}`.",
+             matches out; a view is taken only where it is named in full; of MySQL's databases those beside the one \
+             that the source names, only where the glob names them. `name` and the destination's path hold `{table}`.",
         ),
         key("mode", Kind::Choice(&["full", "incremental", "chunked", "time_window"]), "full", "Which rows."),
         key("format", Kind::Choice(&["parquet", "csv"]), "", "The file format.").required(),
