@@ -24,6 +24,8 @@ LONG = {
     "s3/conformance": 75,
     "product verify": 70,
     "product keys": 65,
+    "product urls": 60,
+    "product tls": 45,
     "product crash_points": 65,
     "product memory": 55,
     "product gates": 50,

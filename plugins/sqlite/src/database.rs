@@ -31,7 +31,7 @@ pub struct Database {
 impl Database {
     /// Opens the file read only.
     pub fn open(options: &SqliteOptions, context: &Context) -> Result<Self> {
-        let named = options.file()?;
+        let (named, immutable) = options.file()?;
         let shown = named.display().to_string();
         let file = named.canonicalize().map_err(|error| unreachable_file(&shown, &error))?;
         let metadata = std::fs::metadata(&file).map_err(|error| unreachable_file(&shown, &error))?;
@@ -43,7 +43,7 @@ impl Database {
             let code = error.sqlite_error_code();
             why_closed(&file, code, fault(error)).with_context("file", shown.clone())
         };
-        let immutable = if options.immutable == Some(true) { Some(Immutable::of(&file)?) } else { None };
+        let immutable = if immutable { Some(Immutable::of(&file)?) } else { None };
         let opened = match &immutable {
             Some(immutable) => Connection::open_with_flags(immutable.uri(), flags | OpenFlags::SQLITE_OPEN_URI),
             None => Connection::open_with_flags(&file, flags),

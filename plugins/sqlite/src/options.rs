@@ -26,12 +26,21 @@ pub struct SqliteOptions {
 }
 
 impl SqliteOptions {
-    /// The file as the user named it.
-    pub fn file(&self) -> Result<PathBuf> {
+    /// The file as the user named it, and whether nobody writes it.
+    pub fn file(&self) -> Result<(PathBuf, bool)> {
         match (&self.path, &self.url) {
-            (Some(path), None) if !path.is_empty() => Ok(PathBuf::from(path)),
+            (Some(path), None) if !path.is_empty() => Ok((PathBuf::from(path), self.immutable == Some(true))),
             (Some(_), None) => Err(Error::config("`path` is empty").with_hint("name the database file")),
-            (None, Some(url)) => file_of(url),
+            (None, Some(url)) => {
+                let (file, immutable) = file_of(url)?;
+                match (immutable, self.immutable) {
+                    (Some(one), Some(other)) if one != other => {
+                        Err(Error::config("the URL's `immutable` and the source's contradict each other")
+                            .with_hint("keep one of them"))
+                    }
+                    (one, other) => Ok((file, one.or(other) == Some(true))),
+                }
+            }
             (Some(_), Some(_)) => Err(Error::config("both `path` and `url` are given").with_hint("keep one of them")),
             (None, None) => {
                 Err(Error::config("neither `path` nor `url` is given").with_hint("add `path: data.db` to the source"))
@@ -47,7 +56,7 @@ pub(crate) const PARAMETERS: Parameters = Parameters::new(
         Parameter::honoured(&["mode"], "`ro`, as the file is always opened; `rw`, `rwc` and `memory` are refused"),
         Parameter::honoured(&["cache"], "`private`, as each connection's is; `shared` is refused"),
         Parameter::honoured(&["nolock"], "`0`; `1` is refused"),
-        Parameter::honoured(&["immutable"], "`0`; for `1` there is `immutable: true` beside `path`"),
+        Parameter::honoured(&["immutable"], "`1`: as `immutable: true` beside `path`; `0`"),
         Parameter::irrelevant(
             &["psow"],
             "it is about what survives a power failure while somebody writes; rivet only reads",
@@ -57,7 +66,8 @@ pub(crate) const PARAMETERS: Parameters = Parameters::new(
     ]],
 );
 
-fn file_of(url: &str) -> Result<PathBuf> {
+/// The file, and what the URL says of its being `immutable`.
+fn file_of(url: &str) -> Result<(PathBuf, Option<bool>)> {
     let rest = url.strip_prefix("sqlite:").ok_or_else(|| {
         Error::config(format!("`{url}` is not a SQLite URL")).with_hint("write sqlite:relative.db or sqlite:///abs.db")
     })?;
@@ -67,16 +77,20 @@ fn file_of(url: &str) -> Result<PathBuf> {
             .with_hint("a file name with `?` or `#` goes under `path`"));
     }
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let mut immutable = None;
     for (given, value) in PARAMETERS.of_query(query)? {
         let Some(name) = PARAMETERS.find(&given)? else { continue };
         let allowed: (&[&str], &str) = match name {
             "mode" => (&["ro"], "take it out: the file is opened read-only, and must be there"),
             "cache" => (&["private"], "take it out: with a shared cache, a reader could see what is not committed"),
             "nolock" => (&["0"], "take it out: without locks, a file that changes is read wrongly"),
-            _ => (&["0"], "take it out; `immutable: true` beside `path` says the same"),
+            _ => (&["0", "1"], "write 1, or take it out"),
         };
         if !allowed.0.contains(&value.as_str()) {
             return Err(PARAMETERS.refused_value(name, &value, allowed.1));
+        }
+        if name == "immutable" {
+            immutable = Some(value == "1");
         }
     }
     match percent_decoded("file", rest)? {
@@ -84,7 +98,7 @@ fn file_of(url: &str) -> Result<PathBuf> {
             Err(Error::config(format!("`{url}` names no file"))
                 .with_hint("write sqlite:relative.db or sqlite:///abs.db"))
         }
-        name => Ok(name.into()),
+        name => Ok((name.into(), immutable)),
     }
 }
 
@@ -93,7 +107,7 @@ mod tests {
     use super::*;
 
     fn url(text: &str) -> Result<PathBuf> {
-        SqliteOptions { url: Some(text.into()), ..SqliteOptions::default() }.file()
+        SqliteOptions { url: Some(text.into()), ..SqliteOptions::default() }.file().map(|(file, _)| file)
     }
 
     #[test]
@@ -127,7 +141,8 @@ mod tests {
             ("nolock=0", true),
             ("nolock=1", false),
             ("immutable=0", true),
-            ("immutable=1", false),
+            ("immutable=1", true),
+            ("immutable=2", false),
             ("psow=1", true),
             ("vfs=unix-dotfile", false),
             ("modeof=x", false),
@@ -146,6 +161,23 @@ mod tests {
                 assert_eq!(error.hint(), Some(instead));
             }
         }
+    }
+
+    #[test]
+    fn a_file_that_nobody_writes_is_said_to_be_one_in_either_place() {
+        let said = |text: &str, immutable| {
+            let url = Some(format!("sqlite:a.db{text}"));
+            SqliteOptions { url, immutable, ..SqliteOptions::default() }.file().map(|(_, immutable)| immutable)
+        };
+        for (text, immutable, found) in [
+            ("", None, false),
+            ("?immutable=1", None, true),
+            ("", Some(true), true),
+            ("?immutable=0", Some(false), false),
+        ] {
+            assert_eq!(said(text, immutable).unwrap(), found, "{text} {immutable:?}");
+        }
+        assert!(said("?immutable=1", Some(false)).unwrap_err().hint().is_some());
     }
 
     #[test]

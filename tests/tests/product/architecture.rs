@@ -11,14 +11,16 @@ use serde_json::Value;
 
 /// Crates of ours that a crate's code may use, and those that its tests and examples may use too.
 /// `PLUGIN` stands for each of them.
-const ALLOWED: [(&str, &[&str], &[&str]); 10] = [
+const ALLOWED: [(&str, &[&str], &[&str]); 11] = [
     ("rivet-abi", &[], &[]),
     ("rivet-sdk", &["rivet-abi"], &[]),
     ("rivet-loader", &["rivet-abi", "rivet-sdk"], &[]),
-    ("rivet", &["rivet-loader", "rivet-sdk", "rivet-testkit"], &[]),
+    // What a PostgreSQL URL means: a source's, and the state store's.
+    ("rivet-libpq", &["rivet-sdk"], &["rivet-testkit"]),
+    ("rivet", &["rivet-libpq", "rivet-loader", "rivet-sdk", "rivet-testkit"], &[]),
     ("rivet-testkit", &["rivet-loader", "rivet-sdk"], &[]),
     ("rivet-store-core", &["rivet-sdk"], &[]),
-    (PLUGIN, &["rivet-sdk", "rivet-store-core"], &["rivet-testkit"]),
+    (PLUGIN, &["rivet-libpq", "rivet-sdk", "rivet-store-core"], &["rivet-testkit"]),
     ("rivet-tds", &[], &[]),
     // For their libraries; it calls neither.
     ("rivet-demo", &["rivet-plugin-example", "rivet-plugin-sqlite"], &[]),
