@@ -24,6 +24,7 @@ LONG = {
     "s3/conformance": 75,
     "product verify": 70,
     "product keys": 65,
+    "product secrets": 60,
     "product crash_points": 65,
     "product memory": 55,
     "product gates": 50,

@@ -70,34 +70,18 @@ fn no_piece_below(folder: &Path) {
     }
 }
 
-/// A login with a password of its own; dropped with this value.
-struct Login(&'static str, postgres::Database);
-
-impl Login {
-    fn new(name: &'static str, password: &str) -> Self {
-        let mut admin = postgres::database();
-        admin.run(&format!("DROP ROLE IF EXISTS {name}; CREATE ROLE {name} LOGIN PASSWORD '{password}'"));
-        Self(name, admin)
-    }
-
-    fn url(&self, password: &str, database: &postgres::Database) -> String {
-        let url = database.url_as(User::Superuser);
-        let address = url.rsplit_once('@').unwrap().1;
-        format!("postgresql://{}:{password}@{address}", self.0)
-    }
-}
-
-impl Drop for Login {
-    fn drop(&mut self) {
-        self.1.run(&format!("DROP OWNED BY {0} CASCADE; DROP ROLE {0}", self.0));
-    }
+/// Makes a login with a password of its own, which the private server keeps; its address in `database`.
+fn login(name: &str, password: &str, database: &mut postgres::Database) -> String {
+    database.run(&format!("DROP ROLE IF EXISTS {name}; CREATE ROLE {name} LOGIN PASSWORD '{password}'"));
+    let url = database.url_as(User::Superuser);
+    format!("postgresql://{name}:{password}@{}", url.rsplit_once('@').unwrap().1)
 }
 
 #[test]
 fn no_command_shows_a_piece_of_a_secret_at_any_level() {
     let mut database = postgres::database();
-    let reader = Login::new("secretive_reader", DATABASE);
-    let keeper = Login::new("secretive_keeper", STATE);
+    let reader = login("secretive_reader", DATABASE, &mut database);
+    let keeper = login("secretive_keeper", STATE, &mut database);
     database.run(
         "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT i, 'v' FROM generate_series(1, 50) i; \
          GRANT SELECT ON t TO secretive_reader; CREATE SCHEMA secretive AUTHORIZATION secretive_keeper",
@@ -118,9 +102,9 @@ exports:
       access_key_env: STORE_USER, secret_key_env: STORE_SECRET, transfer: {{retries: 1}}}}}}
 "
     ));
-    let state_url = format!("{}?options=-csearch_path%3Dsecretive", keeper.url(STATE, &database));
+    let state_url = format!("{keeper}?options=-csearch_path%3Dsecretive");
     let environment = [
-        ("DATABASE_URL", reader.url(DATABASE, &database)),
+        ("DATABASE_URL", reader),
         ("STATE_URL", state_url),
         ("HOOK", format!("http://u:{WEBHOOK_USER}@127.0.0.1:{port}/services/T0/B0/{WEBHOOK_PATH}")),
         ("SLACK", format!("http://127.0.0.1:{port}/services/T0/B0/{SLACK}")),
@@ -144,6 +128,7 @@ exports:
         &["commit", plan, "-c", config],
         &["clean", plan, "-c", config],
         &["validate", "-c", config],
+        &["validate", "-c", config, "-e", "whole"],
         &["reconcile", "-c", config, "-e", "whole"],
         &["repair", "-c", config, "-e", "whole", "--execute"],
         &["journal", "-c", config],
