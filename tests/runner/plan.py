@@ -26,6 +26,7 @@ LONG = {
     "product keys": 65,
     "product urls": 60,
     "product tls": 45,
+    "product secrets": 60,
     "product crash_points": 65,
     "product memory": 55,
     "product gates": 50,
