@@ -14,6 +14,7 @@ from pathlib import Path
 LONG = {
     "rivet/unit commit": 150,
     "product stores": 110,
+    "product ties": 110,
     "product store_faults": 105,
     "azure/conformance": 100,
     "mysql/driver slices": 95,
