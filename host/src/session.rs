@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rivet_sdk::{Destination, Error, ErrorKind, ExportRequest, Result, Source, TableFilter};
 
 use crate::budget::Budget;
-use crate::config::{self, Config, Diagnostics, ExportConfig, SourcePlugin, Variables};
+use crate::config::{self, Config, Diagnostics, ExportConfig, LeftOut, SourcePlugin, Variables};
 use crate::run::Stop;
 use crate::source::{DestinationEnd, Lent, Plugins, SourceEnd};
 
@@ -140,6 +140,12 @@ impl Session {
         }
         let wanted = |export: &&ExportConfig| names.is_empty() || names.contains(&export.name);
         Ok(self.config.exports.iter().filter(wanted).collect())
+    }
+
+    /// Tables that no export reads because their rows come with one of `exports`.
+    pub fn left_out(&self, exports: &[&ExportConfig]) -> Vec<LeftOut> {
+        let comes = |part: &&LeftOut| exports.iter().any(|export| export.relation.table() == Some(&part.within));
+        self.config.left_out.iter().filter(comes).cloned().collect()
     }
 
     /// The source's end.

@@ -14,6 +14,7 @@ from pathlib import Path
 LONG = {
     "rivet/unit commit": 150,
     "product stores": 110,
+    "product ties": 110,
     "product store_faults": 105,
     "azure/conformance": 100,
     "mysql/driver slices": 95,
@@ -26,6 +27,7 @@ LONG = {
     "product keys": 65,
     "product urls": 60,
     "product tls": 45,
+    "product secrets": 60,
     "product crash_points": 65,
     "product memory": 55,
     "product gates": 50,

@@ -199,7 +199,7 @@ impl<'a> Sealed<'a> {
         let configured = self.config.as_ref().and_then(|config| config.export(&self.plan.export));
         let options = configured.map_or(&destination.options, |export| &export.destination.block.options);
         let end = DestinationEnd::new(&self.plugins, &destination.plugin, options, &self.variables)?;
-        Ok(end.at_planned(destination.place.as_deref()))
+        Ok(end.at_planned(destination.place.as_deref(), &self.plan.export))
     }
 
     fn destination(&self) -> Result<Box<dyn Destination>> {

@@ -32,7 +32,8 @@ struct Stderr {
 
 impl Log for Stderr {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= log::max_level()
+        // Libraries write down what they send, also in pieces in which no secret is found.
+        metadata.level() <= log::max_level() && metadata.target().starts_with("rivet")
     }
 
     fn log(&self, record: &Record<'_>) {

@@ -25,10 +25,11 @@ pub fn run(arguments: &RunArguments, global: &Global, stop: Stop) -> Outcome {
     let begun = exports.iter().zip(results);
     let results: Vec<(String, Result<Finished>)> =
         begun.filter_map(|(export, result)| Some((export.name.clone(), result?))).collect();
+    let left_out = session.left_out(&exports);
     if !global.quiet {
-        summary::left_out(&session.config.left_out).iter().for_each(|line| print::note(line));
+        summary::left_out(&left_out).iter().for_each(|line| print::note(line));
     }
-    finish(&results, &session.config.left_out, arguments)?;
+    finish(&results, &left_out, arguments)?;
     let errors: Vec<Error> = results.into_iter().flat_map(|(_, result)| errors_of(result)).collect();
     match stop.reason() {
         Some(reason) => Err(Failed::Stopped(reason, errors)),

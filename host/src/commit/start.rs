@@ -9,6 +9,7 @@ use super::runs::{list_runs, read_plan};
 use super::success::own_success;
 use crate::crash::crash_point;
 use crate::plan::{Plan, WriteMode};
+use crate::sink::any_folder;
 
 /// A run id for a new plan: later than every run at the destination, whatever the clock says.
 pub fn new_run_id(dest: &mut dyn Destination, export: &str) -> Result<String> {
@@ -43,7 +44,9 @@ pub fn check_destination(dest: &mut dyn Destination, plan: &Plan) -> Result<()> 
 /// Refuses names that the destination does not take, before a row is read: those of parts are the longest.
 fn check_names(dest: &mut dyn Destination, run: &RunKey, plan: &Plan) -> Result<()> {
     let last = plan.chunks.last().map_or(0, |chunk| chunk.index);
-    let key = run.part(&plan.destination.data_prefix, last, &new_attempt_id(), 1, extension(&plan.output));
+    let folder = plan.output.partition.as_ref().map(any_folder).unwrap_or_default();
+    let folder = format!("{}{folder}", plan.destination.data_prefix);
+    let key = run.part(&folder, last, &new_attempt_id(), 1, extension(&plan.output));
     match dest.head(&key) {
         Err(error) if error.kind() == ErrorKind::Config => Err(error.with_context("object", key)),
         // Whatever else there is to say of the destination, the steps that follow say it.

@@ -211,9 +211,10 @@ pub static EXPORT: Block = Block {
             Kind::Texts,
             "",
             "Globs over `table` and `schema.table`: an export for each match. A glob that begins with `!` leaves \
-             matches out; a view is taken only where it is named in full. A partition or child of another match is \
-             left out, for its rows come with that one, unless it is named in full. `columns`, `exclude` and `rename` \
-             hold for the tables that have the column. `name` and the destination's path hold `{table}`.",
+             matches out; a view is taken only where it is named in full; of MySQL's databases those beside the one \
+             that the source names, only where the glob names them. A partition or child of another match is left out, \
+             for its rows come with that one, unless it is named in full. `columns`, `exclude` and `rename` hold for \
+             the tables that have the column. `name` and the destination's path hold `{table}`.",
         ),
         key("mode", Kind::Choice(&["full", "incremental", "chunked", "time_window"]), "full", "Which rows."),
         key("format", Kind::Choice(&["parquet", "csv"]), "", "The file format.").required(),

@@ -30,7 +30,7 @@ use self::blocks::Blocks;
 use self::csv::{CsvFormat, CsvPart};
 use self::object::PartFile;
 use self::parquet::{ParquetFormat, ParquetPart};
-pub use self::partition::check as check_partition;
+pub use self::partition::{any_folder, check as check_partition};
 use self::router::Router;
 use self::schema::Adapter;
 pub use self::schema::{EXPORTED_AT, ROW_HASH, output_schema};

@@ -91,6 +91,11 @@ fn folder(label: &str, value: Option<&str>) -> String {
     format!("{}={value}/", escaped(label))
 }
 
+/// A folder as the values of `spec` make them, for asking a destination whether it takes such names.
+pub fn any_folder(spec: &PartitionSpec) -> String {
+    format!("{}{}", folder(&spec.label, Some("0")), spec.suffix)
+}
+
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     // Blanks at the ends: a store may refuse them, and people do not see them.

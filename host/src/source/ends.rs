@@ -119,11 +119,13 @@ impl DestinationEnd {
         Ok(Self::Plugin(Box::new(loaded), Arc::new(options)))
     }
 
-    /// The same; a relative path leads to where it led when the plan was made, not to a folder of that name here.
-    pub fn at_planned(mut self, place: Option<&str>) -> Self {
+    /// The same for a plan of `export`: a relative path leads to where it led when the plan was made, not to a new
+    /// folder of that name here. A folder here that has runs of the export is the one: it was moved or copied.
+    pub fn at_planned(mut self, place: Option<&str>, export: &str) -> Self {
         if let (Self::BuiltIn(name, options), Some(place)) = (&mut self, place)
             && name == "local"
-            && options["path"].as_str().is_some_and(|path| Path::new(path).is_relative())
+            && let Some(path) = options["path"].as_str().map(Path::new).filter(|path| path.is_relative())
+            && !path.join("_rivet").join(export).is_dir()
         {
             options["path"] = place.into();
         }

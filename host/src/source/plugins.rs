@@ -86,7 +86,41 @@ fn absolute(path: &std::path::Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// A plugin's log record in the host's log.
+/// A plugin's log record in the host's log, where the plugin itself speaks, or the SDK for it. What libraries in it say
+/// is not shown at any level: they write requests and answers down, in pieces in which no secret is found.
 pub(crate) fn forward(plugin: &str, level: log::Level, target: &str, message: &str) {
-    log::log!(target: "plugin", level, "{plugin}: {} ({target})", redact::clean(message));
+    if is_own(plugin, target) {
+        log::log!(target: target, level, "{plugin}: {} ({target})", redact::clean(message));
+    }
+}
+
+/// Whether a target is of the crate `rivet_plugin_NAME` or of `rivet_sdk`.
+fn is_own(plugin: &str, target: &str) -> bool {
+    let of = target.split("::").next().unwrap_or_default();
+    of == "rivet_sdk" || of.strip_prefix("rivet_plugin_").is_some_and(|name| name == plugin.replace('-', "_"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_plugin_and_the_sdk_speak_for_it() {
+        for target in ["rivet_plugin_s3", "rivet_plugin_s3::wire", "rivet_sdk", "rivet_sdk::glue::guard"] {
+            assert!(is_own("s3", target), "{target}");
+        }
+        assert!(is_own("my-store", "rivet_plugin_my_store::a"));
+        for target in [
+            "",
+            "s3",
+            "hyper::proto",
+            "rivet_plugin_s",
+            "rivet_plugin_s3x",
+            "rivet",
+            "rivet_plugin_gcs",
+            "x::rivet_sdk",
+        ] {
+            assert!(!is_own("s3", target), "{target}");
+        }
+    }
 }

@@ -1,13 +1,12 @@
 //! What is there: tables, their columns, keys and sizes.
 
-use std::collections::HashMap;
-
 use rivet_sdk::sql::quote_text;
 use rivet_sdk::{
     Description, Error, Key, KeyColumn, NativeSplit, OneReadPoint, Relation, Result, TableFilter, TableName,
     TableSummary, nearest, serde_json,
 };
 
+use crate::tree;
 use crate::types::{Types, number};
 use crate::wire::Wire;
 
@@ -56,15 +55,15 @@ fn letter(text: &Option<String>) -> char {
     text.as_deref().and_then(|text| text.chars().next()).unwrap_or('?')
 }
 
-fn truth(text: &Option<String>) -> bool {
+pub(crate) fn truth(text: &Option<String>) -> bool {
     text.as_deref() == Some("t")
 }
 
-fn words(text: &Option<String>) -> String {
+pub(crate) fn words(text: &Option<String>) -> String {
     text.clone().unwrap_or_default()
 }
 
-fn surprise() -> Error {
+pub(crate) fn surprise() -> Error {
     Error::internal("the catalogue answered in an unexpected shape")
 }
 
@@ -121,33 +120,6 @@ fn proven_not_null(version: u32) -> &'static str {
      AND n.contype = 'n' AND a.attnum = ANY (n.conkey) AND (NOT n.convalidated OR n.connoinherit))"
 }
 
-/// Whether the server itself keeps NULL out of the NOT NULL columns of all rows that the table shows. A child of plain
-/// inheritance may have dropped the constraint for itself, and a foreign table's is a promise that nobody keeps.
-fn enforces_not_null(wire: &mut Wire, table: &Table) -> Result<bool> {
-    Ok(match table.class {
-        'p' => !reaches_foreign_tables(wire, table)?,
-        'r' => !table.has_children,
-        _ => false,
-    })
-}
-
-/// Whether some rows that the table shows are a foreign table's.
-fn reaches_foreign_tables(wire: &mut Wire, table: &Table) -> Result<bool> {
-    if table.class == 'f' {
-        return Ok(true);
-    }
-    if !(table.class == 'p' || (table.class == 'r' && table.has_children)) {
-        return Ok(false);
-    }
-    let sql = format!(
-        "WITH RECURSIVE tree(oid) AS (SELECT {}::oid UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i \
-         JOIN tree ON i.inhparent = tree.oid) \
-         SELECT EXISTS (SELECT FROM tree JOIN pg_catalog.pg_class c ON c.oid = tree.oid WHERE c.relkind = 'f')",
-        table.oid
-    );
-    Ok(wire.simple(&sql)?.rows.first().and_then(|row| row.first()).is_some_and(truth))
-}
-
 /// The columns of a table, in order.
 pub(crate) fn table_columns(wire: &mut Wire, version: u32, table: &Table) -> Result<Vec<SourceColumn>> {
     let sql = format!(
@@ -157,7 +129,7 @@ pub(crate) fn table_columns(wire: &mut Wire, version: u32, table: &Table) -> Res
         table.oid,
         not_null = proven_not_null(version),
     );
-    let enforced = enforces_not_null(wire, table)?;
+    let enforced = tree::enforces_not_null(wire, table)?;
     wire.simple(&sql)?
         .rows
         .iter()
@@ -223,7 +195,7 @@ pub(crate) fn tables(wire: &mut Wire, filter: &TableFilter) -> Result<Vec<TableS
         Some(schema) => format!("n.nspname = {}", quote_text(schema)),
         None => "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'".to_owned(),
     };
-    let within = within(wire)?;
+    let within = tree::within(wire)?;
     let sql = format!(
         "SELECT n.nspname, c.relname, c.relkind, c.oid, \
          CASE WHEN c.relkind IN ('r', 'm') AND (c.reltuples > 0 OR c.relpages > 0) THEN c.reltuples::int8 END, \
@@ -244,24 +216,6 @@ pub(crate) fn tables(wire: &mut Wire, filter: &TableFilter) -> Result<Vec<TableS
                 .with_within(within))
         })
         .collect()
-}
-
-/// The tables that show a table's rows as theirs, by its number: those it is a partition of, or inherits from, and
-/// theirs in turn.
-fn within(wire: &mut Wire) -> Result<HashMap<u32, Vec<TableName>>> {
-    let rows = wire.simple(
-        "WITH RECURSIVE up(oid, parent) AS (SELECT inhrelid, inhparent FROM pg_catalog.pg_inherits \
-         UNION SELECT up.oid, i.inhparent FROM up JOIN pg_catalog.pg_inherits i ON i.inhrelid = up.parent) \
-         SELECT up.oid, n.nspname, c.relname FROM up JOIN pg_catalog.pg_class c ON c.oid = up.parent \
-         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         WHERE c.relkind IN ('r', 'p', 'f') ORDER BY up.oid, n.nspname, c.relname",
-    )?;
-    let mut within: HashMap<u32, Vec<TableName>> = HashMap::new();
-    for row in &rows.rows {
-        let [oid, schema, name] = &row[..] else { return Err(surprise()) };
-        within.entry(number(oid)?).or_default().push(TableName::qualified(words(schema), words(name)));
-    }
-    Ok(within)
 }
 
 /// Keys and sizes of a relation.
@@ -303,7 +257,7 @@ fn describe_query(wire: &mut Wire, relation: &Relation, sql: &str) -> Result<Des
 /// What is in the database is read at the snapshot, whatever reads it; a foreign table at the
 /// foreign server's convenience.
 fn one_read_point(wire: &mut Wire, table: &Table) -> Result<OneReadPoint> {
-    let foreign = reaches_foreign_tables(wire, table)?;
+    let foreign = tree::reaches_foreign_tables(wire, table)?;
     Ok(if foreign { OneReadPoint::None } else { OneReadPoint::Snapshot })
 }
 
@@ -383,7 +337,7 @@ fn keys(wire: &mut Wire, version: u32, table: &Table) -> Result<Vec<Key>> {
     types.load(wire, version, oids)?;
     // An index of a parent by plain inheritance says nothing of the children's rows.
     let covers_all = table.class == 'p' || !table.has_children;
-    let enforced = enforces_not_null(wire, table)?;
+    let enforced = tree::enforces_not_null(wire, table)?;
     let mut keys: Vec<Key> = Vec::new();
     for row in &rows {
         let [index, primary, unique, column, source_type, oid, not_null] = &row[..] else { return Err(surprise()) };

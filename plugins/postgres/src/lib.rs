@@ -28,6 +28,7 @@ mod plan;
 mod session;
 mod snapshot;
 mod split;
+mod tree;
 mod types;
 mod wire;
 

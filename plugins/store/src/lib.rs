@@ -34,6 +34,10 @@ pub use store::{Setup, Store};
 pub use tags::Tags;
 pub use wire::Wire;
 
+/// What this crate's log records are of. The host shows those of a plugin's own crate and of the SDK; this crate is a
+/// part of several plugins.
+const LOG: &str = "rivet_sdk::store";
+
 /// The base64 text of `bytes`.
 pub fn base64(bytes: &[u8]) -> String {
     use ::base64::Engine;

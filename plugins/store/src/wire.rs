@@ -11,6 +11,7 @@ use http::{Method, Request, Response, StatusCode, Uri, request};
 use opendal_core::{Buffer, Error, ErrorKind, HttpBody, HttpTransport, HttpTransporter};
 use rivet_sdk::{Context, Error as PluginError, Result as PluginResult};
 
+use crate::LOG;
 use crate::answer::{Broken, Refusal};
 use crate::digest::{Dialect, Digests};
 use crate::exchange::{Answer, exchange};
@@ -173,7 +174,7 @@ impl Wire {
             }
             ambiguous |= refusal.may_have_happened();
             let wait = wait_before(attempt, refusal.retry_after);
-            log::debug!("{} {}: {refusal}; again in {} ms", head.method, head.uri.path(), wait.as_millis());
+            log::debug!(target: LOG, "{} {}: {refusal}; again in {} ms", head.method, head.uri.path(), wait.as_millis());
             tokio::time::sleep(wait).await;
         }
         Err(typed(&Refusal::broken(Broken::Reset, "no attempt was made")))

@@ -8,6 +8,7 @@ use crc_fast::{CrcAlgorithm, Digest as Crc};
 use opendal_core::{Buffer, ErrorKind, Metadata, Writer};
 use rivet_sdk::{Error, Object, ObjectWriter, Reservation, Result, WriteOptions};
 
+use crate::LOG;
 use crate::error::{Doing, refusal};
 use crate::parts;
 use crate::pending::Alive;
@@ -157,11 +158,11 @@ impl StoreWriter {
         // upload gone.
         if (ambiguous || refusal(&error).is_some_and(|refusal| refusal.ambiguous))
             && let Some(metadata) = self.found_whole().unwrap_or_else(|look| {
-                log::warn!("whether {} is whole could not be seen: {look}", shared.address(&self.key));
+                log::warn!(target: LOG, "whether {} is whole could not be seen: {look}", shared.address(&self.key));
                 None
             })
         {
-            log::info!("{}: the answer to its completion was lost; read back, it is whole", shared.address(&self.key));
+            log::info!(target: LOG, "{}: the answer to its completion was lost; read back, it is whole", shared.address(&self.key));
             return Ok(metadata);
         }
         Err(shared.error(Doing::Write, &self.key, &error))
@@ -262,7 +263,7 @@ impl Drop for StoreWriter {
         if !self.over
             && let Err(error) = self.give_up()
         {
-            log::warn!("{error}");
+            log::warn!(target: LOG, "{error}");
         }
     }
 }

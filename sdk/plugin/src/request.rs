@@ -18,7 +18,7 @@ use crate::{Scalar, WantedType};
 pub enum Relation {
     /// A table, view or anything else that can stand after FROM by name.
     Table(TableName),
-    /// One SELECT statement as the user wrote it, semicolons and comments at its end included: see [`crate::lexer`].
+    /// One SELECT statement as the user wrote it, with whatever stands at its end.
     Query(String),
 }
 

@@ -241,6 +241,11 @@ impl Hostile {
                 let kind = self.order.as_ref().map_or(rivet_sdk::ErrorKind::Data, Order::kind);
                 return Err(Error::new(kind, "asked to fail").with_hint("stop asking"));
             }
+            Misbehaviour::LeakInPieces => {
+                for piece in password.as_bytes().chunks(16) {
+                    log::warn!(target: "some_client::wire", "{}", String::from_utf8_lossy(piece));
+                }
+            }
             Misbehaviour::LeakInLog => log::warn!("logged in with {password}"),
             Misbehaviour::LeakInError => {
                 return Err(Error::connection(format!("cannot log in with {password}"))

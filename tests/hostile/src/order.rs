@@ -62,6 +62,8 @@ pub enum Misbehaviour {
     Fail,
     /// Writes its password into the log, and goes on.
     LeakInLog,
+    /// As a library in it would: writes its password into the log, in pieces of 16 bytes and under the library's name.
+    LeakInPieces,
     /// Fails with its password in the message, the hint and the context.
     LeakInError,
     /// Panics with its password.

@@ -25,7 +25,7 @@ fn told(how: Misbehaviour) -> bool {
 /// The module's `init`.
 pub extern "C" fn init(host: HostRef, settings: RStr<'_>) -> AbiResult<()> {
     if told(Misbehaviour::LogNotUtf8) {
-        host.log(2, no_text().as_rstr(), no_text().as_rstr());
+        host.log(2, RStr::from_str("rivet_plugin_hostile"), no_text().as_rstr());
     }
     glue::init(host, settings)
 }

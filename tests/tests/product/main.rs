@@ -45,6 +45,7 @@ mod repair;
 mod scaffold;
 mod schemas;
 mod sdk_versions;
+mod secrets;
 mod side_by_side;
 mod skew;
 mod soundness;

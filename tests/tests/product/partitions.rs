@@ -81,14 +81,19 @@ fn a_name_that_the_destination_does_not_take_is_refused_before_reading() {
         .run("CREATE TABLE t (id int); INSERT INTO t VALUES (1); CREATE VIEW trap AS SELECT 1 / (id - 1) AS id FROM t");
     for place in destinations() {
         let place = place.as_ref();
-        let (path, says) = match place {
-            // Longer than a store's key, or than a file's name.
-            Some(_) => (format!("{}/", "p".repeat(94)).repeat(10) + "{export}/", "cannot name an object"),
-            None => (format!("/{}/", "p".repeat(300)), "too long"),
+        // Longer than a store's key, or than a file's name; then a folder below that of each value.
+        let (long, says, odd) = match place {
+            Some(_) => (format!("{}/", "p".repeat(94)).repeat(10) + "{export}/", "cannot name an object", "b /"),
+            None => (format!("/{}/", "p".repeat(300)), "too long", ".hidden/"),
         };
-        let project = project(place, "name: e, table: trap", &path);
-        let output = run(&project, place, &database).fails(2);
-        output.says(&[says, "hint:"]);
-        output.never_says("division by zero");
+        for (export, path, says) in [
+            ("name: e, table: trap", long, says),
+            ("name: e, table: trap, partition_by: id", format!("/{{partition}}/{odd}"), "cannot name"),
+        ] {
+            let project = project(place, export, path.trim_start_matches(if place.is_some() { "/" } else { "" }));
+            let output = run(&project, place, &database).fails(2);
+            output.says(&[says, "hint:"]);
+            output.never_says("division by zero");
+        }
     }
 }

@@ -226,6 +226,17 @@ fn a_sealed_plan_is_applied_to_the_place_it_was_made_for() {
             let run: PathBuf = runs.map(|run| run.unwrap().path()).next().unwrap();
             let manifest: Value = serde_json::from_slice(&fs::read(run.join("manifest.json")).unwrap()).unwrap();
             assert_eq!(manifest["place"], sealed["destination"]["place"]);
+
+            // A copy of the folder, which has the export's runs, is applied to where it lies.
+            let mut copy = std::process::Command::new("cp");
+            copy.arg("-r").arg(two.project.path("a/out")).arg(two.project.path("b"));
+            assert!(copy.status().unwrap().success());
+            words("status").ok();
+            let later = two.project.path("later.json");
+            two.command(&["plan", "-o", later.to_str().unwrap()], "a").ok();
+            let line = rivet::Command::new().arg("apply").arg(&later).folder(two.project.path("b"));
+            line.ok();
+            assert_eq!(two.ids("a/out"), [1, 2, 3], "{mode}");
         }
     }
 }

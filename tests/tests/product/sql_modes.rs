@@ -162,7 +162,7 @@ fn tables_are_read_alike_in_every_mode() {
 
 #[test]
 fn generated_texts_return_what_the_client_gets_in_every_mode() {
-    let count = if slow() { 400 } else { 30 };
+    let count = if slow() { 160 } else { 30 };
     for server in mysql::servers() {
         let mut database = database(&server);
         for (mode, seed) in modes().iter().zip(10..) {

@@ -60,7 +60,8 @@ fn a_later_hour_is_delivered_whether_the_day_is_followed_by_a_t_or_a_blank() {
             run(&project);
             database.run("INSERT INTO t VALUES (7, '2026-12-01T00:00-00:30'), (8, '2026-11-30T23:00:00.000Z')");
             run(&project);
-            assert_eq!(ids(&project), [1, 2, 3, 4, 5, 7], "{declared} {index}");
+            // The last one is of the watermark's own instant, in another text.
+            assert_eq!(ids(&project), [1, 2, 3, 4, 5, 7, 8], "{declared} {index}");
         }
     }
 }

@@ -20,7 +20,8 @@ pub fn check(arguments: &CheckArguments, global: &Global, stop: Stop) -> Outcome
     let session = open_session(&arguments.selection, global, stop)?;
     let mut errors: Vec<Error> = Vec::new();
     let mut documents = Vec::new();
-    for export in session.exports(&arguments.selection.export)? {
+    let exports = session.exports(&arguments.selection.export)?;
+    for export in &exports {
         match draft_export(&session, export) {
             Ok(planned) => {
                 let checked = Checked::new(export, &planned, arguments)?;
@@ -42,7 +43,7 @@ pub fn check(arguments: &CheckArguments, global: &Global, stop: Stop) -> Outcome
             }
         }
     }
-    let left_out = &session.config.left_out;
+    let left_out = &session.left_out(&exports);
     if arguments.json {
         let mut document = json!({ "exports": documents });
         if !left_out.is_empty() {

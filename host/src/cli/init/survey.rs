@@ -84,14 +84,12 @@ impl Wanted {
     }
 
     fn takes(&self, one: &TableSummary) -> bool {
-        let is_named = self.tables.iter().any(|wanted| is(wanted, one));
-        (is_named || self.tables.is_empty())
-            && match &self.include {
-                Some(include) if is_named => include.is_match(&one.table),
-                Some(include) => include.takes(one),
-                None => is_named || !one.elsewhere,
-            }
-            && !self.exclude.is_match(&one.table)
+        let is_wanted = match &self.include {
+            Some(include) => include.takes(one),
+            None if self.tables.is_empty() => !one.elsewhere,
+            None => self.tables.iter().any(|wanted| is(wanted, one)),
+        };
+        is_wanted && !self.exclude.is_match(&one.table)
     }
 
     /// Whether the user has written this table's own name.

@@ -2,6 +2,7 @@
 //! and no dynamic call per value.
 
 mod characters;
+mod number;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ use crate::meta::{Format, variant};
 use crate::value::{self, Malformed, exact};
 use characters::Carry;
 pub(crate) use characters::utf16;
+use number::{fits, fits256, rescale, rescale256, too_wide, unscaled};
 
 /// Why a value was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -340,55 +342,6 @@ impl Column {
             }
         })
     }
-}
-
-/// The integer behind an exact number, and its digits after the point.
-#[inline]
-fn unscaled(format: Format, value: &[u8]) -> Result<(i128, u8), Fault> {
-    match format {
-        Format::Decimal { scale, .. } => Ok((value::decimal(value)?, scale)),
-        _ => Ok((value::money(value)?.into(), 4)),
-    }
-}
-
-/// The same number with another count of digits after the point; None where it has more.
-#[inline]
-fn rescale(value: i128, from: u8, to: i8) -> Option<i128> {
-    let shift = i32::from(to) - i32::from(from);
-    if shift == 0 {
-        return Some(value);
-    }
-    let power = 10_i128.checked_pow(shift.unsigned_abs());
-    match (shift > 0, power) {
-        (true, Some(power)) => value.checked_mul(power),
-        (false, Some(power)) => (value % power == 0).then(|| value / power),
-        (_, None) => (value == 0).then_some(0),
-    }
-}
-
-fn rescale256(value: i128, from: u8, to: i8) -> Option<i256> {
-    let shift = i32::from(to) - i32::from(from);
-    if shift < 0 {
-        return rescale(value, from, to).map(i256::from_i128);
-    }
-    i256::from_i128(value).checked_mul(i256::from_i128(10).checked_pow(shift.unsigned_abs())?)
-}
-
-#[inline]
-fn fits(value: i128, precision: u8) -> bool {
-    10_u128.checked_pow(precision.into()).is_none_or(|limit| value.unsigned_abs() < limit)
-}
-
-fn fits256(value: i256, precision: u8) -> bool {
-    let limit = i256::from_i128(10).checked_pow(precision.into());
-    limit.is_none_or(|limit| value < limit && value > -limit)
-}
-
-#[cold]
-fn too_wide(unscaled: i128, from: u8, precision: u8, scale: i8) -> Fault {
-    let mut text = Vec::new();
-    value::digits(&mut text, unscaled, from);
-    Fault::DoesNotFit(format!("{} does not fit decimal({precision},{scale})", String::from_utf8_lossy(&text)))
 }
 
 /// The last value of an array as a text, for the key of a row in an error.

@@ -242,6 +242,7 @@ proptest! {
         declared in declared(), indexed: bool, edge in instants(),
     ) {
         // A real of this size is a whole number of 2^-32: so many nanoseconds, and exactly.
+        #[allow(clippy::cast_possible_truncation, reason = "a Julian day times 2^32 is far below 2^63")]
         let nanos = |day: f64| {
             let parts = (day * 4_294_967_296.0) as i64;
             (i128::from(parts) * 86_400_000_000_000).div_euclid(1 << 32) - 210_866_760_000_000_000_000
