@@ -336,6 +336,12 @@ pub trait Client {
 }
 
 fn sorted(mut rows: Rows) -> Rows {
+    // A double that is a whole number has a point in one reader's text and none in the other's.
+    for value in rows.iter_mut().flatten().flatten() {
+        if let Some(whole) = value.strip_suffix(".0").filter(|whole| whole.parse::<i64>().is_ok()) {
+            *value = whole.to_owned();
+        }
+    }
     rows.sort();
     rows
 }
@@ -461,7 +467,7 @@ pub fn judge(client: &mut dyn Client, url: &str, texts: &[Text]) {
     assert!(cautious.len() * 8 < texts.len(), "refused though the client takes them:\n{cautious:#?}");
 }
 
-/// What landed of each text, which has two columns, or the error's words. Nothing lands of what is refused.
+/// What landed of each text, or the error's words. Nothing lands of what is refused.
 #[track_caller]
 pub fn exported(url: &str, texts: &[Text]) -> Vec<Result<Rows, String>> {
     let project = rivet::project();
@@ -504,7 +510,7 @@ pub fn exported(url: &str, texts: &[Text]) -> Vec<Result<Rows, String>> {
     (0..texts.len()).map(result).collect()
 }
 
-/// Reads all files at once: each has two columns, whatever their names.
+/// Reads all files at once, whatever their columns are.
 fn read(project: &rivet::Project, landed: &mut BTreeMap<String, Rows>) {
     let nothing = project.path("none");
     std::fs::create_dir(&nothing).unwrap();
@@ -512,15 +518,16 @@ fn read(project: &rivet::Project, landed: &mut BTreeMap<String, Rows>) {
     for name in landed.keys() {
         for file in readers::files(project.path(&format!("out/{name}"))) {
             parts.push(format!(
-                "SELECT '{name}', id::VARCHAR, v::VARCHAR FROM read_parquet('{}') AS t(id, v)",
+                "SELECT '{name}', to_json(list_value(*COLUMNS(*)))::VARCHAR \
+                 FROM (SELECT COLUMNS(*)::VARCHAR FROM read_parquet('{}'))",
                 file.display()
             ));
         }
     }
     for some in parts.chunks(50) {
         for row in readers::sql(&nothing, &some.join(" UNION ALL ")) {
-            let [name, values @ ..] = &row[..] else { panic!("{row:?}") };
-            landed.get_mut(name.as_ref().unwrap()).unwrap().push(values.to_vec());
+            let [Some(name), Some(values)] = &row[..] else { panic!("{row:?}") };
+            landed.get_mut(name).unwrap().push(serde_json::from_str(values).unwrap());
         }
     }
 }
