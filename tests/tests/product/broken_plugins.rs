@@ -157,7 +157,9 @@ fn a_wrong_descriptor() {
     broken(&patched(DESCRIPTOR, 8, &40u32.to_le_bytes())).is_refused("its descriptor is 40 bytes, ", "rebuild");
     broken(&patched(DESCRIPTOR, 56, &6u64.to_le_bytes()))
         .is_refused("its descriptor says `exampl`, its manifest `example`", "rebuild");
-    broken(&patched(DESCRIPTOR, 40, &3u64.to_le_bytes())).is_refused("its SDK version `0.2` cannot be read", "rebuild");
+    let cut = rivet_sdk::SDK_VERSION.get(..3).unwrap();
+    broken(&patched(DESCRIPTOR, 40, &3u64.to_le_bytes()))
+        .is_refused(&format!("its SDK version `{cut}` cannot be read"), "rebuild");
 }
 
 #[test]
