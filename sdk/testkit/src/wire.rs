@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use rivet_loader::{Plugin, RawSource, UNKNOWN_VARIANTS};
-use rivet_sdk::{ErrorKind, ExportRequest, SplitBy, SplitInto, SplitRequest, TableFilter, capability};
+use rivet_sdk::{ErrorKind, ExportRequest, SplitBy, SplitInto, SplitRequest, TableFilter, TableName, capability};
 use serde_json::{Value, json};
 
 use crate::rows::Collected;
@@ -100,9 +100,14 @@ fn unknown_keys_are_ignored(wire: &WiredSource) {
 
 /// Of a listing, the subject's own tables: others may come and go meanwhile.
 fn own_tables(wire: &WiredSource, listing: &Value) -> Vec<Value> {
-    let names: Vec<String> =
-        wire.requests().filter_map(|request| request.relation.table().map(|table| table.name.clone())).collect();
-    let is_own = |one: &&Value| names.iter().any(|name| one["table"]["name"] == name.as_str());
+    let own: Vec<TableName> = wire.requests().filter_map(|request| request.relation.table().cloned()).collect();
+    let is_own = |one: &&Value| {
+        let is = |table: &TableName| {
+            let (schema, name) = (&one["table"]["schema"], &one["table"]["name"]);
+            name == table.name.as_str() && table.schema.as_deref().is_none_or(|own| schema == own)
+        };
+        own.iter().any(is)
+    };
     listing.as_array().unwrap().iter().filter(is_own).cloned().collect()
 }
 
