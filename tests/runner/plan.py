@@ -14,7 +14,7 @@ from pathlib import Path
 LONG = {
     "rivet/unit commit": 150,
     "product stores": 110,
-    "product ties": 110,
+    "product ties": 80,
     "product store_faults": 105,
     "azure/conformance": 100,
     "mysql/driver slices": 95,
@@ -70,6 +70,8 @@ SLOW = {
     "scaffold": ("product scaffold",),
     "skew": ("product skew",),
     "mutations": ("product mutations",),
+    "ties": ("product ties",),
+    "secrets": ("product secrets",),
 }
 
 # Marked `#[ignore]`, and in no suite.

@@ -54,5 +54,5 @@ pub use runs::{
     resume_point, status, unfinished,
 };
 pub use start::{DOCTOR_PROBE, check_destination, check_published, new_run_id, publish_plan, remove_probes};
-pub use success::{Success, own_success};
+pub use success::{Success, is_foreign, own_success};
 pub use verify::{Depth, Problem, Validation, validate};

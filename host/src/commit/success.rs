@@ -77,7 +77,7 @@ fn is_beginning(dest: &mut dyn Destination, export: &str, data_prefix: &str, bod
 }
 
 /// Whether an error says that `_SUCCESS` is not this export's.
-pub(super) fn is_foreign(error: &Error) -> bool {
+pub fn is_foreign(error: &Error) -> bool {
     error.code() == Some(FOREIGN)
 }
 

@@ -36,7 +36,11 @@ pub(super) fn resumable(
         let Decision::Committed { .. } = commit::decision(destination, &newest.key)? else {
             return Ok(Resumed::Nothing);
         };
-        let said = commit::own_success(destination, &export.name, &plan.destination.data_prefix)?;
+        let said = match commit::own_success(destination, &export.name, &plan.destination.data_prefix) {
+            // The commit, which comes to the same, tells what stands.
+            Err(error) if commit::is_foreign(&error) => None,
+            said => said?,
+        };
         let named = said.is_some_and(|success| success.run_id == plan.run_id);
         let noted = match journal {
             Some(journal) => !journal.is_open(&plan.run_id)?,
