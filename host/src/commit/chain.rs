@@ -6,7 +6,6 @@ use super::keys::RunKey;
 use super::repair::withdraw;
 use super::runs::newest_committed;
 use crate::crash::crash_point;
-use crate::plan::ties::{Remembered, Ties};
 use crate::plan::{Manifest, Plan};
 
 /// The newest committed run of an incremental export.
@@ -27,10 +26,8 @@ pub fn check_chain(dest: &mut dyn Destination, plan: &Plan) -> Result<()> {
     let by_run = incremental.after.as_deref() == Some(manifest.first());
     // Where rows at the watermark are left out, two runs may end at one value, and only the run before tells them
     // apart; and which rows are left out must be what that run, or its last repair, delivered there.
-    let before = incremental.ties.as_ref().map(|ties| ties.before.as_ref());
-    let knows = |before: &Remembered| matches!(&manifest.ties, Some(Ties::Remembered(now)) if now == before);
-    let follows = match (&incremental.from, before) {
-        (Some(_), Some(before)) => by_run && incremental.from == last.to && before.is_none_or(knows),
+    let follows = match (&incremental.from, &incremental.ties) {
+        (Some(_), Some(ties)) => by_run && incremental.from == last.to && ties.goes_on_from(manifest.ties.as_ref()),
         (Some(_), None) => incremental.from == last.to,
         (None, _) => by_run,
     };

@@ -164,7 +164,7 @@ fn manifest_of(plan: &Plan, reports: &[Report]) -> Result<Manifest> {
             .filter(|report| report.left_out > 0)
             .map(|report| (report.chunk, report.left_out))
             .collect(),
-        ties: ties::of(plan, reports),
+        ties: ties::of(plan, reports)?,
         plan_seal: plan.seal()?,
         made_by: Some(MadeBy::with_plugin_of(
             reports.iter().filter_map(|report| report.made_by.as_ref()).next_back().or(plan.made_by.as_ref()),

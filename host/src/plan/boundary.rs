@@ -67,7 +67,7 @@ impl TiesOf<'_> {
     pub fn begin(&self, warnings: &mut Vec<String>) -> Result<Begin> {
         let why = match self.inputs.stands_at.as_ref().and_then(|known| known.ties.clone()) {
             None | Some(Ties::Settled) => return Ok(Begin::After),
-            Some(Ties::TooMany) => format!("there were more than {MOST}"),
+            Some(Ties::TooMany) => format!("there were more than {MOST}, or their columns had changed"),
             Some(Ties::Remembered(before)) => match before.unusable(self.columns) {
                 None => return Ok(Begin::At(Some(before))),
                 Some(why) => why,
@@ -87,11 +87,32 @@ impl TiesOf<'_> {
         }
     }
 
-    /// How the rows at the run's end `to` will be told, before the first is read.
-    pub fn end(&self, source: &mut dyn Source, to: &[Scalar], warnings: &mut Vec<String>) -> Result<TiesEnd> {
-        if self.incremental.settle_ms.is_some() {
-            return Ok(TiesEnd::Settled);
+    /// How the rows at the run's end `to` will be told, before the first is read; None where it is not known which of
+    /// them were delivered, and none is read. `is_new`: the run comes further than the one before.
+    pub fn end(
+        &self,
+        source: &mut dyn Source,
+        begin: &Begin,
+        to: &[Scalar],
+        is_new: bool,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<TiesEnd>> {
+        if matches!(begin, Begin::After) && !is_new {
+            // Not a row is read: what is known of those at the watermark stays what it was.
+            let known = self.inputs.stands_at.as_ref().and_then(|known| known.ties.as_ref());
+            return Ok(known.map(|known| match known {
+                Ties::Settled => TiesEnd::Settled,
+                Ties::TooMany | Ties::Remembered(_) => TiesEnd::TooMany,
+            }));
         }
+        // An end of before may be later than `settle` would have it.
+        if self.incremental.settle_ms.is_some() && is_new {
+            return Ok(Some(TiesEnd::Settled));
+        }
+        self.counted_end(source, to, warnings).map(Some)
+    }
+
+    fn counted_end(&self, source: &mut dyn Source, to: &[Scalar], warnings: &mut Vec<String>) -> Result<TiesEnd> {
         let Incremental { cursor, coalesced, .. } = self.incremental;
         let policy = self.inputs.export.on_unrepresentable;
         let told = told_by_values(cursor, *coalesced, self.columns, policy);

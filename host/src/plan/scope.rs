@@ -136,7 +136,11 @@ impl IncrementalScope<'_> {
         let at_risk = at_risk(first, cursor.len(), *settle_ms, are_kept).or(late);
         warnings.extend(at_risk.iter().map(|risk| format!("at risk: {risk}")));
         let (begin, told) = match &end {
-            Some(end) if are_kept => (ties.begin(warnings)?, Some(ties.end(source, end, warnings)?)),
+            Some(end) if are_kept => {
+                let begin = ties.begin(warnings)?;
+                let told = ties.end(source, &begin, end, to.is_some(), warnings)?;
+                (begin, told)
+            }
             _ => (Begin::After, None),
         };
         // Where nothing is remembered, the end needs no look.

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use rivet_sdk::arrow_schema::DataType;
-use rivet_sdk::{FieldSpec, OnUnrepresentable, TypeMapping};
+use rivet_sdk::{Error, FieldSpec, OnUnrepresentable, Result, TypeMapping};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -101,6 +101,11 @@ impl TiesSpec {
     pub fn is_required(&self) -> bool {
         self.before.is_some() || !matches!(self.end, TiesEnd::Settled)
     }
+
+    /// Whether the rows that it leaves out are those that were delivered at the watermark, as it is known `now`.
+    pub fn goes_on_from(&self, now: Option<&Ties>) -> bool {
+        self.before.as_ref().is_none_or(|before| matches!(now, Some(Ties::Remembered(now)) if now == before))
+    }
 }
 
 /// How the rows at a run's end are told from the others.
@@ -170,4 +175,11 @@ pub fn told_by_values(
         return usize::from(same);
     }
     kinds.iter().take_while(|kind| kind.is_some()).count()
+}
+
+/// A cursor's leading values as numbers, in their order.
+pub fn numbers(at: &[String]) -> Result<Vec<i128>> {
+    let number =
+        |text: &String| text.parse().map_err(|_| Error::integrity(format!("`{text}` is no value of a cursor")));
+    at.iter().map(number).collect()
 }

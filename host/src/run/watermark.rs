@@ -78,8 +78,7 @@ pub(super) fn check_start(state: &State, plan: &Plan, destination: &mut dyn Dest
 
 /// Whether the rows at the watermark that a plan leaves out are those that were delivered there.
 fn knows(plan: &IncrementalSpec, known: Option<&Ties>) -> bool {
-    let before = plan.ties.as_ref().and_then(|ties| ties.before.as_ref());
-    before.is_none_or(|before| matches!(known, Some(Ties::Remembered(now)) if now == before))
+    plan.ties.as_ref().is_none_or(|ties| ties.goes_on_from(known))
 }
 
 fn start(

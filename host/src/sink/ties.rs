@@ -1,5 +1,6 @@
 //! Leaves out rows at the watermark that were delivered before, and remembers those at the run's end.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
 use arrow_array::cast::AsArray;
@@ -15,7 +16,7 @@ use rivet_sdk::{Error, Result};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::row_hash::{Column, column};
-use crate::plan::ties::{Boundary, ChunkTies, MOST, Remembered, TiesEnd};
+use crate::plan::ties::{Boundary, ChunkTies, MOST, Remembered, TiesEnd, numbers as told_values};
 use crate::plan::{Chunk, Plan};
 
 /// What an attempt at one chunk does about ties.
@@ -32,6 +33,8 @@ struct Leave {
     at: Option<(Cursor, Vec<i128>)>,
     /// How often each is still to be left out.
     remaining: HashMap<u128, u64>,
+    /// How many in all.
+    to_find: u64,
     left_out: u64,
 }
 
@@ -77,13 +80,14 @@ impl TieFilter {
                 let at = match (&before.at, chunk.boundary) {
                     (_, Some(_)) => None,
                     (Some(at), None) => {
-                        let values = at.iter().map(|text| number(text)).collect::<Result<Vec<_>>>()?;
+                        let values = told_values(at)?;
                         Some((cursor(values.len())?, values))
                     }
                     (None, None) => return Err(Error::internal("the rows at the watermark are not told apart")),
                 };
                 let columns = before.columns.iter().map(|column| index(&column.name)).collect::<Result<_>>()?;
-                Some(Leave { columns, at, remaining: hashes(before)?, left_out: 0 })
+                let to_find = before.rows.values().sum();
+                Some(Leave { columns, at, remaining: hashes(before)?, to_find, left_out: 0 })
             }
             _ => None,
         };
@@ -131,10 +135,6 @@ impl TieFilter {
     }
 }
 
-fn number(text: &str) -> Result<i128> {
-    text.parse().map_err(|_| Error::integrity(format!("`{text}` is no value of a cursor")))
-}
-
 fn hashes(remembered: &Remembered) -> Result<HashMap<u128, u64>> {
     let hash = |text: &str| {
         u128::from_str_radix(text, 16).map_err(|_| Error::integrity(format!("`{text}` is no hash of a row")))
@@ -144,8 +144,11 @@ fn hashes(remembered: &Remembered) -> Result<HashMap<u128, u64>> {
 
 impl Leave {
     fn pass(&mut self, batch: &RecordBatch) -> Result<Option<RecordBatch>> {
+        if self.left_out == self.to_find {
+            return Ok(None);
+        }
         let keys = self.at.as_ref().map(|(cursor, at)| Ok::<_, Error>((cursor.keys(batch)?, at))).transpose()?;
-        let at_watermark = |row: usize| keys.as_ref().is_none_or(|(keys, at)| keys.at(row) == **at);
+        let at_watermark = |row: usize| keys.as_ref().is_none_or(|(keys, at)| keys.compare(row, at).is_eq());
         let hasher = Hasher::new(batch, &self.columns)?;
         let mut bytes = Vec::new();
         let mut kept: Vec<u32> = Vec::new();
@@ -175,31 +178,33 @@ impl Leave {
 impl Gather {
     fn see(&mut self, batch: &RecordBatch) -> Result<()> {
         let keys = self.cursor.as_ref().map(|cursor| cursor.keys(batch)).transpose()?;
-        let mut hasher = None;
-        let mut bytes = Vec::new();
-        for row in 0..batch.num_rows() {
-            if let Some(keys) = &keys {
-                match self.greatest.as_deref().map(|greatest| keys.compare(row, greatest)) {
-                    Some(std::cmp::Ordering::Less) => continue,
-                    Some(std::cmp::Ordering::Equal) => {}
-                    Some(std::cmp::Ordering::Greater) | None => {
-                        self.greatest = Some(keys.at(row));
-                        self.rows.clear();
-                        self.too_many = false;
-                    }
+        // The greatest of the batch first: where cursors grow from row to row, few rows are hashed.
+        if let Some(greatest) = keys.as_ref().and_then(|keys| keys.greatest(batch.num_rows())) {
+            match self.greatest.as_ref().map(|known| greatest.cmp(known)) {
+                Some(Ordering::Less) => return Ok(()),
+                Some(Ordering::Equal) => {}
+                Some(Ordering::Greater) | None => {
+                    self.rows.clear();
+                    self.too_many = false;
+                    self.greatest = Some(greatest);
                 }
             }
-            if self.too_many {
-                continue;
-            }
-            let hasher = match &mut hasher {
-                Some(hasher) => hasher,
-                none => none.insert(Hasher::new(batch, &self.columns)?),
-            };
+        }
+        if self.too_many {
+            return Ok(());
+        }
+        let is_at_end = |row: usize| match (&keys, &self.greatest) {
+            (Some(keys), Some(greatest)) => keys.compare(row, greatest).is_eq(),
+            _ => true,
+        };
+        let hasher = Hasher::new(batch, &self.columns)?;
+        let mut bytes = Vec::new();
+        for row in (0..batch.num_rows()).filter(|row| is_at_end(*row)) {
             *self.rows.entry(hasher.hash(row, &mut bytes)).or_default() += 1;
             if u64::try_from(self.rows.len()).unwrap_or(u64::MAX) > MOST {
                 self.too_many = true;
                 self.rows.clear();
+                return Ok(());
             }
         }
         Ok(())
@@ -235,7 +240,13 @@ impl Keys {
         self.0.iter().filter_map(|column| column.get(row).copied()).collect()
     }
 
-    fn compare(&self, row: usize, with: &[i128]) -> std::cmp::Ordering {
+    /// The greatest values of the first `rows` rows; None of no row.
+    fn greatest(&self, rows: usize) -> Option<Vec<i128>> {
+        let of = |row: usize| self.0.iter().filter_map(move |column| column.get(row));
+        (0..rows).max_by(|one, other| of(*one).cmp(of(*other))).map(|row| self.at(row))
+    }
+
+    fn compare(&self, row: usize, with: &[i128]) -> Ordering {
         self.0.iter().filter_map(|column| column.get(row)).cmp(with)
     }
 }

@@ -7,13 +7,13 @@ use rivet_tests::{
     readers, rivet, sqlite,
 };
 
-fn project(more: &str) -> rivet::Project {
+pub(crate) fn project(more: &str) -> rivet::Project {
     let project = rivet::project();
     configure(&project, more);
     project
 }
 
-fn configure(project: &rivet::Project, more: &str) {
+pub(crate) fn configure(project: &rivet::Project, more: &str) {
     project.config(&format!(
         "source: {{url_env: DATABASE_URL}}\nexports:\n  - {{name: e, format: parquet, table: t, mode: incremental, \
          {more}, destination: {{type: local, path: '{{out}}'}}}}\n"

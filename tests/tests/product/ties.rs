@@ -4,18 +4,7 @@ use rivet_tests::drivers::{self, Driver};
 use rivet_tests::{readers, rivet, sqlite};
 use serde_json::Value;
 
-fn project(more: &str) -> rivet::Project {
-    let project = rivet::project();
-    configure(&project, more);
-    project
-}
-
-fn configure(project: &rivet::Project, more: &str) {
-    project.config(&format!(
-        "source: {{url_env: DATABASE_URL}}\nexports:\n  - {{name: e, format: parquet, table: t, mode: incremental, \
-         {more}, destination: {{type: local, path: '{{out}}'}}}}\n"
-    ));
-}
+use crate::incremental::{configure, project};
 
 fn command(project: &rivet::Project, driver: &dyn Driver, name: &str) -> rivet::Command {
     project.rivet(name).env("DATABASE_URL", driver.url())
@@ -239,6 +228,8 @@ fn an_export_from_before_goes_on_as_it_did_until_it_is_told_otherwise() {
         driver.run("INSERT INTO t VALUES (3, '2026-01-02', 'c')");
         assert_eq!(run(&project, driver), 1);
         configure(&project, "cursor_column: at, on_cursor_ties: fail");
+        // What was delivered at the watermark is not known, and stays so while no row is read.
+        assert_eq!((run(&project, driver), run(&project, driver)), (0, 0));
         driver.run("INSERT INTO t VALUES (4, '2026-01-02', 'd'), (5, '2026-01-03', 'e')");
         assert_eq!(run(&project, driver), 1, "once more behind the watermark");
         driver.run("INSERT INTO t VALUES (6, '2026-01-03', 'f')");
@@ -319,5 +310,29 @@ fn a_repair_of_ties_leaves_out_what_was_delivered_and_remembers_what_it_delivers
         driver.run("INSERT INTO t VALUES (6, '2026-01-03', 'f')");
         assert_eq!(run(&project, driver), 1);
         once(&project, "id", &["1", "2", "3", "4", "5", "6"]);
+    }
+}
+
+/// Without new rows a run ends where the last one did, and knows of the rows there what that one knew.
+#[test]
+fn settle_may_come_and_go_without_a_row_lost_or_twice() {
+    for mut driver in some() {
+        let driver = &mut *driver;
+        println!("{}", driver.name());
+        let day = |text: &str| sqlite::database().rows(&format!("SELECT date({text})"))[0][0].clone().unwrap();
+        let tomorrow = day("'now', '+1 day'");
+        table(driver, "date", &["1, '2026-01-01', 'a'".into()]);
+        let project = project("cursor_column: at, settle: 1s");
+        assert_eq!((run(&project, driver), run(&project, driver)), (1, 0));
+        configure(&project, "cursor_column: at");
+        assert_eq!((run(&project, driver), run(&project, driver)), (0, 0));
+        // A watermark that `settle` would not have taken: rows may still come there.
+        driver.run(&format!("INSERT INTO t VALUES (2, '{tomorrow}', 'b')"));
+        assert_eq!(run(&project, driver), 1);
+        configure(&project, "cursor_column: at, settle: 1s");
+        assert_eq!(run(&project, driver), 0);
+        driver.run(&format!("INSERT INTO t VALUES (3, '{tomorrow}', 'c')"));
+        assert_eq!((run(&project, driver), run(&project, driver)), (1, 0));
+        once(&project, "id", &["1", "2", "3"]);
     }
 }
