@@ -8,7 +8,8 @@ use rivet_sdk::{
 };
 
 use super::chunks::Wanted;
-use super::scope::{key_mappings, temporal};
+use super::moment::temporal;
+use super::scope::key_mappings;
 
 /// More windows than this are a mistake in the data or the settings.
 const MOST: usize = 20_000;

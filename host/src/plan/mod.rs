@@ -8,6 +8,7 @@ mod days;
 mod document;
 pub mod fingerprint;
 mod made_by;
+mod moment;
 mod output;
 mod place;
 mod recount;

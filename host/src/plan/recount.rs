@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use rivet_sdk::{Bound, Condition, ExportRequest, Result, Scalar, Source, TypeMapping};
 
-use super::scope::temporal;
+use super::moment::temporal;
 use super::types::Recount;
 
 /// The rows of an export, and the cursor in them.
