@@ -88,7 +88,7 @@ fn hold(state: Option<&StateConfig>, wait: Duration) -> Option<Hold<'_>> {
 pub fn status(arguments: &StatusArguments, global: &Global, _: Stop) -> Outcome {
     let plan = read(&arguments.file.plan)?;
     let mut destination = Sealed::open(&arguments.file, global, &plan, 512)?.destination()?;
-    run::tell_versions(&plan, None);
+    plan.tell_versions(None);
     commit::check_published(&mut *destination, &plan)?;
     let decision = commit::decision(&mut *destination, &RunKey::of(&plan)?)?;
     let done = commit::resume_point(&mut *destination, &plan)?;

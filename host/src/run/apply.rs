@@ -13,7 +13,7 @@ use super::{Stop, age, run_chunks, watermark};
 use crate::batch::Counters;
 use crate::commit::{self, Decision, RunKey};
 use crate::config::StateConfig;
-use crate::plan::{ConsistencyPolicy, MadeBy, Plan};
+use crate::plan::{ConsistencyPolicy, Plan};
 use crate::state::RunStatus;
 
 /// The state store in which the export's lease is held, and how long to wait for it. A sealed plan
@@ -58,7 +58,7 @@ pub fn apply(
     let mut source = ends.source.open(&lent)?;
     let guard = stop.guard(source.interrupt())?;
     plan.check_chunks()?;
-    tell_versions(&plan, Some(&ends));
+    plan.tell_versions(Some(ends.source.manifest()));
     check_drift(&plan, &mut *source)?;
     commit::check_destination(&mut *destination, &plan)?;
     commit::check_chain(&mut *destination, &plan)?;
@@ -71,14 +71,6 @@ pub fn apply(
     match &journal {
         Some(journal) => recorded(prepared, ends, &mut *destination, journal, false, stop, watch, started),
         None => execute(prepared, ends, &mut *destination, None, false, stop, watch, started),
-    }
-}
-
-/// Says so where others than these made the plan; of the source's plugin where one is at hand.
-pub fn tell_versions(plan: &Plan, ends: Option<&Ends>) {
-    let now = MadeBy::this(ends.map(|ends| ends.source.manifest()));
-    if let Some(difference) = plan.made_by.as_ref().and_then(|made_by| made_by.difference(&now)) {
-        log::warn!("{}: the plan was made by other versions: {difference}", plan.export);
     }
 }
 
@@ -95,7 +87,7 @@ pub fn commit_plan(
     stop: &Stop,
 ) -> Result<Finished> {
     let journal = hold.map(|hold| hold.take(&plan)).transpose()?;
-    tell_versions(&plan, None);
+    plan.tell_versions(None);
     finish(plan, destination, journal.as_ref(), stop, Instant::now())
 }
 
@@ -151,7 +143,7 @@ pub fn apply_chunk(
     }
     let mut source = ends.source.open(&lent)?;
     plan.check_chunks()?;
-    tell_versions(&plan, Some(&ends));
+    plan.tell_versions(Some(ends.source.manifest()));
     check_drift(&plan, &mut *source)?;
     drop(source);
     commit::check_destination(&mut *destination, &plan)?;

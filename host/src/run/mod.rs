@@ -25,7 +25,7 @@ mod stop;
 mod watermark;
 mod worker;
 
-pub use apply::{Hold, apply, apply_chunk, commit_plan, tell_versions};
+pub use apply::{Hold, apply, apply_chunk, commit_plan};
 pub use checks::Checks;
 pub use draft::{draft_export, plan_export};
 pub use execute::Ends;

@@ -236,5 +236,8 @@ fn commit_and_status_keep_to_the_published_plan_and_tell_of_other_versions() {
     for command in ["status", "commit", "apply"] {
         rivet(command, "edited.json").fails(1).says(&["another plan with this run id"]);
     }
+    for command in ["reconcile", "repair"] {
+        project.rivet(command).ok().says(&["other versions: rivet 0.0.7"]);
+    }
     assert_eq!(landed(&project), [Some("3".to_owned()), Some("3".to_owned())]);
 }
