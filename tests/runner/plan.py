@@ -84,7 +84,7 @@ SLOW = {
 
 # Marked `#[ignore]`, and in no suite.
 BY_HAND = {
-    "rivet/unit commit::tests_crash::victim": "another test starts it, and kills it",
+    "rivet/unit commit::tests::crash::victim": "another test starts it, and kills it",
     "rivet/unit commit::model::explore::the_protocol_holds_in_every_interleaving_with_two_deaths": "it takes gigabytes and "
     "minutes even of a release build",
 }

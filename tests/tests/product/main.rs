@@ -19,6 +19,7 @@ mod full_disk;
 mod gates;
 mod harness;
 mod hostile;
+mod imports;
 mod incremental;
 mod incremental_others;
 mod keys;

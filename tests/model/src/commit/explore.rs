@@ -1,9 +1,9 @@
 //! Every state of the model, and what it must find.
 
-use super::super::model_check::{after_repair, exact, in_every_state};
-use super::search::{assert_finds, assert_holds, search};
 use super::*;
-use crate::crash::CRASH_POINTS;
+use crate::check::{after_repair, exact, in_every_state};
+use crate::search::{assert_finds, assert_holds, search};
+use rivet::crash::CRASH_POINTS;
 
 const APPEND: Rules = Rules {
     replace: false,
