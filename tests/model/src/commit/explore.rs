@@ -125,9 +125,8 @@ fn the_protocol_holds_in_every_interleaving_with_one_death() {
     holds(1);
 }
 
-/// `CARGO_PROFILE_DEV_OPT_LEVEL=2 cargo test -p rivet --lib -- --ignored commit::model`
 #[test]
-#[ignore = "minutes, and gigabytes in a debug build"]
+#[ignore = "half a minute of CPU: the slow suite `models`"]
 fn the_protocol_holds_in_every_interleaving_with_two_deaths() {
     holds(2);
 }
