@@ -251,8 +251,15 @@ fn columns(source: &mut dyn Source, export: &ExportConfig, relation: &Relation) 
     let request = whole_request(export, relation);
     let mut whole = request.clone();
     whole.exclude = Vec::new();
-    let all = source.type_mappings(&whole)?;
-    let names: Vec<&str> = all.iter().map(|mapping| mapping.name.as_str()).collect();
+    let (all, unseen) = match source.type_mappings(&whole) {
+        // Of a login that may not read all of the columns, the source says itself which of those left out there are.
+        Err(error) if error.kind() == ErrorKind::Permission && !export.exclude.is_empty() => {
+            (source.type_mappings(&request)?, request.exclude.clone())
+        }
+        all => (all?, Vec::new()),
+    };
+    let names = all.iter().map(|mapping| &mapping.name).chain(&unseen);
+    let names: Vec<&str> = names.map(String::as_str).collect();
     let unknown = |key: &str, name: &str| {
         let error =
             Error::new(ErrorKind::Config, format!("`{key}` names a column `{name}` that {relation} does not have"));

@@ -42,6 +42,7 @@ mod places;
 mod plugin_trust;
 mod queries;
 mod repair;
+mod rights;
 mod scaffold;
 mod schemas;
 mod sdk_versions;
