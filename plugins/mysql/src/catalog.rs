@@ -26,6 +26,7 @@ pub(crate) struct Table {
     pub rows: Option<u64>,
     pub bytes: Option<u64>,
     pub one_read_point: OneReadPoint,
+    pub no_snapshot: Option<String>,
 }
 
 /// A column before it is known what becomes of it.
@@ -88,6 +89,12 @@ fn kind_of(table_type: &str, options: &str) -> &'static str {
     }
 }
 
+/// Why rows of a storage engine without snapshots are not read at one point.
+fn no_snapshot(engine: Option<&str>) -> Option<String> {
+    let has_one = one_read_point(engine) == OneReadPoint::Snapshot;
+    engine.filter(|_| !has_one).map(|engine| format!("the table's engine {engine} has no snapshots; InnoDB has"))
+}
+
 /// What a storage engine lets a transaction `WITH CONSISTENT SNAPSHOT`, or one statement, see.
 fn one_read_point(engine: Option<&str>) -> OneReadPoint {
     match engine.map(str::to_ascii_lowercase).as_deref() {
@@ -141,6 +148,7 @@ pub(crate) fn table(wire: &mut Wire, name: &TableName) -> Result<Table> {
         rows: number(rows.named(row, "TABLE_ROWS")).filter(|_| stored),
         bytes: number(rows.named(row, "DATA_LENGTH")).filter(|_| stored),
         one_read_point: one_read_point(rows.named(row, "ENGINE")),
+        no_snapshot: no_snapshot(rows.named(row, "ENGINE")),
     })
 }
 
@@ -310,12 +318,16 @@ pub(crate) fn describe(wire: &mut Wire, server: Server, relation: &Relation) -> 
     };
     let table = table(wire, name)?;
     let columns = table_columns(wire, server, &table)?;
-    Ok(Description::new(Relation::Table(table.name.clone()), table.kind)
+    let description = Description::new(Relation::Table(table.name.clone()), table.kind)
         .with_keys(keys::keys(wire, &table, &columns)?)
         .with_rows(table.rows)
         .with_bytes(table.bytes)
         .with_native(NativeSplit::Impossible("MySQL has no physical ranges".to_owned()))
-        .with_one_read_point(table.one_read_point))
+        .with_one_read_point(table.one_read_point);
+    Ok(match table.no_snapshot {
+        Some(why) => description.without_snapshot(table.one_read_point, why),
+        None => description,
+    })
 }
 
 /// The optimiser's estimate of a statement's rows: those of its first table, or derived table.

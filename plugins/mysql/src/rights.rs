@@ -1,12 +1,54 @@
-//! A table of which the login may read some columns and not others.
+//! What a login may: take a snapshot's lock, and read some columns of a table and not others.
 
 use rivet_sdk::sql::{self, Dialect};
-use rivet_sdk::{Error, ErrorKind, Relation, Result};
+use rivet_sdk::{Description, Error, ErrorKind, OneReadPoint, Relation, Result};
 
 use crate::catalog::{SourceColumn, Table, described};
 use crate::dialect::Mysql;
 use crate::packet::{ResultColumn, Rows};
+use crate::server::Server;
 use crate::wire::Wire;
+
+/// What the login and its active roles may do, as the server writes it.
+pub(crate) fn grants(wire: &mut Wire, server: Server) -> Result<Vec<String>> {
+    let mut sql = "SHOW GRANTS".to_owned();
+    if server.is_mysql_since(80_000) {
+        // Quoted as they stand in a statement; a server of MariaDB's shows those of the active role by itself.
+        let roles = wire.query("SELECT CURRENT_ROLE()")?.value().unwrap_or("NONE").to_owned();
+        if roles != "NONE" {
+            sql = format!("SHOW GRANTS FOR CURRENT_USER() USING {roles}");
+        }
+    }
+    let rows = wire.query(&sql)?;
+    Ok(rows.rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect())
+}
+
+/// The rights to the server as a whole, in capitals.
+pub(crate) fn global(grants: &[String]) -> Vec<String> {
+    let mut words = Vec::new();
+    for grant in grants.iter().filter(|grant| grant.contains(" ON *.* TO ")) {
+        let list = grant.trim_start_matches("GRANT ").split(" ON *.*").next().unwrap_or_default();
+        words.extend(list.split(',').map(|word| word.trim().to_ascii_uppercase()));
+    }
+    words
+}
+
+/// Whether these are enough for the lock under which all workers begin.
+pub(crate) fn may_lock(global: &[String]) -> bool {
+    global.iter().any(|word| matches!(word.as_str(), "ALL PRIVILEGES" | "RELOAD" | "FLUSH_TABLES"))
+}
+
+/// Says of a relation what this login can have of it.
+pub(crate) fn as_allowed(wire: &mut Wire, server: Server, description: Description) -> Result<Description> {
+    if description.one_read_point != OneReadPoint::Snapshot || may_lock(&global(&grants(wire, server)?)) {
+        return Ok(description);
+    }
+    Ok(description.without_snapshot(
+        OneReadPoint::Statement,
+        "the login lacks RELOAD, for the short lock under which all workers begin at one point; \
+         GRANT RELOAD ON *.* lets it",
+    ))
+}
 
 /// The columns that may be read, in order, and those that may not. `rows` is what the catalogue shows of the table's
 /// columns, and `refused` what the server said to `SELECT *`.

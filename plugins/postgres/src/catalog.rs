@@ -235,7 +235,7 @@ pub(crate) fn tables(wire: &mut Wire, filter: &TableFilter) -> Result<Vec<TableS
 pub(crate) fn describe(wire: &mut Wire, version: u32, relation: &Relation) -> Result<Description> {
     let name = match relation {
         Relation::Table(name) => name,
-        Relation::Query(sql) => return describe_query(wire, relation, sql),
+        Relation::Query(sql) => return describe_query(wire, version, relation, sql),
         other => return Err(Error::unsupported(format!("this version cannot read {other:?}"))),
     };
     let table = table(wire, version, name)?;
@@ -255,28 +255,34 @@ pub(crate) fn describe(wire: &mut Wire, version: u32, relation: &Relation) -> Re
         }
         (class, _) => NativeSplit::Impossible(format!("a {} has no blocks", kind_name(class))),
     };
-    Ok(Description::new(Relation::Table(table.name.clone()), table.kind())
+    let description = Description::new(Relation::Table(table.name.clone()), table.kind())
         .with_keys(keys::keys(wire, version, &table)?)
         .with_rows(rows)
         .with_bytes(bytes)
-        .with_native(native)
-        .with_one_read_point(one_read_point(wire, &table)?))
+        .with_native(native);
+    if tree::reaches_foreign_tables(wire, &table)? {
+        // What is in the database is read at the snapshot, whatever reads it.
+        let why = "its rows are a foreign table's, which are read when it suits the foreign server";
+        return Ok(description.without_snapshot(OneReadPoint::None, why));
+    }
+    Ok(with_snapshot(version, description))
 }
 
-fn describe_query(wire: &mut Wire, relation: &Relation, sql: &str) -> Result<Description> {
+/// Whether several sessions can read what is in this database at one point.
+fn with_snapshot(version: u32, description: Description) -> Description {
+    if version >= 100_000 {
+        return description.with_one_read_point(OneReadPoint::Snapshot);
+    }
+    description.without_snapshot(OneReadPoint::Statement, "snapshots are shared from PostgreSQL 10 on")
+}
+
+fn describe_query(wire: &mut Wire, version: u32, relation: &Relation, sql: &str) -> Result<Description> {
     let (rows, bytes) = explain(wire, sql)?;
-    Ok(Description::new(relation.clone(), "query")
+    let description = Description::new(relation.clone(), "query")
         .with_rows(rows)
         .with_bytes(bytes)
-        .with_native(NativeSplit::Impossible("a query has no blocks".to_owned()))
-        .with_one_read_point(OneReadPoint::Snapshot))
-}
-
-/// What is in the database is read at the snapshot, whatever reads it; a foreign table at the
-/// foreign server's convenience.
-fn one_read_point(wire: &mut Wire, table: &Table) -> Result<OneReadPoint> {
-    let foreign = tree::reaches_foreign_tables(wire, table)?;
-    Ok(if foreign { OneReadPoint::None } else { OneReadPoint::Snapshot })
+        .with_native(NativeSplit::Impossible("a query has no blocks".to_owned()));
+    Ok(with_snapshot(version, description))
 }
 
 /// The planner's estimate of a statement's rows and bytes.

@@ -11,6 +11,7 @@ mod bad_records;
 mod broken_plugins;
 mod chunks;
 mod connections;
+mod consistency;
 mod crash_points;
 mod csv_readers;
 mod examples;
