@@ -63,6 +63,7 @@ SLOW = {
         "product stores::killed_at_random_and_resumed_elsewhere_it_is_the_table",
     ),
     "models": ("model/unit commit::explore::the_protocol_holds_in_every_interleaving_with_two_deaths",),
+    "consistency": ("product consistency",),
     "crash-points": ("product crash_points",),
     "store-faults": ("product store_faults",),
     "keys": ("product keys",),

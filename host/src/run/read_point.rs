@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rivet_sdk::{Error, ErrorKind, OneReadPoint, Result, Retry, SNAPSHOT_LOST, Snapshot, Source};
 
-use crate::plan::{ConsistencyPolicy, Plan, Report};
+use crate::plan::{self, ConsistencyPolicy, Plan, Report};
 
 /// Whether chunks of other read points would be wrong, and not only reported.
 pub(super) fn is_needed(plan: &Plan) -> bool {
@@ -20,11 +20,10 @@ pub(super) fn take(plan: &Plan, source: &mut dyn Source, counted: bool) -> Resul
     }
     let taken = source.snapshot(plan.execution.parallel)?;
     if taken.is_none() && is_needed(plan) && plan.chunks.len() > 1 {
-        return Err(Error::config("this source cannot give all chunks one snapshot")
-            .with_hint(
-                "use `consistency: auto` or `per_chunk`, or `chunk_by: none`: one statement is consistent in itself",
-            )
-            .with_context("export", plan.export.clone()));
+        // What was planned with other rights, or what the source could not know before it tried.
+        let description = source.describe(&plan.relation)?;
+        let refused = plan::no_snapshot(description.one_read_point, description.no_snapshot.as_deref());
+        return Err(refused.with_context("export", plan.export.clone()));
     }
     Ok(taken)
 }

@@ -128,7 +128,7 @@ impl Source for Mssql {
 
     fn describe(&mut self, relation: &Relation) -> Result<Description> {
         let description = self.session.with(&PLANNING, |wire| catalog::describe(wire, relation))?;
-        Ok(description.with_one_read_point(self.session.database().one_read_point()))
+        Ok(self.session.database().as_read(description))
     }
 
     fn split(&mut self, request: &SplitRequest) -> Result<Split> {

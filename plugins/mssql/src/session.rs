@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rivet_sdk::network::lost;
-use rivet_sdk::{Error, ErrorKind, OneReadPoint, Result, Retry, Scalar, SessionPolicy, log};
+use rivet_sdk::{Description, Error, ErrorKind, OneReadPoint, Result, Retry, Scalar, SessionPolicy, log};
 
 use crate::link::Link;
 use crate::options::Endpoint;
@@ -67,6 +67,20 @@ impl DatabaseFacts {
     /// share a moment.
     pub fn one_read_point(&self) -> OneReadPoint {
         if self.snapshot || self.row_versions { OneReadPoint::Statement } else { OneReadPoint::None }
+    }
+
+    /// A relation of it, and why it is read so.
+    pub fn as_read(&self, description: Description) -> Description {
+        let found = self.one_read_point();
+        if found == OneReadPoint::Statement {
+            let why = "SQL Server gives no two sessions one moment to read at";
+            return description.without_snapshot(found, why);
+        }
+        description.without_snapshot(
+            found,
+            "the database reads under locks; ALTER DATABASE … SET ALLOW_SNAPSHOT_ISOLATION ON makes each statement one \
+             read point",
+        )
     }
 }
 

@@ -21,6 +21,7 @@ mod dive;
 mod error;
 mod export;
 mod identity;
+mod keys;
 mod kind;
 mod merge;
 mod options;
@@ -28,6 +29,7 @@ mod overrides;
 mod packet;
 mod parameters;
 mod plan;
+mod rights;
 mod server;
 mod session;
 mod snapshot;
@@ -131,8 +133,10 @@ impl Source for Mysql {
 
     fn describe(&mut self, relation: &Relation) -> Result<Description> {
         let server = self.session.server();
-        let mut description =
-            self.session.reading(&PLANNING, relation, |wire, relation| catalog::describe(wire, server, &relation))?;
+        let mut description = self.session.reading(&PLANNING, relation, |wire, relation| {
+            let description = catalog::describe(wire, server, &relation)?;
+            rights::as_allowed(wire, server, description)
+        })?;
         if relation.table().is_none() {
             // As the user wrote it.
             description.relation = relation.clone();

@@ -20,6 +20,7 @@ mod dialect;
 mod error;
 mod export;
 mod identity;
+mod keys;
 mod kind;
 mod message;
 mod options;
