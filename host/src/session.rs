@@ -165,7 +165,7 @@ impl Session {
 
     /// What an instance on the main thread gets.
     pub fn lent(&self) -> Lent {
-        Lent::new(&self.budget)
+        Lent::until(&self.budget, self.stop.flag())
     }
 
     /// Opens a source on the calling thread.

@@ -28,8 +28,9 @@ pub struct Ends {
 }
 
 impl Ends {
-    pub(super) fn lent(&self) -> Lent {
-        Lent::new(&self.budget)
+    /// What an instance outside the pool of workers gets.
+    pub(super) fn lent(&self, stop: &Stop) -> Lent {
+        Lent::until(&self.budget, stop.flag())
     }
 }
 
@@ -148,7 +149,7 @@ pub(super) fn execute(
     let job = job(Arc::clone(&plan), ends.clone(), counters, snapshot.clone())?;
     let mut joined = || source.as_mut().map_or(Ok(()), |source| source.release());
     let allowance = Arc::clone(&job.allowance);
-    let watcher = governor::watch(&plan, &ends.source, ends.lent(), &allowance)?;
+    let watcher = governor::watch(&plan, &ends.source, Lent::new(&ends.budget), &allowance)?;
     let reports = run_chunks(job, left, stop, &mut joined, &mut |event| {
         if let ChunkEvent::Retried { .. } = event {
             retries += 1;
@@ -159,7 +160,7 @@ pub(super) fn execute(
     drop(watcher);
     let counted = match &snapshot {
         Some(snapshot) if count && snapshot.rejoinable && read_point::is_shared(&plan, snapshot, &reports) => {
-            let counted = reconcile::count_at(&plan, snapshot, &ends.source, &ends.lent(), stop);
+            let counted = reconcile::count_at(&plan, snapshot, &ends.source, &ends.lent(stop), stop);
             counted
                 .inspect_err(|error| log::warn!("{}: no counts at the run's own read point: {error}", plan.export))
                 .ok()

@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rivet_sdk::{Destination, Error, Result};
+use rivet_sdk::{Destination, Error, ErrorKind, Result};
 
 use super::execute::{Ends, Prepared, committed, execute, recorded, tidy};
 use super::journal::Journal;
+use super::pool::interrupted;
 use super::reconcile::{self, Counted};
 use super::resume::{Resumed, resumable};
 use super::watermark::Start;
-use super::{Checks, ChunkEvent, checks, drift, place, read_point, watermark};
+use super::{Checks, ChunkEvent, Stop, checks, drift, place, read_point, watermark};
 use crate::batch::Counters;
 use crate::commit;
 use crate::config::{ExportConfig, Mode};
@@ -88,9 +89,16 @@ pub fn run_export(
     let journal =
         if destination_end.is_stdout() { None } else { Some(Journal::open(session, export, options.lock_wait)?) };
     let ends = Ends { source: source_end, destination: destination_end, budget: Arc::clone(&session.budget) };
-    let mut finished = run(session, export, ends.clone(), &mut *destination, journal.as_ref(), options, watch)?;
+    let mut finished = run(session, export, ends.clone(), &mut *destination, journal.as_ref(), options, watch)
+        .map_err(|error| continued(error, &session.stop))?;
     finished.checks = checks::after_commit(&ends, &mut *destination, &finished, options, &session.stop);
     Ok(finished)
+}
+
+/// What stopped on a signal, wherever it was, can go on.
+fn continued(error: Error, stop: &Stop) -> Error {
+    let stopped = error.kind() == ErrorKind::Cancelled && stop.is_wanted();
+    if stopped && error.hint().is_none() { interrupted() } else { error }
 }
 
 /// [`run_export`] without what comes after the commit.

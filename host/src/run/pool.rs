@@ -132,7 +132,7 @@ pub fn run_chunks(
     Ok(pool.reports)
 }
 
-fn interrupted() -> Error {
+pub(super) fn interrupted() -> Error {
     Error::cancelled("interrupted").with_hint("`rivet run --resume` continues this run")
 }
 

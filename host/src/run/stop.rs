@@ -69,6 +69,11 @@ impl Stop {
         Ok(stop)
     }
 
+    /// The flag itself, for whoever looks at one.
+    pub(crate) fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.wanted)
+    }
+
     /// Whether to stop.
     pub fn is_wanted(&self) -> bool {
         self.wanted.load(Ordering::Relaxed)

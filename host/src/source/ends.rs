@@ -31,6 +31,11 @@ impl Lent {
         Self { lane: budget.lane(Arc::clone(&cancelled)), cancelled }
     }
 
+    /// The same for one that works outside a pool of workers: it is cancelled once `stop` is set, which it leaves alone.
+    pub fn until(budget: &Arc<Budget>, stop: Arc<AtomicBool>) -> Self {
+        Self { lane: budget.lane(Arc::clone(&stop)), cancelled: stop }
+    }
+
     fn context(&self, services: fn(Share, Arc<AtomicBool>) -> InstanceServices) -> Context {
         Context::new(Arc::new(services(self.lane.share(), Arc::clone(&self.cancelled))))
     }

@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use rivet_sdk::{Error, ErrorKind, Result, Retry};
+use rivet_sdk::{Error, ErrorKind, Result, Retry, tls};
 
 use crate::answer::{Broken, Refusal};
 use crate::identity::NoCredentials;
@@ -77,7 +77,7 @@ impl Place<'_> {
             Cause::Refused(refusal) => self.refused(doing, &what, refusal),
             Cause::Unsigned { text, refused } => {
                 let or = if refused { "correct what was refused, or " } else { "" };
-                Error::new(ErrorKind::Auth, format!("{what}: no credentials: {text}"))
+                Error::new(ErrorKind::Auth, format!("{}: no credentials: {text}", self.location))
                     .with_hint(format!("{or}{}", self.words.credentials))
             }
             Cause::Other => {
@@ -93,7 +93,12 @@ impl Place<'_> {
     }
 
     fn refused(&self, doing: Doing, what: &str, refusal: &Refusal) -> Error {
-        let advice = (self.words.advise)(refusal, doing).unwrap_or_else(|| self.general(doing, refusal));
+        // A store's own words are about what it answered.
+        let own = if refusal.broken.is_none() { (self.words.advise)(refusal, doing) } else { None };
+        let advice = own.unwrap_or_else(|| self.general(doing, refusal));
+        // Where there is no store, what was to be done there says nothing.
+        let none = matches!(refusal.broken, Some(Broken::Connect | Broken::Tls | Broken::Foreign));
+        let what = if none { self.location } else { what };
         let mut error = Error::new(advice.kind, format!("{what}: {}", refusal.told())).with_hint(advice.hint);
         if refusal.is_transient() {
             error = error.with_retry(Retry::Transient(refusal.retry_after));
@@ -116,12 +121,13 @@ impl Place<'_> {
             (Some(Broken::Connect), ..) => {
                 advice(ErrorKind::Connection, "check `endpoint`, the network, and proxies on the way".into())
             }
-            (Some(Broken::Certificate), ..) => advice(
+            (Some(Broken::Tls), ..) => advice(ErrorKind::Connection, tls_hint(refusal)),
+            (Some(Broken::Foreign), ..) => advice(
                 ErrorKind::Connection,
-                "the server's certificate is not trusted; give its authority as `transfer: {ca_file: …}`".into(),
+                "check `endpoint`: its host, its port and its path; or a proxy on the way answers for the store".into(),
             ),
             (Some(Broken::Reset), ..) => {
-                advice(ErrorKind::Connection, "the connection keeps breaking; check the network".into())
+                advice(ErrorKind::Connection, "the connection keeps breaking; check the network, and that a store answers at `endpoint`, which begins with http:// or https:// as it speaks".into())
             }
             (Some(Broken::Stalled), ..) => {
                 advice(ErrorKind::Timeout, "raise `transfer: {stall_timeout_s: …}` if the store is only slow".into())
@@ -160,6 +166,16 @@ impl Place<'_> {
             }
             _ => advice(ErrorKind::Other, format!("check `endpoint` and the {noun} `{bucket}`")),
         }
+    }
+}
+
+fn tls_hint(refusal: &Refusal) -> String {
+    match &refusal.tls {
+        Some(fault) if fault.cause == tls::Cause::Plain => {
+            "check the port in `endpoint`; a store without TLS is named with http://".into()
+        }
+        Some(fault) => fault.hint("`transfer: { ca_file: … }`"),
+        None => "check `endpoint`, and `transfer: { ca_file: … }`".into(),
     }
 }
 

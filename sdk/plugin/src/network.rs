@@ -12,7 +12,7 @@ use rustix::io::ioctl_fionread;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use rustls_pki_types::ServerName;
 
-use crate::{Error, Result, Retry};
+use crate::{Error, Result, Retry, tls};
 
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
@@ -68,7 +68,10 @@ pub fn unix(path: &Path, timeout: Duration) -> Result<UnixStream> {
 
 /// A TLS session with `host`, which people know as `place`; nothing is sent yet.
 pub fn tls_session(host: &str, place: &str, config: &Arc<ClientConfig>) -> Result<ClientConnection> {
-    let name = ServerName::try_from(host.to_owned()).map_err(|error| tls_refused(place, &error))?;
+    let name = ServerName::try_from(host.to_owned()).map_err(|_| {
+        Error::config(format!("TLS with {place} failed: `{host}` is not a name that a certificate can bear"))
+            .with_hint("connect by the server's host name")
+    })?;
     ClientConnection::new(Arc::clone(config), name).map_err(|error| tls_refused(place, &error))
 }
 
@@ -77,8 +80,7 @@ pub fn handshake(session: &mut ClientConnection, socket: &mut TcpStream, place: 
     while session.is_handshaking() {
         match session.complete_io(socket) {
             Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(tls_refused(place, &error)),
-            Err(error) => return Err(lost(&error)),
+            Err(error) => return Err(tls::in_io(&error).map_or_else(|| lost(&error), |fault| refused(place, &fault))),
         }
     }
     Ok(())
@@ -92,14 +94,16 @@ pub fn secured(mut socket: TcpStream, host: &str, place: &str, config: &Arc<Clie
 }
 
 /// The two sides did not agree on TLS.
-pub fn tls_refused(place: &str, cause: &dyn std::fmt::Display) -> Error {
-    let cause = cause.to_string();
-    let hint = if ["certificate expired", "not valid yet"].iter().any(|words| cause.contains(words)) {
-        "renew the server's certificate, or set this machine's clock"
-    } else {
-        "check `tls.mode`, `tls.ca_file` and that the certificate names this host"
-    };
-    Error::connection(format!("TLS with {place} failed: {cause}")).with_retry(Retry::Permanent).with_hint(hint)
+pub fn tls_refused(place: &str, cause: &rustls::Error) -> Error {
+    refused(place, &tls::fault(cause))
+}
+
+fn refused(place: &str, fault: &tls::Fault) -> Error {
+    let mut hint = fault.hint("`tls: { ca_file: … }`");
+    if fault.cause == tls::Cause::Name {
+        hint.push_str("; `tls: { mode: verify-ca }` asks for no name");
+    }
+    Error::connection(format!("TLS with {place} failed: {}", fault.text)).with_retry(Retry::Permanent).with_hint(hint)
 }
 
 /// TLS was demanded, and the server has none.
@@ -124,11 +128,15 @@ fn is_this_machine(host: &str) -> bool {
 
 /// A failure of the socket while talking to the server.
 pub fn lost(error: &io::Error) -> Error {
-    if error.kind() == io::ErrorKind::InvalidData {
+    match tls::in_io(error) {
         // TLS 1.3 servers refuse a client's certificate only after the handshake.
-        return Error::connection(format!("TLS failed: {error}"))
-            .with_retry(Retry::Permanent)
-            .with_hint("check `tls.client_cert_file`, and that the server speaks TLS 1.2 or later");
+        Some(fault) if fault.cause == tls::Cause::Client => {
+            return Error::connection(format!("TLS failed: {}", fault.text))
+                .with_retry(Retry::Permanent)
+                .with_hint("check `tls.client_cert_file`, and that the server trusts who signed it");
+        }
+        Some(fault) => return Error::connection(format!("the connection broke: {}", fault.text)),
+        None => {}
     }
     Error::connection(match error.kind() {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {

@@ -1,5 +1,6 @@
 //! Transport security: the modes, the roots, the client's certificate.
 
+mod fault;
 mod pinned;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use rustls::{
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
+pub use self::fault::{Cause, Fault, fault, in_io};
 use crate::options::{TlsMode, TlsOptions};
 use crate::{Error, Result};
 

@@ -38,6 +38,7 @@ mod mutations;
 mod mysql_server;
 mod mysql_snapshot;
 mod mysql_types;
+mod not_a_store;
 mod notifications;
 mod partitions;
 mod places;
