@@ -14,7 +14,7 @@ mod destination;
 mod diagnostic;
 mod export;
 mod fields;
-mod grammar;
+pub mod grammar;
 pub mod keys;
 mod local_path;
 mod mode;
