@@ -94,9 +94,8 @@ pub fn extension(output: &OutputSpec) -> &'static str {
         (Format::Parquet(_), _) => "parquet",
         (Format::Csv(_), Codec::Gzip) => "csv.gz",
         (Format::Csv(_), Codec::Zstd) => "csv.zst",
-        (Format::Csv(_), Codec::Lz4) => "csv.lz4",
-        (Format::Csv(_), Codec::Snappy) => "csv.sz",
-        (Format::Csv(_), Codec::None) => "csv",
+        // No other codec: the encoder refuses it before a part has a name.
+        (Format::Csv(_), _) => "csv",
     }
 }
 

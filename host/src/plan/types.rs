@@ -138,12 +138,6 @@ impl Plan {
             (OneReadPoint::Statement, ..) => "each chunk its own read point",
         }
     }
-
-    /// The folder, relative to the destination, that holds this run's plan, reports and
-    /// manifest.
-    pub fn control_prefix(&self) -> String {
-        format!("_rivet/{}/{}/", self.export, self.run_id)
-    }
 }
 
 /// What must hold before a run is committed. Columns by the source's names.
