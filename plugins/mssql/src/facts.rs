@@ -70,9 +70,9 @@ impl DatabaseFacts {
     }
 
     /// One statement reads at one moment over row versions; under locks, it does not. Sessions cannot share a moment,
-    /// unless the database has one only.
-    pub fn one_read_point(&self) -> OneReadPoint {
-        match (self.frozen, self.snapshot || self.row_versions) {
+    /// unless the database has one only and the rows are stored in it: a view or a query may go to another one's.
+    pub fn one_read_point(&self, stored: bool) -> OneReadPoint {
+        match (self.frozen.filter(|_| stored), self.snapshot || self.row_versions) {
             (Some(_), _) => OneReadPoint::Snapshot,
             (None, true) => OneReadPoint::Statement,
             (None, false) => OneReadPoint::None,
@@ -81,7 +81,7 @@ impl DatabaseFacts {
 
     /// A relation of it, and why it is read so.
     pub fn as_read(&self, description: Description) -> Description {
-        let found = self.one_read_point();
+        let found = self.one_read_point(description.kind == "table");
         let why = match found {
             OneReadPoint::Snapshot => return description.with_one_read_point(found),
             OneReadPoint::Statement => {
