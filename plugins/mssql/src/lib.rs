@@ -19,7 +19,9 @@ mod decode;
 mod dialect;
 mod error;
 mod export;
+mod facts;
 mod identity;
+mod keys;
 mod kind;
 mod link;
 mod login;
@@ -28,7 +30,9 @@ mod options;
 mod overrides;
 mod packet;
 mod parameters;
+mod physical;
 mod plan;
+mod rights;
 mod session;
 mod split;
 mod stream;
@@ -40,8 +44,8 @@ use std::sync::Arc;
 
 use rivet_sdk::{
     BatchSink, Bounds, BoundsRequest, Context, Description, Error, ErrorKind, ExportRequest, ExportStats, Identity,
-    Interrupt, Relation, Result, Scalar, SessionPolicy, Source, SourceDriver, Split, SplitRequest, TableFilter,
-    TableSummary, TypeMapping, capability,
+    Interrupt, Relation, Result, Scalar, SessionPolicy, Snapshot, Source, SourceDriver, Split, SplitRequest,
+    TableFilter, TableSummary, TypeMapping, capability,
 };
 
 use crate::options::Endpoint;
@@ -65,12 +69,14 @@ pub struct MssqlDriver;
 impl SourceDriver for MssqlDriver {
     type Options = MssqlOptions;
     type Source = Mssql;
-    /// No snapshot: SQL Server cannot give one read point to several sessions. A single chunk reads
-    /// at one where the database allows SNAPSHOT isolation.
+    /// SQL Server cannot give one read point to several sessions, unless the database cannot change. A single chunk
+    /// reads at one where the database allows SNAPSHOT isolation.
     const CAPABILITIES: &'static [&'static str] = &[
         capability::TABLES,
         capability::SPLIT_RANGE,
         capability::SPLIT_KEYSET,
+        capability::SPLIT_NATIVE,
+        capability::SNAPSHOT,
         capability::PRESSURE,
         capability::INTERRUPT,
         capability::COUNT,
@@ -127,12 +133,14 @@ impl Source for Mssql {
     }
 
     fn describe(&mut self, relation: &Relation) -> Result<Description> {
-        let description = self.session.with(&PLANNING, |wire| catalog::describe(wire, relation))?;
+        let frozen = self.session.database().frozen.is_some();
+        let description = self.session.with(&PLANNING, |wire| catalog::describe(wire, relation, frozen))?;
         Ok(self.session.database().as_read(description))
     }
 
     fn split(&mut self, request: &SplitRequest) -> Result<Split> {
-        self.session.with(&request.of.session, |wire| split::split(wire, request))
+        let frozen = self.session.database().frozen.is_some();
+        self.session.with(&request.of.session, |wire| split::split(wire, request, frozen))
     }
 
     fn bounds(&mut self, request: &BoundsRequest) -> Result<Bounds> {
@@ -141,6 +149,19 @@ impl Source for Mssql {
 
     fn clock(&mut self) -> Result<Option<Scalar>> {
         self.session.with(&PLANNING, bounds::clock).map(Some)
+    }
+
+    fn snapshot(&mut self, _workers: u32) -> Result<Option<Snapshot>> {
+        self.session.snapshot()
+    }
+
+    fn join(&mut self, snapshot: &Snapshot) -> Result<()> {
+        self.session.join(&snapshot.token)
+    }
+
+    fn release(&mut self) -> Result<()> {
+        self.session.release();
+        Ok(())
     }
 
     fn count(&mut self, request: &ExportRequest) -> Result<u64> {

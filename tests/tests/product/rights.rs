@@ -1,7 +1,7 @@
 //! A login with rights on some columns: what it may read is exported in chunks like any other table, what it may not
 //! read is named, and only `exclude` leaves a column out.
 
-use rivet_tests::{mysql, postgres, readers, rivet};
+use rivet_tests::{mssql, mysql, postgres, readers, rivet};
 
 struct Login<'a> {
     url: &'a str,
@@ -166,6 +166,39 @@ fn mysql_exports_the_columns_that_a_login_may_read() {
         listed(&url, &["u", "k"], "pw");
         server.query("", &format!("DROP USER {user}"));
     }
+}
+
+#[test]
+fn sql_server_exports_the_columns_that_a_login_may_read() {
+    if !mssql::is_fixture() {
+        return;
+    }
+    let mut database = mssql::database();
+    database.run(
+        "CREATE TABLE u (id int NOT NULL PRIMARY KEY, name varchar(20), pw varchar(20)); \
+         CREATE TABLE k (a int NOT NULL, pw int NOT NULL, b int NOT NULL, PRIMARY KEY (a, pw)); \
+         CREATE USER reader FOR LOGIN reader; GRANT SELECT (id, name) ON dbo.u TO reader; \
+         GRANT SELECT ON dbo.k TO reader; DENY SELECT ON dbo.k (pw) TO reader",
+    );
+    database.insert("u", ["1, 'a', 'x'", "2, 'b', 'y'", "3, 'c', NULL", "4, 'd', NULL"].map(str::to_owned));
+    database.insert("k", ["1, 1, 1", "1, 2, 1", "2, 3, 2", "3, 4, 3"].map(str::to_owned));
+    let url = database.url_as("reader");
+    let u = Login { url: &url, table: "u" };
+    for more in ["mode: full", "mode: chunked, chunk_size: 1", "mode: incremental, cursor_column: id"] {
+        let (project, summary) = u.run(&format!("exclude: [pw], {more}"));
+        let found = sums(&project, "count(*), sum(id), string_agg(name, '' ORDER BY name)");
+        assert_eq!(found, texts(["4", "10", "abcd"]), "{summary}");
+    }
+    u.refused("mode: full", &["the column `pw` of", "`exclude: [pw]`"]);
+    u.refused("exclude: [nope, pw]", &["`nope`"]);
+    u.refused("exclude: [pw], mode: incremental, cursor_column: pw", &["the column `pw` of"]);
+    let k = Login { url: &url, table: "k" };
+    let (project, summary) = k.run("exclude: [pw], mode: chunked, chunk_size: 1");
+    assert_eq!(summary["strategy"]["name"], "range", "{summary}");
+    assert_eq!(sums(&project, "count(*), sum(a), sum(b)"), texts(["4", "7", "7"]));
+    k.refused("exclude: [pw], mode: chunked, chunk_by_key: [a]", &["(a) is not a unique key"]);
+    k.refused("exclude: [pw], mode: chunked, chunk_by_key: [a, pw]", &["the column `pw` of"]);
+    listed(&url, &["u", "k"], "pw");
 }
 
 /// `init` writes, and globs take, what the login may read.
