@@ -46,7 +46,7 @@ use std::path::{Path, PathBuf};
 pub use connections::exports_by_cores;
 pub use destination::DestinationConfig;
 pub use diagnostic::{Diagnostic, Diagnostics, Position, nearest};
-pub use export::{ChunkBy, ChunkSize, Chunking, ExportConfig, Granularity, OnSchemaDrift, PartitionBy};
+pub use export::{ChunkBy, ChunkSize, Chunking, ExportConfig, OnSchemaDrift, PartitionBy};
 pub use fields::Named;
 pub use mode::{Incremental, Mode, OnCursorTies, OnNullCursor, TimeWindow};
 pub use output::OutputConfig;

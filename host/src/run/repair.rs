@@ -203,7 +203,12 @@ fn check_repairable(
         return Err(unrepairable(plan, "`consistency: snapshot` asks for one read point, which is gone")
             .with_hint("run the export again; or use `consistency: auto`, whose runs can be repaired"));
     }
-    if !plan.configuration().is_of(&plan::fingerprint(&inputs(session, export, source, plan.run_id.clone()))?) {
+    if !plan.configuration().is_of(&plan::configuration_fingerprint(&inputs(
+        session,
+        export,
+        source,
+        plan.run_id.clone(),
+    ))?) {
         return Err(unrepairable(plan, "the configuration changed since it was planned")
             .with_hint("undo the change; or run the export again"));
     }

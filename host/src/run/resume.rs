@@ -50,7 +50,7 @@ pub(super) fn resumable(
     }
     let source_end = session.source_end()?;
     let now = inputs(session, export, &source_end, plan.run_id.clone());
-    if !plan.configuration().is_of(&plan::fingerprint(&now)?) {
+    if !plan.configuration().is_of(&plan::configuration_fingerprint(&now)?) {
         return Err(Error::config(format!("the configuration changed since run {} began", plan.run_id))
             .with_hint("run without --resume to abandon that run and start afresh")
             .with_context("export", export.name.clone()));
