@@ -38,6 +38,7 @@ mod mysql_server;
 mod mysql_snapshot;
 mod mysql_types;
 mod notifications;
+mod one_connection;
 mod partitions;
 mod places;
 mod plugin_trust;
