@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rivet_sdk::{Destination, Error, ErrorKind, Result};
 
-use super::execute::{Ends, Prepared, committed, execute, recorded, tidy};
+use super::execute::{Ends, Instance, Prepared, committed, execute, recorded, tidy};
 use super::journal::Journal;
 use super::pool::interrupted;
 use super::reconcile::{self, Counted};
@@ -15,7 +15,7 @@ use super::watermark::Start;
 use super::{Checks, ChunkEvent, Stop, checks, drift, place, read_point, watermark};
 use crate::batch::Counters;
 use crate::commit;
-use crate::config::{ExportConfig, Mode};
+use crate::config::{ExportConfig, Mode, StateConfig};
 use crate::plan::{self, Inputs, MadeBy, Manifest, Plan, Planned};
 use crate::session::Session;
 use crate::source::{Held, SourceEnd};
@@ -90,7 +90,7 @@ pub fn run_export(
         if destination_end.is_stdout() { None } else { Some(Journal::open(session, export, options.lock_wait)?) };
     let ends = Ends { source: source_end, destination: destination_end, budget: Arc::clone(&session.budget) };
     let mut finished = run(session, export, ends.clone(), &mut *destination, journal.as_ref(), options, watch)
-        .map_err(|error| continued(error, &session.stop))?;
+        .map_err(|error| continued(beside_the_state(session, error), &session.stop))?;
     finished.checks = checks::after_commit(&ends, &mut *destination, &finished, options, &session.stop);
     Ok(finished)
 }
@@ -142,7 +142,7 @@ fn run(
         start(session, export, &ends.source, destination, journal)?
     };
     if prepared.source.is_none() {
-        prepared.source = Some(ends.source.open(&session.lent())?);
+        prepared.source = Some(Instance::open(&ends.source, &session.budget)?);
     }
     let Some(journal) = journal else {
         return execute(prepared, ends, destination, None, false, &session.stop, watch, started);
@@ -163,6 +163,18 @@ fn run(
     Err(Error::internal("the attempts of a run are not countable"))
 }
 
+/// Says that the state store takes a connection too, where a server has none left for the source's.
+fn beside_the_state(session: &Session, error: Error) -> Error {
+    if error.kind() != ErrorKind::ResourceExhausted || !matches!(session.config.state, StateConfig::Postgres(_)) {
+        return error;
+    }
+    let hint = error.hint().unwrap_or("lower `parallel`").to_owned();
+    error.with_hint(format!(
+        "{hint}; the state store (`state.url`) holds a connection of its own all the while: if it is the same server's, \
+         give it another login, or keep the state in a file"
+    ))
+}
+
 /// A plan of now.
 fn fresh(
     session: &Session,
@@ -171,11 +183,11 @@ fn fresh(
     run_id: String,
     start: Start,
 ) -> Result<Prepared> {
-    let mut source = source_end.open(&session.lent())?;
-    let guard = session.stop.guard(source.interrupt())?;
-    let planned = plan::build(&mut *source, &from(start, inputs(session, export, source_end, run_id)))?;
+    let mut instance = Instance::open(source_end, &session.budget)?;
+    let guard = session.stop.guard(instance.source.interrupt())?;
+    let planned = plan::build(&mut *instance.source, &from(start, inputs(session, export, source_end, run_id)))?;
     let Planned { plan, warnings, .. } = planned;
-    Ok(Prepared { plan, done: BTreeSet::new(), source: Some(source), warnings, guard })
+    Ok(Prepared { plan, done: BTreeSet::new(), source: Some(instance), warnings, guard })
 }
 
 pub(super) fn inputs<'a>(

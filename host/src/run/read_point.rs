@@ -11,14 +11,14 @@ pub(super) fn is_needed(plan: &Plan) -> bool {
     plan.consistency == ConsistencyPolicy::Snapshot || plan.strategy.name == "native"
 }
 
-/// Takes the read point of this run, where the plan wants one and the source can give it.
+/// Takes the read point of this run for so many other instances, where the plan wants one and the source can give it.
 /// `counted`: rows are counted at it as well, so that one chunk has use for it too.
-pub(super) fn take(plan: &Plan, source: &mut dyn Source, counted: bool) -> Result<Option<Snapshot>> {
+pub(super) fn take(plan: &Plan, source: &mut dyn Source, others: u32, counted: bool) -> Result<Option<Snapshot>> {
     let useful = (plan.chunks.len() > 1 || counted) && plan.consistency != ConsistencyPolicy::PerChunk;
     if plan.one_read_point != OneReadPoint::Snapshot || !is_needed(plan) && !useful {
         return Ok(None);
     }
-    let taken = source.snapshot(plan.execution.parallel)?;
+    let taken = source.snapshot(others)?;
     if taken.is_none() && is_needed(plan) && plan.chunks.len() > 1 {
         // What was planned with other rights, or what the source could not know before it tried.
         let description = source.describe(&plan.relation)?;

@@ -234,7 +234,12 @@ pub(super) fn count_at(
     let mut source = source.open(lent)?;
     let _guard = stop.guard(source.interrupt())?;
     source.join(snapshot)?;
-    let (rows, whole) = count(plan, &mut *source)?;
+    count_there(plan, snapshot, &mut *source)
+}
+
+/// The same with an instance that reads there.
+pub(super) fn count_there(plan: &Plan, snapshot: &Snapshot, source: &mut dyn Source) -> Result<Counted> {
+    let (rows, whole) = count(plan, source)?;
     Ok(Counted { at: CountedAt::Run, read_point: snapshot.read_point.clone(), rows, whole })
 }
 
@@ -244,7 +249,8 @@ pub(super) fn count_later(plan: &Plan, source: &SourceEnd, lent: &Lent, stop: &S
     let _guard = stop.guard(holder.interrupt())?;
     check_identity(plan, &mut *holder)?;
     let useful = plan.chunks.len() > 1 && plan.reads_at_one_point();
-    let Some(snapshot) = (if useful { holder.snapshot(1)? } else { None }) else {
+    let alone = source.manifest().can(capability::SNAPSHOT_ALONE);
+    let Some(snapshot) = (if useful { holder.snapshot(u32::from(!alone))? } else { None }) else {
         let from = jiff::Timestamp::now();
         let (rows, whole) = count(plan, &mut *holder)?;
         let until = jiff::Timestamp::now();
@@ -254,6 +260,10 @@ pub(super) fn count_later(plan: &Plan, source: &SourceEnd, lent: &Lent, stop: &S
         };
         return Ok(Counted { at, read_point, rows, whole });
     };
+    if alone {
+        let counted = count_there(plan, &snapshot, &mut *holder)?;
+        return Ok(Counted { at: CountedAt::Later, ..counted });
+    }
     let mut counter = source.open(lent)?;
     let _counting = stop.guard(counter.interrupt())?;
     counter.join(&snapshot)?;

@@ -77,6 +77,7 @@ impl SourceDriver for MssqlDriver {
         capability::SPLIT_KEYSET,
         capability::SPLIT_NATIVE,
         capability::SNAPSHOT,
+        capability::SNAPSHOT_ALONE,
         capability::PRESSURE,
         capability::INTERRUPT,
         capability::COUNT,

@@ -72,6 +72,7 @@ impl SourceDriver for MysqlDriver {
         capability::SPLIT_RANGE,
         capability::SPLIT_KEYSET,
         capability::SNAPSHOT,
+        capability::SNAPSHOT_ALONE,
         capability::PRESSURE,
         capability::INTERRUPT,
         capability::COUNT,
@@ -165,8 +166,8 @@ impl Source for Mysql {
         self.session.transaction(&PLANNING, bounds::clock).map(Some)
     }
 
-    fn snapshot(&mut self, _workers: u32) -> Result<Option<Snapshot>> {
-        let held = self.session.hold()?;
+    fn snapshot(&mut self, workers: u32) -> Result<Option<Snapshot>> {
+        let held = if workers == 0 { Some(self.session.hold_alone()?) } else { self.session.hold()? };
         Ok(held.map(|held| Snapshot::new(held.token, held.read_point)))
     }
 

@@ -77,6 +77,14 @@ pub(crate) fn take(wire: &mut Wire, server: Server) -> Result<Option<(Held, Lock
     }
 }
 
+/// Begins a transaction that is a read point for its own session.
+pub(crate) fn alone(wire: &mut Wire, server: Server) -> Result<Held> {
+    wire.query(BEGIN)?;
+    let read_point = read_point(wire, server)?;
+    // Nobody can join: no token of this kind is ever held.
+    Ok(Held { token: format!("connection {} at {read_point}", wire.thread()), read_point })
+}
+
 fn digits(text: &str) -> &str {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) { text } else { "DEFAULT" }
 }

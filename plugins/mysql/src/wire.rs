@@ -396,8 +396,10 @@ fn control(_: &[u8], size: usize) -> Result<()> {
 impl Drop for Wire {
     fn drop(&mut self) {
         if !self.broken && !self.busy {
-            // The server notices a closed socket too.
-            let _ = self.command(COM_QUIT, &[]);
+            // The server notices a closed socket too, and counts the session until then.
+            if self.command(COM_QUIT, &[]).is_ok() {
+                self.stream.stream().farewell();
+            }
         }
     }
 }

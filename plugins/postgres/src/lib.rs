@@ -68,6 +68,7 @@ impl SourceDriver for PostgresDriver {
         capability::SPLIT_KEYSET,
         capability::SPLIT_NATIVE,
         capability::SNAPSHOT,
+        capability::SNAPSHOT_ALONE,
         capability::PRESSURE,
         capability::INTERRUPT,
         capability::COUNT,

@@ -1,5 +1,7 @@
 //! Sockets to a database server: found, tuned, given a time limit, and made secure.
 
+mod farewell;
+
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Shutdown, TcpStream, ToSocketAddrs};
 use std::ops::Range;

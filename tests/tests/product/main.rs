@@ -40,6 +40,7 @@ mod mysql_snapshot;
 mod mysql_types;
 mod not_a_store;
 mod notifications;
+mod one_connection;
 mod partitions;
 mod places;
 mod plugin_trust;
