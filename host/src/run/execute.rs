@@ -156,7 +156,10 @@ pub(super) fn execute(
         }
         watch.chunk(event);
     })?;
-    let lowest_workers = watcher.as_ref().map(|_| allowance.lowest());
+    let lowest_workers = watcher.as_ref().and_then(|_| allowance.lowest());
+    if watcher.is_some() && lowest_workers.is_none() {
+        warnings.push("`adaptive` moved nothing: the source's pressure could not be read".to_owned());
+    }
     drop(watcher);
     let counted = match &snapshot {
         Some(snapshot) if count && snapshot.rejoinable && read_point::is_shared(&plan, snapshot, &reports) => {

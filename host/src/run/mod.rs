@@ -15,6 +15,7 @@ mod export;
 mod governor;
 mod journal;
 mod place;
+mod planning;
 mod pool;
 mod queue;
 mod read_point;
