@@ -181,7 +181,10 @@ pub(super) fn execute(
         }
         watch.chunk(event);
     })?;
-    let lowest_workers = watcher.as_ref().map(|_| allowance.lowest());
+    let lowest_workers = watcher.as_ref().and_then(|_| allowance.lowest());
+    if watcher.is_some() && lowest_workers.is_none() {
+        warnings.push("`adaptive` moved nothing: the source's pressure could not be read".to_owned());
+    }
     drop(watcher);
     let mut source = source.map(|instance| instance.source).or_else(|| seat.as_ref().and_then(Seat::leave));
     let counted = match &snapshot {

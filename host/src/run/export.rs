@@ -8,6 +8,7 @@ use rivet_sdk::{Destination, Error, ErrorKind, Result};
 
 use super::execute::{Ends, Instance, Prepared, committed, execute, recorded, tidy};
 use super::journal::Journal;
+use super::planning::{self, Looked};
 use super::pool::interrupted;
 use super::reconcile::{self, Counted};
 use super::resume::{Resumed, resumable};
@@ -64,7 +65,7 @@ pub struct Finished {
     pub schema_changed: bool,
     /// The run was complete before: nothing was done.
     pub already_committed: bool,
-    /// The fewest workers that the source's pressure left; None without `adaptive`.
+    /// The fewest workers that the source's pressure left; None without `adaptive`, and where it could not be read.
     pub lowest_workers: Option<u32>,
     /// What was looked at after the commit.
     pub checks: Checks,
@@ -183,10 +184,10 @@ fn fresh(
     run_id: String,
     start: Start,
 ) -> Result<Prepared> {
-    let mut instance = Instance::open(source_end, &session.budget)?;
-    let guard = session.stop.guard(instance.source.interrupt())?;
-    let planned = plan::build(&mut *instance.source, &from(start, inputs(session, export, source_end, run_id)))?;
-    let Planned { plan, warnings, .. } = planned;
+    let looked = planning::look(session, export, source_end, |source| {
+        plan::build(source, &from(start.clone(), inputs(session, export, source_end, run_id.clone())))
+    })?;
+    let Looked { instance, guard, found: Planned { plan, warnings, .. } } = looked;
     Ok(Prepared { plan, done: BTreeSet::new(), source: Some(instance), warnings, guard })
 }
 

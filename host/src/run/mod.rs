@@ -16,6 +16,7 @@ mod governor;
 mod journal;
 mod moved;
 mod place;
+mod planning;
 mod pool;
 mod queue;
 mod read_point;

@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::execute::{Ends, Instance, Prepared, recorded, tidy};
 use super::export::{Finished, Watch, inputs};
 use super::journal::Journal;
+use super::planning;
 use super::reconcile::{self, Compared, CountedAt, Newest, RECONCILIATION_VERSION, Reconciliation};
 use super::resume::{check_drift, done_chunks};
 use crate::commit::{self, Depth, RunKey};
@@ -83,11 +84,8 @@ pub fn repair(
         }
     }
     let newest = reconcile::newest(&mut *destination, export)?;
-    let mut instance = source.open(&session.lent())?;
-    let guard = session.stop.guard(instance.interrupt())?;
-    check_drift(&newest.plan, &mut *instance)?;
     // The count has an instance of its own, and the login maybe one connection.
-    drop((guard, instance));
+    drop(planning::look(session, export, &source, |source| check_drift(&newest.plan, source))?);
     let differing = differing(session, &source, &mut *destination, &newest, options)?;
     let mut repaired =
         Repaired { run_id: newest.plan.run_id.clone(), chunks: newest.plan.chunks.len(), differing, finished: None };

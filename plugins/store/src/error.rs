@@ -96,9 +96,11 @@ impl Place<'_> {
         // A store's own words are about what it answered.
         let own = if refusal.broken.is_none() { (self.words.advise)(refusal, doing) } else { None };
         let advice = own.unwrap_or_else(|| self.general(doing, refusal));
-        // Where there is no store, what was to be done there says nothing.
-        let none = matches!(refusal.broken, Some(Broken::Connect | Broken::Tls | Broken::Foreign));
-        let what = if none { self.location } else { what };
+        // Where there is no store or no bucket, or nobody is let in, what was to be done there says nothing.
+        let any = matches!(refusal.broken, Some(Broken::Connect | Broken::Tls | Broken::Foreign))
+            || matches!(advice.kind, ErrorKind::Auth | ErrorKind::Config)
+            || self.is_no_bucket(doing, refusal);
+        let what = if any { self.location } else { what };
         let mut error = Error::new(advice.kind, format!("{what}: {}", refusal.told())).with_hint(advice.hint);
         if refusal.is_transient() {
             error = error.with_retry(Retry::Transient(refusal.retry_after));
@@ -110,6 +112,13 @@ impl Place<'_> {
             "" => error.with_code(refusal.status.to_string()),
             code => error.with_code(code),
         }
+    }
+
+    /// Whether the bucket itself is missing: of an object alone nobody needs to be there to write or to list.
+    fn is_no_bucket(&self, doing: Doing, refusal: &Refusal) -> bool {
+        let named = matches!(refusal.code.as_str(), "NoSuchBucket" | "ContainerNotFound");
+        let whole = matches!(doing, Doing::Write | Doing::List | Doing::ListUploads);
+        refusal.broken.is_none() && (named || (refusal.status == 404 && whole))
     }
 
     fn general(&self, doing: Doing, refusal: &Refusal) -> Advice {
@@ -136,7 +145,7 @@ impl Place<'_> {
                 ErrorKind::Integrity,
                 "what arrived is not what was sent; check the network, and use https".into(),
             ),
-            (None, _, "NoSuchBucket" | "ContainerNotFound") => {
+            _ if self.is_no_bucket(doing, refusal) => {
                 advice(ErrorKind::NotFound, format!("there is no {noun} `{bucket}`; check its name, or make it"))
             }
             (None, 401, _) => advice(ErrorKind::Auth, words.credentials.into()),
@@ -174,7 +183,10 @@ fn tls_hint(refusal: &Refusal) -> String {
         Some(fault) if fault.cause == tls::Cause::Plain => {
             "check the port in `endpoint`; a store without TLS is named with http://".into()
         }
-        Some(fault) => fault.hint("`transfer: { ca_file: … }`"),
+        Some(fault) => fault.hint(
+            "name the authority that signed it: `transfer: { ca_file: … }`; a certificate that signed itself can be named \
+             there if it was made with CA:FALSE",
+        ),
         None => "check `endpoint`, and `transfer: { ca_file: … }`".into(),
     }
 }

@@ -71,8 +71,7 @@ fn refusal(at: &str, error: &reqwest::Error) -> Refusal {
     let mut last = String::new();
     let mut cause = error.source();
     while let Some(one) = cause {
-        let inner = one.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        tls = tls.or(one.downcast_ref::<rustls::Error>()).or(inner.and_then(|inner| inner.downcast_ref()));
+        tls = tls.or_else(|| rustls_error(one));
         last = one.to_string();
         cause = one.source();
     }
@@ -90,6 +89,14 @@ fn refusal(at: &str, error: &reqwest::Error) -> Refusal {
         () => Broken::Reset,
     };
     Refusal { tls: fault.map(Box::new), ..Refusal::broken(why, text) }
+}
+
+/// The failure of TLS that `error` is, or holds: one of the socket's hides those that it was made of.
+fn rustls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    match error.downcast_ref::<std::io::Error>() {
+        Some(of_socket) => rustls_error(of_socket.get_ref()?),
+        None => error.downcast_ref(),
+    }
 }
 
 /// When bytes moved last, between here and the server at `at`.

@@ -14,7 +14,7 @@ use rustix::io::ioctl_fionread;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use rustls_pki_types::ServerName;
 
-use crate::{Error, Result, Retry, tls};
+use crate::{Error, ErrorKind, Result, Retry, tls};
 
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
@@ -101,7 +101,7 @@ pub fn tls_refused(place: &str, cause: &rustls::Error) -> Error {
 }
 
 fn refused(place: &str, fault: &tls::Fault) -> Error {
-    let mut hint = fault.hint("`tls: { ca_file: … }`");
+    let mut hint = fault.hint("name the authority that signed it, or the certificate itself: `tls: { ca_file: … }`");
     if fault.cause == tls::Cause::Name {
         hint.push_str("; `tls: { mode: verify-ca }` asks for no name");
     }
@@ -126,6 +126,18 @@ pub fn unsecured(host: &str, place: &str) -> String {
 
 fn is_this_machine(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// An error of connecting and logging in to `place`, which is to be `product` (`a MySQL server`): with where that was
+/// and, where the other side only hung up or stayed silent, what to look at.
+pub fn while_connecting(error: Error, place: &str, product: &str) -> Error {
+    let error = if error.message().contains(place) { error } else { error.with_context("server", place) };
+    match (error.kind(), error.hint()) {
+        (ErrorKind::Connection, None) => error.with_hint(format!(
+            "check that {product} listens there: host and port; its log says why it lets nobody in"
+        )),
+        _ => error,
+    }
 }
 
 /// A failure of the socket while talking to the server.

@@ -93,9 +93,18 @@ fn prefix_of(request: &Request) -> String {
     prefix.replace("%20", " ").replace("%2F", "/")
 }
 
+fn each_store(test: impl Fn(Kind) + Sync) {
+    std::thread::scope(|scope| {
+        for kind in stores::ALL {
+            let test = &test;
+            scope.spawn(move || test(kind));
+        }
+    });
+}
+
 #[test]
 fn what_answers_and_is_no_store_is_told() {
-    for kind in stores::ALL {
+    each_store(|kind| {
         let other = if kind == Kind::Azure { Kind::S3 } else { Kind::Azure };
         let xml = |body: &str| answer(200, body).with("Content-Type", "application/xml");
         for (what, answer) in [
@@ -124,12 +133,12 @@ fn what_answers_and_is_no_store_is_told() {
                 assert!(told, "{kind:?}: {what}\n{doctor}");
             }
         }
-    }
+    });
 }
 
 #[test]
 fn a_listing_that_never_ends_is_given_up() {
-    for kind in stores::ALL {
+    each_store(|kind| {
         let asked = AtomicU64::new(0);
         let again = cloud::front(move |request| no_uploads(request).unwrap_or_else(|| page(kind, &[], "the same")));
         let on = cloud::front(move |request| {
@@ -142,7 +151,7 @@ fn a_listing_that_never_ends_is_given_up() {
             assert_eq!(output.code, Some(1), "{kind:?} {output}");
             output.says(&["the listing does not end", "hint:"]);
         }
-    }
+    });
     // Of unfinished uploads, too.
     for kind in [Kind::S3, Kind::Gcs] {
         let asked = AtomicU64::new(0);

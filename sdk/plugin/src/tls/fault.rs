@@ -36,19 +36,17 @@ pub enum Cause {
 }
 
 impl Fault {
-    /// What to do, where `ca_file` is the option that names an authority: `` `tls: { ca_file: … }` ``.
-    pub fn hint(&self, ca_file: &str) -> String {
+    /// What to do; `trust` says how an authority comes to be trusted.
+    pub fn hint(&self, trust: &str) -> String {
         match self.cause {
-            Cause::Authority => format!("name the authority that signed it, or the certificate itself: {ca_file}"),
+            Cause::Authority => trust.to_owned(),
             Cause::Name => "connect to a host that the certificate names, or have it name this one".into(),
             Cause::Dates => "renew the server's certificate, or set this machine's clock".into(),
-            Cause::Certificate => {
-                format!("give the server a certificate for servers, and name its authority: {ca_file}")
-            }
+            Cause::Certificate => "give the server another certificate, one that is made for servers".into(),
             Cause::Plain => "check the port: what listens there does not speak TLS".into(),
             Cause::Version => "rivet speaks TLS 1.2 and 1.3: let the server speak one of them".into(),
             Cause::Client => "check the client's certificate and key, and that the server trusts who signed it".into(),
-            Cause::Other => format!("check host and port, and the authority: {ca_file}"),
+            Cause::Other => "check host and port, and the server's log".into(),
         }
     }
 }
