@@ -55,8 +55,7 @@ pub fn apply(
     if let Decision::Committed { .. } = commit::decision(&mut *destination, &run)? {
         return finish(plan, &mut *destination, journal.as_ref(), stop, started);
     }
-    let mut source = ends.source.open(&lent)?;
-    let guard = stop.guard(source.interrupt())?;
+    let mut source = ends.source.open(&ends.lent_until(stop))?;
     plan.check_chunks()?;
     plan.tell_versions(Some(ends.source.manifest()));
     check_drift(&plan, &mut *source)?;
@@ -67,7 +66,7 @@ pub fn apply(
     }
     commit::publish_plan(&mut *destination, &plan)?;
     let done = done_chunks(&plan, &mut *destination)?;
-    let prepared = Prepared { plan, done, source: Some(source), warnings: Vec::new(), guard };
+    let prepared = Prepared { plan, done, source: Some(source), warnings: Vec::new() };
     match &journal {
         Some(journal) => recorded(prepared, ends, &mut *destination, journal, false, stop, watch, started),
         None => execute(prepared, ends, &mut *destination, None, false, stop, watch, started),
@@ -141,7 +140,7 @@ pub fn apply_chunk(
         )
         .with_hint("plan with `chunk_by: range`"));
     }
-    let mut source = ends.source.open(&lent)?;
+    let mut source = ends.source.open(&ends.lent_until(stop))?;
     plan.check_chunks()?;
     plan.tell_versions(Some(ends.source.manifest()));
     check_drift(&plan, &mut *source)?;

@@ -81,7 +81,7 @@ pub fn run_export(
 ) -> Result<Finished> {
     let options = RunOptions { reconcile: options.reconcile || export.reconcile_required, ..options };
     let (destination_end, mut destination) = session.open_destination(export)?;
-    let source_end = session.source_end()?.holding(held);
+    let source_end = session.source_end(export)?.holding(held);
     if options.reconcile {
         reconcile::check_possible(export, &source_end, destination_end.is_stdout())?;
     }
@@ -164,10 +164,9 @@ fn fresh(
     start: Start,
 ) -> Result<Prepared> {
     let mut source = source_end.open(&session.lent())?;
-    let guard = session.stop.guard(source.interrupt())?;
     let planned = plan::build(&mut *source, &from(start, inputs(session, export, source_end, run_id)))?;
     let Planned { plan, warnings, .. } = planned;
-    Ok(Prepared { plan, done: BTreeSet::new(), source: Some(source), warnings, guard })
+    Ok(Prepared { plan, done: BTreeSet::new(), source: Some(source), warnings })
 }
 
 pub(super) fn inputs<'a>(
