@@ -173,7 +173,8 @@ impl<'a> Sealed<'a> {
         let source = &self.plan.source;
         let options = self.config.as_ref().map_or(&source.options, |config| &config.source.block.options);
         Ok(Ends {
-            source: SourceEnd::new(&self.plugins, &source.plugin, options, &self.variables)?,
+            source: SourceEnd::new(&self.plugins, &source.plugin, options, &self.variables)?
+                .within(&self.plan.execution.session),
             destination: self.destination_end()?,
             budget: Arc::clone(&self.budget),
         })
@@ -198,6 +199,6 @@ impl<'a> Sealed<'a> {
     }
 
     fn destination(&self, stop: &Stop) -> Result<Box<dyn Destination>> {
-        self.destination_end()?.open(&Lent::until(&self.budget, stop.flag()))
+        self.destination_end()?.open(&Lent::until(stop.wish(), &self.budget))
     }
 }

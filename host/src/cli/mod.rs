@@ -45,20 +45,18 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let global = arguments.global;
     logger::install(&global);
-    let outcome = match Stop::on_signals() {
-        Ok(stop) => stopped(dispatch(arguments.command, &global, stop.clone()), &stop),
+    let outcome = match stop(&global) {
+        Ok(stop) => exit::stopped(dispatch(arguments.command, &global, stop.clone()), &stop),
         Err(error) => Err(Failed::from(error)),
     };
     exit::report(outcome, &global)
 }
 
-/// Whatever failed once a signal had come, the signal ended it.
-fn stopped(outcome: Outcome, stop: &Stop) -> Outcome {
-    match (outcome, stop.reason()) {
-        (Err(Failed::Errors(errors)), Some(reason)) => Err(Failed::Stopped(reason, errors)),
-        (Err(Failed::Reported(_)), Some(reason)) => Err(Failed::Stopped(reason, Vec::new())),
-        (outcome, _) => outcome,
-    }
+fn stop(global: &Global) -> Result<Stop> {
+    let stop = Stop::on_signals()?;
+    let (json_errors, color) = (global.json_errors, global.color);
+    stop.is_final(move |waited| exit::print_error(&exit::left_behind(waited), json_errors, color))?;
+    Ok(stop)
 }
 
 fn dispatch(command: Command, global: &Global, stop: Stop) -> Outcome {
@@ -72,7 +70,7 @@ fn dispatch(command: Command, global: &Global, stop: Stop) -> Outcome {
         Command::Validate(arguments) => validate::validate(&arguments, global, stop),
         Command::Reconcile(arguments) => reconcile::reconcile(&arguments, global, stop),
         Command::Repair(arguments) => repair::repair(&arguments, global, stop),
-        Command::Init(arguments) => init::init(&arguments, global, stop),
+        Command::Init(arguments) => init::init(&arguments, global, &stop),
         Command::Doctor(arguments) => doctor::doctor(&arguments, global, stop),
         Command::Check(arguments) => check::check(&arguments, global, stop),
         Command::Journal(arguments) => journal::journal(&arguments),

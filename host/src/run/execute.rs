@@ -8,7 +8,6 @@ use rivet_sdk::{Destination, ErrorKind, Result, Snapshot, Source, capability};
 
 use super::export::{Finished, Watch};
 use super::journal::Journal;
-use super::stop::Guard;
 use super::worker::Seat;
 use super::{Allowance, Checks, ChunkEvent, Job, Stop, drift, governor, read_point, reconcile, run_chunks};
 use crate::batch::Counters;
@@ -29,9 +28,9 @@ pub struct Ends {
 }
 
 impl Ends {
-    /// What an instance outside the pool of workers gets.
+    /// What an instance outside the pool of workers gets: it ends once stopping is wanted.
     pub(super) fn lent(&self, stop: &Stop) -> Lent {
-        Lent::until(&self.budget, stop.flag())
+        Lent::until(stop.wish(), &self.budget)
     }
 }
 
@@ -43,9 +42,9 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    /// Opens one, with a flag of its own.
-    pub fn open(end: &SourceEnd, budget: &Arc<Budget>) -> Result<Self> {
-        let lent = Lent::new(budget);
+    /// Opens one, which ends what it does once stopping is wanted, too.
+    pub fn open(end: &SourceEnd, budget: &Arc<Budget>, stop: &Stop) -> Result<Self> {
+        let lent = Lent { stop: Some(stop.wish()), ..Lent::new(budget) };
         Ok(Self { source: end.open(&lent)?, lent })
     }
 }
@@ -57,8 +56,6 @@ pub(super) struct Prepared {
     /// The planner's instance; it holds the snapshot while workers read, or reads itself.
     pub source: Option<Instance>,
     pub warnings: Vec<String>,
-    /// Stops the planner's statement when the user wants to stop.
-    pub guard: Guard,
 }
 
 /// Carries a plan out, notes in the journal how that went, and moves the watermark.
@@ -149,7 +146,7 @@ pub(super) fn execute(
     watch: &mut dyn Watch,
     started: Instant,
 ) -> Result<Finished> {
-    let Prepared { plan, done, mut source, mut warnings, guard: _guard } = prepared;
+    let Prepared { plan, done, mut source, mut warnings } = prepared;
     let unrecorded = ends.destination.is_stdout();
     let counters = Arc::<Counters>::default();
     watch.planned(&plan, done.len(), &counters);
@@ -191,7 +188,7 @@ pub(super) fn execute(
         Some(snapshot) if count && held_to_the_end && read_point::is_shared(&plan, snapshot, &reports) => {
             let counted = match source.as_mut().filter(|_| alone) {
                 Some(source) => reconcile::count_there(&plan, snapshot, &mut **source),
-                None => reconcile::count_at(&plan, snapshot, &ends.source, &ends.lent(stop), stop),
+                None => reconcile::count_at(&plan, snapshot, &ends.source, &ends.lent(stop)),
             };
             counted
                 .inspect_err(|error| log::warn!("{}: no counts at the run's own read point: {error}", plan.export))

@@ -83,7 +83,7 @@ pub fn run_export(
 ) -> Result<Finished> {
     let options = RunOptions { reconcile: options.reconcile || export.reconcile_required, ..options };
     let (destination_end, mut destination) = session.open_destination(export)?;
-    let source_end = session.source_end()?.holding(held);
+    let source_end = session.source_end(export)?.holding(held);
     if options.reconcile {
         reconcile::check_possible(export, &source_end, destination_end.is_stdout())?;
     }
@@ -143,7 +143,7 @@ fn run(
         start(session, export, &ends.source, destination, journal)?
     };
     if prepared.source.is_none() {
-        prepared.source = Some(Instance::open(&ends.source, &session.budget)?);
+        prepared.source = Some(Instance::open(&ends.source, &session.budget, &session.stop)?);
     }
     let Some(journal) = journal else {
         return execute(prepared, ends, destination, None, false, &session.stop, watch, started);
@@ -187,8 +187,8 @@ fn fresh(
     let looked = planning::look(session, export, source_end, |source| {
         plan::build(source, &from(start.clone(), inputs(session, export, source_end, run_id.clone())))
     })?;
-    let Looked { instance, guard, found: Planned { plan, warnings, .. } } = looked;
-    Ok(Prepared { plan, done: BTreeSet::new(), source: Some(instance), warnings, guard })
+    let Looked { instance, found: Planned { plan, warnings, .. } } = looked;
+    Ok(Prepared { plan, done: BTreeSet::new(), source: Some(instance), warnings })
 }
 
 pub(super) fn inputs<'a>(

@@ -6,7 +6,6 @@ use rivet_sdk::{Error, Result, Retry, Source};
 
 use super::execute::Instance;
 use super::pool::{backoff, interrupted};
-use super::stop::Guard;
 use crate::config::ExportConfig;
 use crate::session::Session;
 use crate::source::SourceEnd;
@@ -17,8 +16,6 @@ const TICK: Duration = Duration::from_millis(50);
 /// An instance of the source, and what the planner made of it.
 pub(super) struct Looked<T> {
     pub instance: Instance,
-    /// Stops its statement when the user wants to stop.
-    pub guard: Guard,
     pub found: T,
 }
 
@@ -32,11 +29,10 @@ pub(super) fn look<T>(
 ) -> Result<Looked<T>> {
     let mut opened = false;
     let mut once = |opened: &mut bool| {
-        let mut instance = Instance::open(end, &session.budget)?;
+        let mut instance = Instance::open(end, &session.budget, &session.stop)?;
         *opened = true;
-        let guard = session.stop.guard(instance.source.interrupt())?;
         let found = look(&mut *instance.source)?;
-        Ok(Looked { instance, guard, found })
+        Ok(Looked { instance, found })
     };
     for attempt in 1.. {
         let error: Error = match once(&mut opened) {

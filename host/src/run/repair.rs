@@ -71,7 +71,7 @@ pub fn repair(
     watch: &mut dyn Watch,
 ) -> Result<Repaired> {
     let started = Instant::now();
-    let source = session.source_end()?;
+    let source = session.source_end(export)?;
     let (end, mut destination) = session.open_destination(export)?;
     if end.is_stdout() {
         reconcile::check_possible(export, &source, true)?;
@@ -100,9 +100,8 @@ pub fn repair(
         commit::check_destination(&mut *destination, &plan)?;
         commit::publish_plan(&mut *destination, &plan)?;
         let done = done_chunks(&plan, &mut *destination)?;
-        let instance = Instance::open(&source, &session.budget)?;
-        let guard = session.stop.guard(instance.source.interrupt())?;
-        let prepared = Prepared { plan, done, source: Some(instance), warnings: Vec::new(), guard };
+        let instance = Instance::open(&source, &session.budget, &session.stop)?;
+        let prepared = Prepared { plan, done, source: Some(instance), warnings: Vec::new() };
         let ends = Ends { source, destination: end, budget: Arc::clone(&session.budget) };
         let stop = &session.stop;
         let finished = recorded(prepared, ends, &mut *destination, journal, false, stop, watch, started)?;
@@ -126,7 +125,7 @@ fn differing(
             Some(report.clone())
         }
         None if reconcile::can_count(source) => {
-            let counted = reconcile::count_later(plan, source, &session.lent(), &session.stop)?;
+            let counted = reconcile::count_later(plan, source, &session.lent())?;
             Some(reconcile::compare(plan, manifest, &counted)?)
         }
         None => {

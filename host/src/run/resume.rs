@@ -49,7 +49,7 @@ pub(super) fn resumable(
         };
         return Ok(if named && noted { Resumed::Nothing } else { Resumed::Uncommitted(Box::new(plan)) });
     }
-    let source_end = session.source_end()?;
+    let source_end = session.source_end(export)?;
     let now = inputs(session, export, &source_end, plan.run_id.clone());
     if !plan.configuration().is_of(&plan::configuration_fingerprint(&now)?) {
         return Err(Error::config(format!("the configuration changed since run {} began", plan.run_id))
@@ -58,7 +58,7 @@ pub(super) fn resumable(
     }
     plan.check_chunks()?;
     let looked = planning::look(session, export, &source_end, |source| check_drift(&plan, source))?;
-    let Looked { instance, guard, .. } = looked;
+    let Looked { instance, .. } = looked;
     let mut warnings = Vec::new();
     if let Some(difference) = plan.made_by.as_ref().and_then(|made_by| made_by.difference(&now.made_by)) {
         warnings.push(format!("the run was begun by other versions: {difference}"));
@@ -84,7 +84,7 @@ pub(super) fn resumable(
             plan.chunks.len()
         ));
     }
-    Ok(Resumed::Unfinished(Box::new(Prepared { plan, done, source: Some(instance), warnings, guard })))
+    Ok(Resumed::Unfinished(Box::new(Prepared { plan, done, source: Some(instance), warnings })))
 }
 
 /// The chunks that have their reports; in a repair, those taken over included.

@@ -131,7 +131,7 @@ fn guarded(
 
 impl Shared {
     fn lent(&self) -> Lent {
-        Lent { lane: self.lane.clone(), cancelled: Arc::clone(&self.fence) }
+        Lent { lane: self.lane.clone(), cancelled: Arc::clone(&self.fence), stop: None }
     }
 }
 

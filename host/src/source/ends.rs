@@ -2,14 +2,15 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 
 use rivet_loader::{Plugin, PluginManifest};
-use rivet_sdk::{Context, Destination, Error, Result, Source};
+use rivet_sdk::{Context, Destination, Error, Result, SessionPolicy, Source};
 use serde_json::Value;
 
 use super::Plugins;
+use super::attended::Attended;
 use crate::budget::{Budget, InstanceServices, Lane, Share};
 use crate::config::{self, Variables};
 use crate::destination::{self, BUILT_IN};
@@ -22,18 +23,25 @@ pub struct Lent {
     pub lane: Lane,
     /// Set once the instance's work is no longer wanted.
     pub cancelled: Arc<AtomicBool>,
+    /// Set once the whole program is to stop, where that is another flag.
+    pub stop: Option<Arc<AtomicBool>>,
 }
 
 impl Lent {
     /// For an instance that is nobody else's.
     pub fn new(budget: &Arc<Budget>) -> Self {
-        let cancelled = Arc::<AtomicBool>::default();
-        Self { lane: budget.lane(Arc::clone(&cancelled)), cancelled }
+        Self::until(Arc::default(), budget)
     }
 
-    /// The same for one that works outside a pool of workers: it is cancelled once `stop` is set, which it leaves alone.
-    pub fn until(budget: &Arc<Budget>, stop: Arc<AtomicBool>) -> Self {
-        Self { lane: budget.lane(Arc::clone(&stop)), cancelled: stop }
+    /// The same, until `cancelled` is set.
+    pub fn until(cancelled: Arc<AtomicBool>, budget: &Arc<Budget>) -> Self {
+        Self { lane: budget.lane(Arc::clone(&cancelled)), cancelled, stop: None }
+    }
+
+    /// Whether the work is no longer wanted.
+    pub fn is_over(&self) -> bool {
+        let is_set = |flag: &AtomicBool| flag.load(Ordering::SeqCst);
+        is_set(&self.cancelled) || self.stop.as_deref().is_some_and(is_set)
     }
 
     fn context(&self, services: fn(Share, Arc<AtomicBool>) -> InstanceServices) -> Context {
@@ -57,6 +65,8 @@ impl Held {
 pub struct SourceEnd {
     plugin: Plugin,
     options: Arc<config::Resolved>,
+    /// Of questions that bring no limits of their own.
+    limits: SessionPolicy,
     /// Whoever opens an instance keeps this end, or a copy of it, for as long.
     #[allow(dead_code, reason = "its end is heard")]
     held: Option<Held>,
@@ -73,12 +83,18 @@ impl SourceEnd {
                 .with_hint("`rivet plugin list` shows what each plugin offers")
         })?;
         let options = resolve(options, &schema, variables)?;
-        Ok(Self { plugin, options: Arc::new(options), held: None })
+        Ok(Self { plugin, options: Arc::new(options), limits: SessionPolicy::PLANNING, held: None })
     }
 
     /// The same, with a share in the connections of one export.
     pub fn holding(self, held: Held) -> Self {
         Self { held: Some(held), ..self }
+    }
+
+    /// The same for exports whose statements have these limits: planning waits for a lock as long as they do, and no
+    /// shorter than usual for a statement.
+    pub fn within(self, export: &SessionPolicy) -> Self {
+        Self { limits: SessionPolicy::PLANNING.for_columns(export), ..self }
     }
 
     /// What the plugin says of itself.
@@ -91,8 +107,13 @@ impl SourceEnd {
         (&self.plugin, &self.options.options)
     }
 
-    /// Opens an instance. Call it on the thread that will use it.
+    /// Opens an instance, which ends what it does once `lent` says that its work is no longer wanted.
     pub fn open(&self, lent: &Lent) -> Result<Box<dyn Source>> {
+        Ok(Box::new(Attended::open(self, lent, self.limits)?))
+    }
+
+    /// Opens one that lives on the calling thread.
+    pub(super) fn open_here(&self, lent: &Lent) -> Result<Box<dyn Source>> {
         let opened = self.plugin.open_source(&self.options.options, &lent.context(InstanceServices::of_source));
         opened.map_err(redact::clean_error)
     }
