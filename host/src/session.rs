@@ -152,8 +152,13 @@ impl Session {
         self.config.left_out.iter().filter(comes).cloned().collect()
     }
 
-    /// The source's end.
-    pub fn source_end(&self) -> Result<SourceEnd> {
+    /// The source's end, for an export.
+    pub fn source_end(&self, export: &ExportConfig) -> Result<SourceEnd> {
+        Ok(self.any_source_end()?.within(&export.tuning.session))
+    }
+
+    /// The source's end, for no export.
+    pub fn any_source_end(&self) -> Result<SourceEnd> {
         SourceEnd::new(&self.plugins, &self.source_plugin, &self.config.source.block.options, &self.variables)
     }
 
@@ -163,14 +168,18 @@ impl Session {
         DestinationEnd::new(&self.plugins, &destination.plugin, &destination.block.options, &self.variables)
     }
 
-    /// What an instance on the main thread gets.
+    /// What a source's instance of the main thread gets: it ends once stopping is wanted.
     pub fn lent(&self) -> Lent {
-        Lent::new(&self.budget)
+        Lent::until(self.stop.wish(), &self.budget)
     }
 
-    /// Opens a source on the calling thread.
+    /// Opens a source for questions that are no export's alone.
     pub fn open_source(&self) -> Result<(SourceEnd, Box<dyn Source>)> {
-        let end = self.source_end()?;
+        let end = self.any_source_end()?;
+        let end = match self.config.entries().map(|export| export.tuning.session).reduce(|a, b| a.longer(&b)) {
+            Some(limits) => end.within(&limits),
+            None => end,
+        };
         let source = end.open(&self.lent())?;
         Ok((end, source))
     }
@@ -178,7 +187,7 @@ impl Session {
     /// Opens an export's destination on the calling thread.
     pub fn open_destination(&self, export: &ExportConfig) -> Result<(DestinationEnd, Box<dyn Destination>)> {
         let end = self.destination_end(export)?;
-        let destination = end.open(&self.lent())?;
+        let destination = end.open(&Lent::new(&self.budget))?;
         Ok((end, destination))
     }
 }

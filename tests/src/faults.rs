@@ -24,6 +24,9 @@ pub struct Faults {
     /// Once so many bytes went to the store, every connection is closed and new ones get this answer:
     /// the status line's end, headers, an empty line, the body.
     pub refused_after: Option<(u64, &'static str)>,
+    /// A connection on which the client has sent this text (as UTF-8, or in UTF-16) passes nothing on any more, that
+    /// piece included, and stays open.
+    pub silent_from: Option<&'static str>,
     /// The next connection that sends as many bytes has the last one's lowest bit changed.
     pub flip_at: Option<u64>,
 }
@@ -169,6 +172,11 @@ fn serve(mut client: TcpStream, state: &Arc<State>) {
     pump(server, client, state, faults.latency, None, None, false);
 }
 
+fn holds(piece: &[u8], text: &str) -> bool {
+    let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    [text.as_bytes(), &wide].iter().any(|wanted| piece.windows(wanted.len()).any(|window| window == *wanted))
+}
+
 fn pump(
     mut from: TcpStream,
     mut to: TcpStream,
@@ -183,6 +191,11 @@ fn pump(
     while let Ok(read @ 1..) = from.read(&mut buffer) {
         thread::sleep(latency);
         let piece = &mut buffer[..read];
+        if up && state.faults().silent_from.is_some_and(|text| holds(piece, text)) {
+            state.done.fetch_add(1, Ordering::SeqCst);
+            while from.read(&mut buffer).is_ok_and(|read| read > 0) {}
+            break;
+        }
         let after = passed + read as u64;
         if cut.is_some_and(|cut| after >= cut) {
             state.done.fetch_add(1, Ordering::SeqCst);

@@ -178,7 +178,8 @@ impl<'a> Sealed<'a> {
         let source = &self.plan.source;
         let options = self.config.as_ref().map_or(&source.options, |config| &config.source.block.options);
         Ok(Ends {
-            source: SourceEnd::new(&self.plugins, &source.plugin, options, &self.variables)?,
+            source: SourceEnd::new(&self.plugins, &source.plugin, options, &self.variables)?
+                .within(&self.plan.execution.session),
             destination: self.destination_end()?,
             budget: Arc::clone(&self.budget),
         })

@@ -48,12 +48,18 @@ pub fn doctor(arguments: &DoctorArguments, global: &Global, stop: Stop) -> Outco
     }
     if !missing.contains(&session.source_plugin) {
         report.add(check_source(&mut session))?;
+        if session.stop.is_wanted() {
+            return report.end();
+        }
         if !session.config.families.is_empty() {
             report.add(check_tables(&mut session))?;
         }
     }
     let mut probed: Vec<(&str, &Value)> = Vec::new();
     for export in session.entries(&selection.export)? {
+        if session.stop.is_wanted() {
+            return report.end();
+        }
         let name = export.destination.plugin.as_str();
         let key = (name, &export.destination.block.options);
         if missing.contains(name) || probed.contains(&key) {

@@ -1,16 +1,17 @@
 //! What a command ends with: its exit code, and the error's text.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use rivet_sdk::{Error, ErrorKind};
 use serde_json::json;
 
-use super::arguments::Global;
+use super::arguments::{Color, Global};
 use super::print;
 use crate::config::Diagnostics;
 use crate::files::explained;
 use crate::redact;
-use crate::run::StopReason;
+use crate::run::{Stop, StopReason};
 
 /// How a command ended.
 pub type Outcome = Result<(), Failed>;
@@ -63,6 +64,23 @@ pub fn code_of(error: &Error) -> u8 {
     }
 }
 
+/// What a command that a signal ended fails with, whichever way it came to its end.
+pub fn stopped(outcome: Outcome, stop: &Stop) -> Outcome {
+    match (outcome, stop.reason()) {
+        (Err(Failed::Errors(errors)), Some(reason)) => Err(Failed::Stopped(reason, errors)),
+        (Err(Failed::Reported(_)), Some(reason)) => Err(Failed::Stopped(reason, Vec::new())),
+        (outcome, _) => outcome,
+    }
+}
+
+/// The end of a process that waits for what does not end.
+pub fn left_behind(waited: Duration) -> Error {
+    Error::cancelled(format!("interrupted: something did not end within {} s, and is left behind", waited.as_secs()))
+        .with_hint(
+            "a statement may go on on the server until its own limit; `rivet run --resume` continues an unfinished run",
+        )
+}
+
 /// Prints what went wrong and gives the process's exit code.
 pub fn report(outcome: Outcome, global: &Global) -> ExitCode {
     let Err(failed) = outcome else { return ExitCode::SUCCESS };
@@ -75,19 +93,19 @@ pub fn report(outcome: Outcome, global: &Global) -> ExitCode {
         }
         Failed::Errors(errors) => {
             for error in &errors {
-                print_error(error, global);
+                print_error(error, global.json_errors, global.color);
             }
             ExitCode::from(worst(&errors))
         }
         Failed::Reported(errors) => {
             if global.json_errors {
-                errors.iter().for_each(|error| print_error(error, global));
+                errors.iter().for_each(|error| print_error(error, global.json_errors, global.color));
             }
             ExitCode::from(worst(&errors))
         }
         Failed::Stopped(reason, errors) => {
             for error in &errors {
-                print_error(error, global);
+                print_error(error, global.json_errors, global.color);
             }
             ExitCode::from(reason.exit_code())
         }
@@ -101,9 +119,10 @@ fn worst(errors: &[Error]) -> u8 {
     order.into_iter().find(|code| codes.contains(code)).unwrap_or(code::FAILED)
 }
 
-fn print_error(error: &Error, global: &Global) {
+/// Prints one error.
+pub fn print_error(error: &Error, json_errors: bool, color: Color) {
     let error = explained(redact::clean_error(error.clone()));
-    if global.json_errors {
+    if json_errors {
         let context: serde_json::Map<_, _> =
             error.context().iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
         print::note(
@@ -120,9 +139,9 @@ fn print_error(error: &Error, global: &Global) {
         );
         return;
     }
-    print::note(&format!("{} {error}", print::red("error:", global.color)));
+    print::note(&format!("{} {error}", print::red("error:", color)));
     if let Some(hint) = error.hint() {
-        print::note(&format!("{} {hint}", print::cyan("hint:", global.color)));
+        print::note(&format!("{} {hint}", print::cyan("hint:", color)));
     }
 }
 

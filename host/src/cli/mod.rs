@@ -45,11 +45,18 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let global = arguments.global;
     logger::install(&global);
-    let outcome = match Stop::on_signals() {
-        Ok(stop) => dispatch(arguments.command, &global, stop),
+    let outcome = match stop(&global) {
+        Ok(stop) => exit::stopped(dispatch(arguments.command, &global, stop.clone()), &stop),
         Err(error) => Err(Failed::from(error)),
     };
     exit::report(outcome, &global)
+}
+
+fn stop(global: &Global) -> Result<Stop> {
+    let stop = Stop::on_signals()?;
+    let (json_errors, color) = (global.json_errors, global.color);
+    stop.is_final(move |waited| exit::print_error(&exit::left_behind(waited), json_errors, color))?;
+    Ok(stop)
 }
 
 fn dispatch(command: Command, global: &Global, stop: Stop) -> Outcome {
@@ -63,7 +70,7 @@ fn dispatch(command: Command, global: &Global, stop: Stop) -> Outcome {
         Command::Validate(arguments) => validate::validate(&arguments, global, stop),
         Command::Reconcile(arguments) => reconcile::reconcile(&arguments, global, stop),
         Command::Repair(arguments) => repair::repair(&arguments, global, stop),
-        Command::Init(arguments) => init::init(&arguments, global),
+        Command::Init(arguments) => init::init(&arguments, global, &stop),
         Command::Doctor(arguments) => doctor::doctor(&arguments, global, stop),
         Command::Check(arguments) => check::check(&arguments, global, stop),
         Command::Journal(arguments) => journal::journal(&arguments),

@@ -56,8 +56,7 @@ pub fn apply(
     if let Decision::Committed { .. } = commit::decision(&mut *destination, &run)? {
         return finish(plan, &mut *destination, journal.as_ref(), stop, started);
     }
-    let mut instance = Instance::open(&ends.source, ends.lent())?;
-    let guard = stop.guard(instance.source.interrupt())?;
+    let mut instance = Instance::open(&ends.source, ends.lent_until(stop))?;
     plan.check_chunks()?;
     plan.tell_versions(Some(ends.source.manifest()));
     check_drift(&plan, &mut *instance.source)?;
@@ -68,7 +67,7 @@ pub fn apply(
     }
     commit::publish_plan(&mut *destination, &plan)?;
     let done = done_chunks(&plan, &mut *destination)?;
-    let prepared = Prepared { plan, done, source: Some(instance), warnings: Vec::new(), guard };
+    let prepared = Prepared { plan, done, source: Some(instance), warnings: Vec::new() };
     match &journal {
         Some(journal) => recorded(prepared, ends, &mut *destination, journal, false, stop, watch, started),
         None => execute(prepared, ends, &mut *destination, None, false, stop, watch, started),
@@ -142,7 +141,7 @@ pub fn apply_chunk(
         )
         .with_hint("plan with `chunk_by: range`"));
     }
-    let mut instance = Instance::open(&ends.source, ends.lent())?;
+    let mut instance = Instance::open(&ends.source, ends.lent_until(stop))?;
     plan.check_chunks()?;
     plan.tell_versions(Some(ends.source.manifest()));
     check_drift(&plan, &mut *instance.source)?;

@@ -70,7 +70,7 @@ fn counts(ends: &Ends, finished: &Finished, manifest: &Manifest, stop: &Stop) ->
     if let Some(counted) = &finished.counted {
         return reconcile::compare(plan, manifest, counted);
     }
-    let counted = reconcile::count_later(plan, &ends.source, &ends.lent(), stop)?;
+    let counted = reconcile::count_later(plan, &ends.source, &ends.lent_until(stop))?;
     reconcile::compare(plan, manifest, &counted)
 }
 

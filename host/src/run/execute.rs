@@ -8,7 +8,6 @@ use rivet_sdk::{Destination, ErrorKind, Result, Snapshot, Source, capability};
 
 use super::export::{Finished, Watch};
 use super::journal::Journal;
-use super::stop::Guard;
 use super::worker::Seat;
 use super::{Allowance, Checks, ChunkEvent, Job, Stop, drift, governor, read_point, reconcile, run_chunks};
 use crate::batch::Counters;
@@ -31,6 +30,11 @@ pub struct Ends {
 impl Ends {
     pub(super) fn lent(&self) -> Lent {
         Lent::new(&self.budget)
+    }
+
+    /// For a source's instance that ends once stopping is wanted.
+    pub(super) fn lent_until(&self, stop: &Stop) -> Lent {
+        Lent::until(stop.wish(), &self.budget)
     }
 }
 
@@ -55,8 +59,6 @@ pub(super) struct Prepared {
     /// The planner's instance; it holds the snapshot while workers read, or reads itself.
     pub source: Option<Instance>,
     pub warnings: Vec<String>,
-    /// Stops the planner's statement when the user wants to stop.
-    pub guard: Guard,
 }
 
 /// Carries a plan out, notes in the journal how that went, and moves the watermark.
@@ -147,7 +149,7 @@ pub(super) fn execute(
     watch: &mut dyn Watch,
     started: Instant,
 ) -> Result<Finished> {
-    let Prepared { plan, done, mut source, mut warnings, guard: _guard } = prepared;
+    let Prepared { plan, done, mut source, mut warnings } = prepared;
     let unrecorded = ends.destination.is_stdout();
     let counters = Arc::<Counters>::default();
     watch.planned(&plan, done.len(), &counters);
@@ -185,7 +187,7 @@ pub(super) fn execute(
         Some(snapshot) if count && held_to_the_end && read_point::is_shared(&plan, snapshot, &reports) => {
             let counted = match source.as_mut().filter(|_| alone) {
                 Some(source) => reconcile::count_there(&plan, snapshot, &mut **source),
-                None => reconcile::count_at(&plan, snapshot, &ends.source, &ends.lent(), stop),
+                None => reconcile::count_at(&plan, snapshot, &ends.source, &ends.lent_until(stop)),
             };
             counted
                 .inspect_err(|error| log::warn!("{}: no counts at the run's own read point: {error}", plan.export))

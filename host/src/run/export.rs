@@ -81,7 +81,7 @@ pub fn run_export(
 ) -> Result<Finished> {
     let options = RunOptions { reconcile: options.reconcile || export.reconcile_required, ..options };
     let (destination_end, mut destination) = session.open_destination(export)?;
-    let source_end = session.source_end()?.holding(held);
+    let source_end = session.source_end(export)?.holding(held);
     if options.reconcile {
         reconcile::check_possible(export, &source_end, destination_end.is_stdout())?;
     }
@@ -177,10 +177,9 @@ fn fresh(
     start: Start,
 ) -> Result<Prepared> {
     let mut instance = Instance::open(source_end, session.lent())?;
-    let guard = session.stop.guard(instance.source.interrupt())?;
     let planned = plan::build(&mut *instance.source, &from(start, inputs(session, export, source_end, run_id)))?;
     let Planned { plan, warnings, .. } = planned;
-    Ok(Prepared { plan, done: BTreeSet::new(), source: Some(instance), warnings, guard })
+    Ok(Prepared { plan, done: BTreeSet::new(), source: Some(instance), warnings })
 }
 
 pub(super) fn inputs<'a>(

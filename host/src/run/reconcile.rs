@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 use rivet_sdk::{Destination, Error, ErrorKind, Result, Snapshot, Source, capability};
 use serde::{Deserialize, Serialize};
 
-use super::Stop;
 use super::resume::check_identity;
 use crate::commit::{self, RunKey};
 use crate::config::ExportConfig;
@@ -141,11 +140,11 @@ pub(super) struct Counted {
 
 /// Counts the chunks of the newest committed run of `export` at its source.
 pub fn reconcile(session: &Session, export: &ExportConfig) -> Result<Reconciliation> {
-    let source_end = session.source_end()?;
+    let source_end = session.source_end(export)?;
     let (destination_end, mut destination) = session.open_destination(export)?;
     check_possible(export, &source_end, destination_end.is_stdout())?;
     let Newest { plan, manifest, .. } = newest(&mut *destination, export)?;
-    let counted = count_later(&plan, &source_end, &session.lent(), &session.stop)?;
+    let counted = count_later(&plan, &source_end, &session.lent())?;
     compare(&plan, &manifest, &counted)
 }
 
@@ -224,15 +223,8 @@ pub(super) fn compare(plan: &Plan, manifest: &Manifest, counted: &Counted) -> Re
 }
 
 /// Counts at the read point that a run's chunks were read at, while that is still held.
-pub(super) fn count_at(
-    plan: &Plan,
-    snapshot: &Snapshot,
-    source: &SourceEnd,
-    lent: &Lent,
-    stop: &Stop,
-) -> Result<Counted> {
+pub(super) fn count_at(plan: &Plan, snapshot: &Snapshot, source: &SourceEnd, lent: &Lent) -> Result<Counted> {
     let mut source = source.open(lent)?;
-    let _guard = stop.guard(source.interrupt())?;
     source.join(snapshot)?;
     count_there(plan, snapshot, &mut *source)
 }
@@ -244,9 +236,8 @@ pub(super) fn count_there(plan: &Plan, snapshot: &Snapshot, source: &mut dyn Sou
 }
 
 /// Counts now: at one read point where the source gives one and the plan did not want otherwise.
-pub(super) fn count_later(plan: &Plan, source: &SourceEnd, lent: &Lent, stop: &Stop) -> Result<Counted> {
+pub(super) fn count_later(plan: &Plan, source: &SourceEnd, lent: &Lent) -> Result<Counted> {
     let mut holder = source.open(lent)?;
-    let _guard = stop.guard(holder.interrupt())?;
     check_identity(plan, &mut *holder)?;
     let useful = plan.chunks.len() > 1 && plan.reads_at_one_point();
     let alone = source.manifest().can(capability::SNAPSHOT_ALONE);
@@ -265,7 +256,6 @@ pub(super) fn count_later(plan: &Plan, source: &SourceEnd, lent: &Lent, stop: &S
         return Ok(Counted { at: CountedAt::Later, ..counted });
     }
     let mut counter = source.open(lent)?;
-    let _counting = stop.guard(counter.interrupt())?;
     counter.join(&snapshot)?;
     if !snapshot.rejoinable {
         // What cannot be joined later holds a lock: it goes at once.

@@ -70,7 +70,7 @@ pub fn repair(
     watch: &mut dyn Watch,
 ) -> Result<Repaired> {
     let started = Instant::now();
-    let source = session.source_end()?;
+    let source = session.source_end(export)?;
     let (end, mut destination) = session.open_destination(export)?;
     if end.is_stdout() {
         reconcile::check_possible(export, &source, true)?;
@@ -84,10 +84,9 @@ pub fn repair(
     }
     let newest = reconcile::newest(&mut *destination, export)?;
     let mut instance = source.open(&session.lent())?;
-    let guard = session.stop.guard(instance.interrupt())?;
     check_drift(&newest.plan, &mut *instance)?;
     // The count has an instance of its own, and the login maybe one connection.
-    drop((guard, instance));
+    drop(instance);
     let differing = differing(session, &source, &mut *destination, &newest, options)?;
     let mut repaired =
         Repaired { run_id: newest.plan.run_id.clone(), chunks: newest.plan.chunks.len(), differing, finished: None };
@@ -103,8 +102,7 @@ pub fn repair(
         commit::publish_plan(&mut *destination, &plan)?;
         let done = done_chunks(&plan, &mut *destination)?;
         let instance = Instance::open(&source, session.lent())?;
-        let guard = session.stop.guard(instance.source.interrupt())?;
-        let prepared = Prepared { plan, done, source: Some(instance), warnings: Vec::new(), guard };
+        let prepared = Prepared { plan, done, source: Some(instance), warnings: Vec::new() };
         let ends = Ends { source, destination: end, budget: Arc::clone(&session.budget) };
         let stop = &session.stop;
         let finished = recorded(prepared, ends, &mut *destination, journal, false, stop, watch, started)?;
@@ -128,7 +126,7 @@ fn differing(
             Some(report.clone())
         }
         None if reconcile::can_count(source) => {
-            let counted = reconcile::count_later(plan, source, &session.lent(), &session.stop)?;
+            let counted = reconcile::count_later(plan, source, &session.lent())?;
             Some(reconcile::compare(plan, manifest, &counted)?)
         }
         None => {

@@ -48,7 +48,7 @@ pub(super) fn resumable(
         };
         return Ok(if named && noted { Resumed::Nothing } else { Resumed::Uncommitted(Box::new(plan)) });
     }
-    let source_end = session.source_end()?;
+    let source_end = session.source_end(export)?;
     let now = inputs(session, export, &source_end, plan.run_id.clone());
     if !plan.configuration().is_of(&plan::fingerprint(&now)?) {
         return Err(Error::config(format!("the configuration changed since run {} began", plan.run_id))
@@ -56,7 +56,6 @@ pub(super) fn resumable(
             .with_context("export", export.name.clone()));
     }
     let mut instance = Instance::open(&source_end, session.lent())?;
-    let guard = session.stop.guard(instance.source.interrupt())?;
     plan.check_chunks()?;
     check_drift(&plan, &mut *instance.source)?;
     let mut warnings = Vec::new();
@@ -84,7 +83,7 @@ pub(super) fn resumable(
             plan.chunks.len()
         ));
     }
-    Ok(Resumed::Unfinished(Box::new(Prepared { plan, done, source: Some(instance), warnings, guard })))
+    Ok(Resumed::Unfinished(Box::new(Prepared { plan, done, source: Some(instance), warnings })))
 }
 
 /// The chunks that have their reports; in a repair, those taken over included.

@@ -1,30 +1,23 @@
 //! The wish to stop, from a signal or from a failure, seen by every worker.
 
+use std::io::Read as _;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rivet_sdk::{Error, Interrupt, Result};
+use rivet_sdk::{Error, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::low_level;
 
 use crate::threads;
 
-/// How often a guard looks at the wish to stop.
-const GUARD_TICK: Duration = Duration::from_millis(50);
+/// How long the process may take to end once a signal asks it to: a little longer than what it waits for itself.
+const LAST_RESORT: Duration = Duration::from_millis(11_500);
 
 /// What [`Stop`] remembers of a signal: its number.
 const INTERRUPT: usize = 2;
 const TERMINATE: usize = 15;
-
-/// Keeps [`Stop::guard`] going.
-#[derive(Debug)]
-pub struct Guard(Arc<AtomicBool>);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
 
 /// A flag that every thread of a run looks at.
 #[derive(Debug, Clone, Default)]
@@ -69,6 +62,26 @@ impl Stop {
         Ok(stop)
     }
 
+    /// Ends the process, with the signal's exit code, if it has not ended some seconds after a signal: whatever it waits
+    /// for then, it would wait for longer. `tell` says so.
+    pub fn is_final(&self, tell: impl FnOnce(Duration) + Send + 'static) -> Result<()> {
+        let refused = |error: std::io::Error| Error::internal(format!("signal handlers: {error}"));
+        let (mut asked, ask) = UnixStream::pair().map_err(refused)?;
+        for signal in [SIGINT, SIGTERM] {
+            low_level::pipe::register(signal, ask.try_clone().map_err(refused)?).map_err(refused)?;
+        }
+        let stop = self.clone();
+        threads::start("last-resort", move || {
+            if asked.read_exact(&mut [0]).is_err() {
+                return;
+            }
+            std::thread::sleep(LAST_RESORT);
+            tell(LAST_RESORT);
+            low_level::exit(stop.reason().unwrap_or(StopReason::Interrupt).exit_code().into());
+        })?;
+        Ok(())
+    }
+
     /// Whether to stop.
     pub fn is_wanted(&self) -> bool {
         self.wanted.load(Ordering::Relaxed)
@@ -80,26 +93,9 @@ impl Stop {
         self.wanted.store(true, Ordering::Relaxed);
     }
 
-    /// Calls `interrupt` once stopping is wanted, until the guard is dropped: for statements
-    /// that run outside the pool.
-    pub fn guard(&self, interrupt: Option<Box<dyn Interrupt>>) -> Result<Guard> {
-        let over = Arc::new(AtomicBool::new(false));
-        if let Some(interrupt) = interrupt {
-            let (stop, over) = (self.clone(), Arc::clone(&over));
-            let watch = move || {
-                while !over.load(Ordering::Relaxed) {
-                    if stop.is_wanted() {
-                        if let Err(error) = interrupt.interrupt() {
-                            log::warn!("a statement could not be cancelled on the server: {error}");
-                        }
-                        return;
-                    }
-                    std::thread::sleep(GUARD_TICK);
-                }
-            };
-            threads::start("guard", watch)?;
-        }
-        Ok(Guard(over))
+    /// The wish itself, for whoever waits without knowing of signals.
+    pub fn wish(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.wanted)
     }
 
     /// The signal that asked for it, if one did.

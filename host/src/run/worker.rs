@@ -2,7 +2,7 @@
 //! destinations and writes them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -13,7 +13,6 @@ use super::attempt::{self, Ends, Reading};
 use super::pool::{Job, Message};
 use super::read_point;
 use crate::batch::{self, ChannelSpec};
-use crate::budget::Lane;
 use crate::plan::Chunk;
 use crate::source::Lent;
 use crate::threads;
@@ -35,10 +34,8 @@ pub(super) struct Worker {
 
 /// What all threads touch.
 struct Shared {
-    /// Set to stop what is running; the worker ends after it.
-    fence: Arc<AtomicBool>,
-    /// Its part of the memory budget.
-    lane: Lane,
+    /// What its instances are lent. The flag in that is set to stop what is running; the worker ends after it.
+    lent: Lent,
     interrupt: Mutex<Option<Box<dyn Interrupt>>>,
 }
 
@@ -58,9 +55,8 @@ impl Worker {
             None => Lent::new(&job.lent_budget),
         };
         let interrupt = seat.as_ref().and_then(|seat| seat.open().as_ref().and_then(|open| open.source.interrupt()));
-        let (fence, lane) = (lent.cancelled.clone(), lent.lane.clone());
-        let seat = seat.unwrap_or_else(|| Seat::empty(lent));
-        let shared = Arc::new(Shared { fence, lane, interrupt: Mutex::new(interrupt) });
+        let seat = seat.unwrap_or_else(|| Seat::empty(lent.clone()));
+        let shared = Arc::new(Shared { lent, interrupt: Mutex::new(interrupt) });
         let (chunks, received) = channel();
         // One chunk may wait for the writing half, so that its rows are fetched meanwhile.
         let (to_writer, readings) = sync_channel(1);
@@ -98,7 +94,7 @@ impl Worker {
     /// Stops what it is doing: no row is taken from now on, and the server is asked to stop its
     /// statement, from a thread of its own because asking may hang too.
     pub fn stop(&self) {
-        self.shared.fence.store(true, Ordering::SeqCst);
+        self.shared.lent.cancelled.store(true, Ordering::SeqCst);
         let interrupt = self.shared.interrupt.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(interrupt) = interrupt {
             let ask = move || {
@@ -131,7 +127,7 @@ fn guarded(
 
 impl Shared {
     fn lent(&self) -> Lent {
-        Lent { lane: self.lane.clone(), cancelled: Arc::clone(&self.fence) }
+        self.lent.clone()
     }
 }
 
@@ -232,18 +228,18 @@ impl Reader {
         let open = seated.as_mut()?;
         let (sender, batches) = batch::channel(ChannelSpec {
             schema: Arc::clone(&self.job.schema),
-            share: self.shared.lane.share(),
+            share: self.shared.lent.lane.share(),
             capacity_bytes: QUEUE_BYTES.min(
                 self.job.lent_budget.limit() / QUEUES_OF_BUDGET / u64::from(self.job.plan.execution.parallel.max(1)),
             ),
-            fence: Arc::clone(&self.shared.fence),
+            fence: Arc::clone(&self.shared.lent.cancelled),
             counters: Arc::clone(&self.job.counters),
         });
         let (done, exported) = channel();
         let reading = Reading {
             chunk: chunk.clone(),
             batches,
-            lane: self.shared.lane.clone(),
+            lane: self.shared.lent.lane.clone(),
             exported,
             read_point: open.read_point.clone(),
             started_at: jiff::Timestamp::now(),

@@ -6,10 +6,11 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::Sender;
 
 use rivet_loader::{Plugin, PluginManifest};
-use rivet_sdk::{Context, Destination, Error, Result, Source};
+use rivet_sdk::{Context, Destination, Error, Result, SessionPolicy, Source};
 use serde_json::Value;
 
 use super::Plugins;
+use super::attended::Attended;
 use crate::budget::{Budget, InstanceServices, Lane, Share};
 use crate::config::{self, Variables};
 use crate::destination::{self, BUILT_IN};
@@ -20,15 +21,27 @@ use crate::redact;
 pub struct Lent {
     /// Its worker's part of the process's memory.
     pub lane: Lane,
-    /// Set once the instance's work is no longer wanted.
+    /// Set once the instance's work is no longer wanted: this one's, by whoever has it.
     pub cancelled: Arc<AtomicBool>,
+    /// The same for all that the command does: a wish of somebody else's, never set here.
+    pub(super) wish: Option<Arc<AtomicBool>>,
 }
 
 impl Lent {
     /// For an instance that is nobody else's.
     pub fn new(budget: &Arc<Budget>) -> Self {
         let cancelled = Arc::<AtomicBool>::default();
-        Self { lane: budget.lane(Arc::clone(&cancelled)), cancelled }
+        Self { lane: budget.lane(Arc::clone(&cancelled)), cancelled, wish: None }
+    }
+
+    /// The same, until `wish` is set.
+    pub fn until(wish: Arc<AtomicBool>, budget: &Arc<Budget>) -> Self {
+        Self { wish: Some(wish), ..Self::new(budget) }
+    }
+
+    /// Whatever says that the instance is to end.
+    pub(super) fn wishes(&self) -> Vec<Arc<AtomicBool>> {
+        [Some(&self.cancelled), self.wish.as_ref()].into_iter().flatten().cloned().collect()
     }
 
     fn context(&self, services: fn(Share, Arc<AtomicBool>) -> InstanceServices) -> Context {
@@ -52,6 +65,8 @@ impl Held {
 pub struct SourceEnd {
     plugin: Plugin,
     options: Arc<config::Resolved>,
+    /// Of questions that bring no limits of their own.
+    limits: SessionPolicy,
     /// Whoever opens an instance keeps this end, or a copy of it, for as long.
     #[allow(dead_code, reason = "its end is heard")]
     held: Option<Held>,
@@ -68,12 +83,18 @@ impl SourceEnd {
                 .with_hint("`rivet plugin list` shows what each plugin offers")
         })?;
         let options = resolve(options, &schema, variables)?;
-        Ok(Self { plugin, options: Arc::new(options), held: None })
+        Ok(Self { plugin, options: Arc::new(options), limits: SessionPolicy::PLANNING, held: None })
     }
 
     /// The same, with a share in the connections of one export.
     pub fn holding(self, held: Held) -> Self {
         Self { held: Some(held), ..self }
+    }
+
+    /// The same for exports whose statements have these limits: planning waits for a lock as long as they do, and no
+    /// shorter than usual for a statement.
+    pub fn within(self, export: &SessionPolicy) -> Self {
+        Self { limits: SessionPolicy::PLANNING.for_columns(export), ..self }
     }
 
     /// What the plugin says of itself.
@@ -86,8 +107,13 @@ impl SourceEnd {
         (&self.plugin, &self.options.options)
     }
 
-    /// Opens an instance. Call it on the thread that will use it.
+    /// Opens an instance, which ends what it does once `lent` says that its work is no longer wanted.
     pub fn open(&self, lent: &Lent) -> Result<Box<dyn Source>> {
+        Ok(Box::new(Attended::open(self, lent, self.limits)?))
+    }
+
+    /// Opens one that lives on the calling thread.
+    pub(super) fn open_here(&self, lent: &Lent) -> Result<Box<dyn Source>> {
         let opened = self.plugin.open_source(&self.options.options, &lent.context(InstanceServices::of_source));
         opened.map_err(redact::clean_error)
     }

@@ -1,6 +1,7 @@
 //! The ends of an export: which plugin, with which options, and how a worker opens its own
-//! instance of it.
+//! instance of it. A source's stands on a thread of its own.
 
+mod attended;
 mod ends;
 mod lock;
 mod plugins;

@@ -1,11 +1,11 @@
 //! Opens the connection: where the instance listens, TCP, PRELOGIN, TLS. Nothing of the session yet.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Write as _};
 use std::net::{TcpStream, ToSocketAddrs, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rivet_sdk::network::{self, lost};
+use rivet_sdk::network::{self, Patience, lost};
 use rivet_sdk::options::TlsMode;
 use rivet_sdk::rustls::{self, ClientConfig, ClientConnection};
 use rivet_sdk::{Error, Result, Retry, tls};
@@ -26,7 +26,7 @@ const BROWSER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Connects to `host` at `port` (a routed login names another than the endpoint's) and makes the
 /// connection as secure as the endpoint demands.
-pub(crate) fn connect(endpoint: &Endpoint, host: &str, port: Option<u16>) -> Result<Link> {
+pub(crate) fn connect(endpoint: &Endpoint, host: &str, port: Option<u16>, patience: &mut Patience) -> Result<Link> {
     let port = match (port, &endpoint.instance) {
         (Some(port), _) => port,
         (None, Some(instance)) => ask_browser(host, instance)?,
@@ -39,20 +39,20 @@ pub(crate) fn connect(endpoint: &Endpoint, host: &str, port: Option<u16>) -> Res
         // TLS 1.3 leaves open which bytes after the handshake still stand inside TDS packets.
         tls::client(&endpoint.tls, &[&rustls::version::TLS12], &[])?
     };
-    let mut socket = network::tcp(host, port, endpoint.connect_timeout)?;
+    let socket = network::tcp(host, port, patience)?;
     if endpoint.strict {
         let mut session = attempt.session(tls.as_ref().ok_or_else(|| Error::internal("strict without TLS"))?)?;
-        network::handshake(&mut session, &mut socket, &attempt.place)?;
+        network::handshake(&mut session, &socket, &attempt.place, patience)?;
         let link = Link::new(socket, Some(session));
         for packet in packet::packets(packet::kind::PRELOGIN, &attempt.prelogin(encryption::ON), FIRST_PACKET_BYTES) {
             link.send(&packet).map_err(|error| lost(&error))?;
         }
-        read_prelogin(&mut Reader { link: &link, records: Records::default() })?;
+        attempt.answer(&mut Reader { link: &link, records: Records::default(), patience })?;
         return Ok(link);
     }
     let wanted = if tls.is_some() { encryption::ON } else { encryption::NOT_SUPPORTED };
-    send(&mut socket, &attempt.prelogin(wanted))?;
-    let answer = read_prelogin(&mut socket)?;
+    send(&socket, &attempt.prelogin(wanted))?;
+    let answer = attempt.answer(&mut patience.over(&socket))?;
     match (tls, server_encryption(&answer)) {
         (_, None) => Err(confused("the answer to PRELOGIN")),
         (None, Some(encryption::ON | encryption::REQUIRED)) => {
@@ -62,14 +62,14 @@ pub(crate) fn connect(endpoint: &Endpoint, host: &str, port: Option<u16>) -> Res
         }
         (None, Some(_)) => Ok(Link::new(socket, None)),
         (Some(config), Some(encryption::ON | encryption::REQUIRED)) => {
-            let session = attempt.handshake(&mut socket, &config)?;
+            let session = attempt.handshake(&socket, &config, patience)?;
             Ok(Link::new(socket, Some(session)))
         }
         (Some(_), Some(_)) if endpoint.tls.mode == TlsMode::Prefer => {
             // A server without encryption ends the connection of a client that asked for it.
-            let mut socket = network::tcp(host, port, endpoint.connect_timeout)?;
-            send(&mut socket, &attempt.prelogin(encryption::NOT_SUPPORTED))?;
-            read_prelogin(&mut socket)?;
+            let socket = network::tcp(host, port, patience)?;
+            send(&socket, &attempt.prelogin(encryption::NOT_SUPPORTED))?;
+            attempt.answer(&mut patience.over(&socket))?;
             Ok(Link::new(socket, None))
         }
         (Some(_), Some(_)) => Err(network::tls_missing(&attempt.place)),
@@ -95,8 +95,19 @@ impl Attempt<'_> {
         Ok(session)
     }
 
+    /// The answer to a PRELOGIN, read within the login's patience.
+    fn answer(&self, from: &mut impl Read) -> Result<Vec<u8>> {
+        let limit = self.endpoint.connect_timeout;
+        read_prelogin(from, |error| Patience::for_login(limit).explain(&self.place, &error))
+    }
+
     /// The handshake of TDS 7: TLS records inside PRELOGIN packets.
-    fn handshake(&self, socket: &mut TcpStream, config: &Arc<ClientConfig>) -> Result<ClientConnection> {
+    fn handshake(
+        &self,
+        socket: &TcpStream,
+        config: &Arc<ClientConfig>,
+        patience: &mut Patience,
+    ) -> Result<ClientConnection> {
         let mut session = self.session(config)?;
         loop {
             let mut records = Vec::new();
@@ -109,7 +120,9 @@ impl Attempt<'_> {
             if !session.is_handshaking() {
                 return Ok(session);
             }
-            let answer = read_prelogin(socket).map_err(|error| error.with_context("during", "the TLS handshake"))?;
+            let answer = self
+                .answer(&mut patience.over(socket))
+                .map_err(|error| error.with_context("during", "the TLS handshake"))?;
             let mut rest = &answer[..];
             while !rest.is_empty() {
                 session.read_tls(&mut rest).map_err(|error| lost(&error))?;
@@ -124,7 +137,7 @@ impl Attempt<'_> {
     }
 }
 
-fn send(socket: &mut TcpStream, payload: &[u8]) -> Result<()> {
+fn send(mut socket: &TcpStream, payload: &[u8]) -> Result<()> {
     for packet in packet::packets(packet::kind::PRELOGIN, payload, FIRST_PACKET_BYTES) {
         socket.write_all(&packet).map_err(|error| lost(&error))?;
     }
@@ -132,11 +145,11 @@ fn send(socket: &mut TcpStream, payload: &[u8]) -> Result<()> {
 }
 
 /// One whole message, before there is a session.
-fn read_prelogin(from: &mut impl Read) -> Result<Vec<u8>> {
+fn read_prelogin(from: &mut impl Read, failed: impl Fn(io::Error) -> Error) -> Result<Vec<u8>> {
     let mut message = Vec::new();
     loop {
         let mut header = [0; HEADER_BYTES];
-        from.read_exact(&mut header).map_err(|error| lost(&error))?;
+        from.read_exact(&mut header).map_err(&failed)?;
         let [kind, status, high, low, ..] = header;
         let length = usize::from(u16::from_be_bytes([high, low]));
         let payload = length.checked_sub(HEADER_BYTES);
@@ -150,7 +163,7 @@ fn read_prelogin(from: &mut impl Read) -> Result<Vec<u8>> {
             return Err(confused("a PRELOGIN without an end"));
         }
         message.resize(start + payload, 0);
-        from.read_exact(message.get_mut(start..).unwrap_or_default()).map_err(|error| lost(&error))?;
+        from.read_exact(message.get_mut(start..).unwrap_or_default()).map_err(&failed)?;
         if status & LAST != 0 {
             return Ok(message);
         }
@@ -160,11 +173,12 @@ fn read_prelogin(from: &mut impl Read) -> Result<Vec<u8>> {
 struct Reader<'a> {
     link: &'a Link,
     records: Records,
+    patience: &'a mut Patience,
 }
 
 impl Read for Reader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.link.read(buffer, &mut self.records)
+        self.link.read(buffer, &mut self.records, self.patience)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which server and database this is, and what `doctor` should know of it.
 
-use rivet_sdk::{Identity, Note, Result, SessionPolicy, network};
+use rivet_sdk::{Identity, Note, Result, network};
 
 use crate::error::confused;
 use crate::session::{Session, whole, words};
@@ -9,7 +9,7 @@ const AZURE: i128 = 5;
 
 /// Asks the server about itself.
 pub(crate) fn identity(session: &mut Session) -> Result<Identity> {
-    let row = session.with(&SessionPolicy::default(), |wire| {
+    let row = session.with(&session.limits(), |wire| {
         wire.run(
             "SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)), \
              CAST(SERVERPROPERTY('Edition') AS nvarchar(128)), CAST(SERVERPROPERTY('EngineEdition') AS int), \

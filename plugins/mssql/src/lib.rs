@@ -59,9 +59,6 @@ rivet_sdk::plugin! {
     source: MssqlDriver, options: include_str!("../options.schema.json"),
 }
 
-/// Limits of the planner's own questions: they read the catalogue, and little else.
-const PLANNING: SessionPolicy = SessionPolicy::new(Some(300_000), Some(10_000));
-
 /// Opens connections to SQL Server.
 #[derive(Debug)]
 pub struct MssqlDriver;
@@ -84,6 +81,7 @@ impl SourceDriver for MssqlDriver {
         capability::BOUNDS,
         capability::QUERY,
         capability::QUERY_RULES,
+        capability::LIMITS,
     ];
 
     fn open(options: MssqlOptions, context: &Context) -> Result<Mssql> {
@@ -106,16 +104,21 @@ impl Source for Mssql {
         identity::identity(&mut self.session)
     }
 
+    fn limit(&mut self, limits: &SessionPolicy) -> Result<()> {
+        self.session.limit(limits);
+        Ok(())
+    }
+
     fn export(&mut self, request: &ExportRequest, sink: &mut dyn BatchSink) -> Result<ExportStats> {
         export::run(&mut self.session, &self.context, request, sink)
-            .map_err(|error| error.with_context("table", request.relation.to_string()))
+            .map_err(|error| error.with_relation(&request.relation))
     }
 
     fn query_scalar(&mut self, sql: &str) -> Result<Option<Scalar>> {
         let query = catalog::one_statement(sql)?;
         // The brackets keep it a SELECT; the list of one name keeps it one column.
         let sql = format!("SELECT TOP (2) [v] FROM (\n{query}\n) AS [rivet_query] ([v])");
-        let mut rows = self.session.with(&PLANNING, |wire| session::ask(wire, &sql))?.into_iter();
+        let mut rows = self.session.with(&self.session.limits(), |wire| session::ask(wire, &sql))?.into_iter();
         match (rows.next().and_then(|row| row.into_iter().next()), rows.next()) {
             (_, Some(_)) => Err(Error::new(
                 ErrorKind::InvalidQuery,
@@ -126,30 +129,39 @@ impl Source for Mssql {
     }
 
     fn type_mappings(&mut self, request: &ExportRequest) -> Result<Vec<TypeMapping>> {
-        self.session.with(&request.session, |wire| Plan::new(wire, request)?.mappings())
+        let limits = self.session.limits().for_columns(&request.session);
+        self.session
+            .with(&limits, |wire| Plan::new(wire, request)?.mappings())
+            .map_err(|error| error.late_for(&request.relation))
     }
 
     fn tables(&mut self, filter: &TableFilter) -> Result<Vec<TableSummary>> {
-        self.session.with(&PLANNING, |wire| catalog::tables(wire, filter))
+        self.session.with(&self.session.limits(), |wire| catalog::tables(wire, filter))
     }
 
     fn describe(&mut self, relation: &Relation) -> Result<Description> {
         let frozen = self.session.database().frozen.is_some();
-        let description = self.session.with(&PLANNING, |wire| catalog::describe(wire, relation, frozen))?;
+        let limits = self.session.limits();
+        let described = self.session.with(&limits, |wire| catalog::describe(wire, relation, frozen));
+        let description = described.map_err(|error| error.late_for(relation))?;
         Ok(self.session.database().as_read(description))
     }
 
     fn split(&mut self, request: &SplitRequest) -> Result<Split> {
         let frozen = self.session.database().frozen.is_some();
-        self.session.with(&request.of.session, |wire| split::split(wire, request, frozen))
+        self.session
+            .with(&request.of.session, |wire| split::split(wire, request, frozen))
+            .map_err(|error| error.late_for(&request.of.relation))
     }
 
     fn bounds(&mut self, request: &BoundsRequest) -> Result<Bounds> {
-        self.session.with(&request.of.session, |wire| bounds::bounds(wire, request))
+        self.session
+            .with(&request.of.session, |wire| bounds::bounds(wire, request))
+            .map_err(|error| error.late_for(&request.of.relation))
     }
 
     fn clock(&mut self) -> Result<Option<Scalar>> {
-        self.session.with(&PLANNING, bounds::clock).map(Some)
+        self.session.with(&self.session.limits(), bounds::clock).map(Some)
     }
 
     fn snapshot(&mut self, _workers: u32) -> Result<Option<Snapshot>> {
@@ -169,7 +181,8 @@ impl Source for Mssql {
         let rows = self.session.with(&request.session, |wire| {
             let sql = Tail::new(wire, request)?.count(request)?;
             session::ask(wire, &sql)
-        })?;
+        });
+        let rows = rows.map_err(|error| error.late_for(&request.relation))?;
         let count = rows.first().and_then(|row| row.first()).and_then(whole);
         count
             .and_then(|count| u64::try_from(count).ok())
@@ -179,7 +192,7 @@ impl Source for Mssql {
     fn pressure(&mut self) -> Result<Option<u64>> {
         const SQL: &str = "SELECT cntr_value FROM sys.dm_os_performance_counters \
              WHERE counter_name = N'Log Flush Waits/sec' AND instance_name = N'_Total'";
-        match self.session.with(&PLANNING, |wire| session::ask(wire, SQL)) {
+        match self.session.with(&self.session.limits(), |wire| session::ask(wire, SQL)) {
             // A counter of all flushes since the start, whatever its name says.
             Ok(rows) => {
                 Ok(rows.first().and_then(|row| row.first()).and_then(whole).and_then(|count| u64::try_from(count).ok()))

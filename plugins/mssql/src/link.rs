@@ -4,9 +4,9 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use rivet_sdk::network;
+use rivet_sdk::Error;
+use rivet_sdk::network::{self, Patience};
 use rivet_sdk::rustls::ClientConnection;
 
 /// Encrypted bytes read from the socket at a time.
@@ -52,9 +52,9 @@ impl Link {
     }
 
     /// Reads into `buffer`; 0 means that the server closed. `records` is the caller's to keep.
-    pub fn read(&self, buffer: &mut [u8], records: &mut Records) -> io::Result<usize> {
+    pub fn read(&self, buffer: &mut [u8], records: &mut Records, patience: &mut Patience) -> io::Result<usize> {
         if !self.encrypted {
-            return (&self.socket).read(buffer);
+            return patience.over(&self.socket).read(buffer);
         }
         loop {
             if let Some(count) = self.decrypt(buffer, records)? {
@@ -63,7 +63,7 @@ impl Link {
             records.bytes.resize(RECORD_BYTES, 0);
             records.start = 0;
             records.end = 0;
-            records.end = (&self.socket).read(&mut records.bytes)?;
+            records.end = patience.over(&self.socket).read(&mut records.bytes)?;
             records.closed = records.end == 0;
         }
     }
@@ -91,15 +91,16 @@ impl Link {
         }
     }
 
-    /// Limits how long a read may wait; None waits for ever (keepalive notices a dead peer).
-    pub fn read_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
-        self.socket.set_read_timeout(limit)
-    }
-
     /// Ends both directions: whoever waits in a read is woken.
     pub fn close(&self) {
         // It may be closed already.
         let _ = self.socket.shutdown(Shutdown::Both);
+    }
+
+    /// The same for a statement that could not be stopped, which is said.
+    pub fn give_up(&self, why: &Error) -> Error {
+        self.close();
+        network::closed_instead(why)
     }
 
     /// `TLSv1.2` and the like; None for plain text.

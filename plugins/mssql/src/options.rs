@@ -44,7 +44,7 @@ pub struct MssqlOptions {
     pub application_intent: Option<Intent>,
     /// The name that `sys.dm_exec_sessions` shows; `rivet` if absent.
     pub application_name: Option<String>,
-    /// Seconds to wait for a connection.
+    /// Seconds that connecting and logging in may take together; 15 if absent.
     pub connect_timeout_s: Option<u64>,
 }
 

@@ -48,6 +48,8 @@ pub(crate) struct Session {
     lock_timeout: Option<u64>,
     /// The frozen database that this session reads together with others.
     joined: Option<String>,
+    /// Of statements whose caller brings none.
+    limits: SessionPolicy,
     stopper: Arc<Stopper>,
 }
 
@@ -59,11 +61,11 @@ pub(crate) struct Stopper {
 }
 
 impl Stopper {
-    /// Sends an attention on the session's own connection.
+    /// Sends an attention on the session's own connection. Where that takes none any more, ends it.
     pub fn stop(&self) -> Result<()> {
         self.used.store(true, Ordering::SeqCst);
         let link = Arc::clone(&self.link.lock().unwrap_or_else(PoisonError::into_inner));
-        link.send(&attention()).map_err(|error| lost(&error))
+        link.send(&attention()).map_err(|error| link.give_up(&lost(&error)))
     }
 }
 
@@ -72,12 +74,30 @@ impl Session {
     pub fn open(endpoint: Endpoint) -> Result<Self> {
         let (wire, database) = connect(&endpoint)?;
         let stopper = Arc::new(Stopper { link: Mutex::new(wire.link()), used: AtomicBool::new(false) });
-        Ok(Self { wire, endpoint, database, lock_timeout: None, joined: None, stopper })
+        Ok(Self {
+            wire,
+            endpoint,
+            database,
+            lock_timeout: None,
+            joined: None,
+            limits: SessionPolicy::PLANNING,
+            stopper,
+        })
     }
 
     /// A handle for another thread.
     pub fn stopper(&self) -> Arc<Stopper> {
         Arc::clone(&self.stopper)
+    }
+
+    /// The limits of statements whose caller brings none.
+    pub fn limits(&self) -> SessionPolicy {
+        self.limits
+    }
+
+    /// Sets them.
+    pub fn limit(&mut self, limits: &SessionPolicy) {
+        self.limits = *limits;
     }
 
     pub fn wire(&self) -> &Wire {
@@ -95,15 +115,11 @@ impl Session {
     /// Runs `work` under the policy's time limits. Whatever it leaves running is stopped.
     pub fn with<T>(&mut self, policy: &SessionPolicy, work: impl FnOnce(&mut Wire) -> Result<T>) -> Result<T> {
         self.reconnect()?;
-        let prepared = self
-            .limit_locks(policy.lock_timeout_ms)
-            .and_then(|()| self.wire.set_patience(policy.statement_timeout_ms.map(Duration::from_millis)));
-        let outcome = prepared.and_then(|()| work(&mut self.wire));
+        // The server keeps no time: the client is the only one to end a statement, and does it at once.
+        self.wire.set_patience(policy.statement_timeout_ms.map(Duration::from_millis));
+        let outcome = self.limit_locks(policy.lock_timeout_ms).and_then(|()| work(&mut self.wire));
         if self.wire.is_busy() {
             self.wire.abandon(ABANDON);
-        }
-        if !self.wire.is_broken() {
-            self.wire.set_patience(None)?;
         }
         outcome.map_err(|error| match self.stopper.used.load(Ordering::SeqCst) {
             true => Error::cancelled("the statement was stopped"),

@@ -1,10 +1,10 @@
 //! Bytes of a connection: packets out, and the payloads of those that come in joined in one buffer.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rivet_sdk::network::lost;
-use rivet_sdk::{Error, ErrorKind, Result, Retry};
+use rivet_sdk::network::Patience;
+use rivet_sdk::{Error, ErrorKind, Result};
 
 use crate::error::confused;
 use crate::link::{Link, Records};
@@ -30,15 +30,16 @@ pub(crate) struct Stream {
     packet_left: usize,
     last: bool,
     pub packet_bytes: usize,
-    /// How much longer the server may keep us waiting; None is for ever.
-    patience: Option<Duration>,
-    limit: Duration,
+    /// How long the server may keep us waiting. SQL Server has no limit of its own for a statement.
+    pub patience: Patience,
+    /// What the server is called.
+    place: String,
     pub broken: bool,
 }
 
 impl Stream {
     /// A stream over a connected link.
-    pub fn new(link: Link) -> Self {
+    pub fn new(link: Link, patience: Patience, place: String) -> Self {
         Self {
             link: Arc::new(link),
             raw: vec![0; RAW_BYTES],
@@ -50,8 +51,8 @@ impl Stream {
             packet_left: 0,
             last: true,
             packet_bytes: 4096,
-            patience: None,
-            limit: Duration::ZERO,
+            patience,
+            place,
             broken: false,
         }
     }
@@ -65,20 +66,10 @@ impl Stream {
         self.start = 0;
         self.last = false;
         self.packet_left = 0;
+        self.patience.renew();
         for packet in packet::packets(kind, payload, self.packet_bytes) {
             self.link.send(&packet).map_err(|error| self.fail(&error))?;
         }
-        Ok(())
-    }
-
-    /// Limits how long the server may keep us waiting in all, until the next call. The time we
-    /// take ourselves does not count.
-    pub fn set_patience(&mut self, limit: Option<Duration>) -> Result<()> {
-        if self.patience.is_some() && limit.is_none() {
-            self.link.read_timeout(None).map_err(|error| lost(&error))?;
-        }
-        self.patience = limit;
-        self.limit = limit.unwrap_or_default();
         Ok(())
     }
 
@@ -92,7 +83,7 @@ impl Stream {
 
     /// Reads messages until one ends with a DONE that `is_last` is satisfied with, for at most `limit`.
     pub fn drain(&mut self, limit: Duration, is_last: impl Fn(&[u8; DONE_BYTES]) -> bool) -> Result<()> {
-        self.patience = Some(limit);
+        self.patience.set(Some(limit));
         loop {
             self.input.clear();
             self.start = 0;
@@ -104,7 +95,8 @@ impl Stream {
             }
             if self.input.last_chunk::<DONE_BYTES>().is_some_and(&is_last) {
                 self.input.clear();
-                return self.set_patience(None);
+                self.patience.set(None);
+                return Ok(());
             }
             self.last = false;
         }
@@ -118,9 +110,11 @@ impl Stream {
         self.bytes(count)
     }
 
+    /// A server that only takes too long can still be asked to stop.
     fn fail(&mut self, error: &std::io::Error) -> Error {
-        self.broken = true;
-        lost(error)
+        let error = self.patience.explain(&self.place, error);
+        self.broken |= error.kind() != ErrorKind::Timeout;
+        error
     }
 
     /// `count` bytes of the answer.
@@ -227,34 +221,15 @@ impl Stream {
         self.raw.copy_within(self.raw_start..self.raw_end, 0);
         self.raw_end -= self.raw_start;
         self.raw_start = 0;
-        let began = self.patience.is_some().then(Instant::now);
-        if let Some(patience) = self.patience {
-            let limit = patience.max(Duration::from_millis(1));
-            self.link.read_timeout(Some(limit)).map_err(|error| self.fail(&error))?;
-        }
         loop {
             let free = self.raw.get_mut(self.raw_end..).unwrap_or_default();
-            match self.link.read(free, &mut self.records) {
+            match self.link.read(free, &mut self.records, &mut self.patience) {
                 Ok(0) => return Err(self.fail(&std::io::ErrorKind::UnexpectedEof.into())),
                 Ok(count) => {
                     self.raw_end += count;
-                    if let (Some(patience), Some(began)) = (self.patience, began) {
-                        self.patience = Some(patience.saturating_sub(began.elapsed()));
-                    }
                     return Ok(());
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error)
-                    if began.is_some()
-                        && matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) =>
-                {
-                    return Err(Error::new(
-                        ErrorKind::Timeout,
-                        format!("the statement kept rivet waiting for more than {} ms", self.limit.as_millis()),
-                    )
-                    .with_retry(Retry::Permanent)
-                    .with_hint("raise `statement_timeout_s`, or make the chunks smaller"));
-                }
                 Err(error) => return Err(self.fail(&error)),
             }
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rivet_sdk::network::lost;
+use rivet_sdk::network::{Patience, lost};
 use rivet_sdk::{Error, ErrorKind, Result, Scalar};
 
 use crate::connect::connect;
@@ -64,7 +64,8 @@ pub(crate) enum Cell<'a> {
 }
 
 impl Wire {
-    /// Connects and logs in. A relative of SQL Server that hangs up on the list of features gets a login without.
+    /// Connects and logs in. Until [`Wire::set_patience`] says otherwise, all that follows is a part of the login's
+    /// time. A relative of SQL Server that hangs up on the list of features gets a login without.
     pub fn open(endpoint: &Endpoint) -> Result<Self> {
         match Self::log_in(endpoint, true) {
             Err(error)
@@ -80,27 +81,27 @@ impl Wire {
     fn log_in(endpoint: &Endpoint, features: bool) -> Result<Self> {
         let mut target = (endpoint.host.clone(), endpoint.port);
         for _ in 0..MAX_ROUTES {
-            let mut wire = Self::over(connect(endpoint, &target.0, target.1)?);
+            let mut patience = Patience::for_login(endpoint.connect_timeout);
+            let link = connect(endpoint, &target.0, target.1, &mut patience)?;
+            let mut wire = Self::over(link, patience, endpoint.display());
             wire.send(packet::kind::LOGIN, &login(endpoint, &target.0, features)?)?;
             let outcome = wire.finish(|_, _| Ok(()));
             if let Err(error) = outcome {
                 wire.stream.broken = true;
-                // What the server says has a number.
-                return Err(if error.code().is_some() { error } else { error.with_context(LOGIN, endpoint.display()) });
+                // What the server says has a number, and one that says nothing was waited for long enough.
+                let hung_up = error.code().is_none() && wire.stream.patience.left().is_none_or(|left| !left.is_zero());
+                return Err(if hung_up { error.with_context(LOGIN, endpoint.display()) } else { error });
             }
             match wire.route.take() {
                 Some((host, port)) => target = (host, Some(port)),
-                None => {
-                    wire.stream.link.read_timeout(None).map_err(|error| lost(&error))?;
-                    return Ok(wire);
-                }
+                None => return Ok(wire),
             }
         }
         Err(Error::connection("the server sent the login from one address to another without an end"))
     }
 
-    fn over(link: Link) -> Self {
-        Self { stream: Stream::new(link), busy: false, version: [0; 4], route: None, piece_left: 0 }
+    fn over(link: Link, patience: Patience, place: String) -> Self {
+        Self { stream: Stream::new(link, patience, place), busy: false, version: [0; 4], route: None, piece_left: 0 }
     }
 
     /// The socket, to stop this session's statement from another thread.
@@ -128,9 +129,9 @@ impl Wire {
         self.busy
     }
 
-    /// Limits how long the server may keep us waiting in all, until the next call.
-    pub fn set_patience(&mut self, limit: Option<Duration>) -> Result<()> {
-        self.stream.set_patience(limit)
+    /// Limits how long the server may keep us waiting for the answer to each request; None is for ever.
+    pub fn set_patience(&mut self, limit: Option<Duration>) {
+        self.stream.patience.set(limit);
     }
 
     /// `count` bytes of the answer.

@@ -7,7 +7,7 @@
 use std::io::{Error, ErrorKind, Read, Result, Write};
 
 use flate2::{Decompress, FlushDecompress, Status};
-use rivet_sdk::network::Stream;
+use rivet_sdk::network::{Patience, Stream};
 use zstd::stream::raw::{Decoder, Operation};
 
 use crate::options::Compression;
@@ -20,6 +20,8 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// A stream that may carry frames.
 pub(crate) struct Channel {
     stream: Stream,
+    /// How long the server may keep us waiting.
+    pub patience: Patience,
     frames: Option<Frames>,
 }
 
@@ -54,8 +56,8 @@ struct Step {
 }
 
 impl Channel {
-    pub fn new(stream: Stream) -> Self {
-        Self { stream, frames: None }
+    pub fn new(stream: Stream, patience: Patience) -> Self {
+        Self { stream, patience, frames: None }
     }
 
     pub fn stream(&self) -> &Stream {
@@ -113,8 +115,8 @@ impl Channel {
 impl Read for Channel {
     fn read(&mut self, out: &mut [u8]) -> Result<usize> {
         match &mut self.frames {
-            None => self.stream.read(out),
-            Some(frames) => frames.read(&mut self.stream, out),
+            None => self.patience.within(&mut self.stream).read(out),
+            Some(frames) => frames.read(&mut self.patience.within(&mut self.stream), out),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Opens the socket: TCP or Unix, reads the server's greeting, and makes it secure. Nothing of
 //! the session yet.
 
-use std::io::{Read, Write};
+use std::io::{Read as _, Write as _};
 
-use rivet_sdk::network::{self, Stream, lost};
+use rivet_sdk::network::{self, Patience, Stream, lost};
 use rivet_sdk::options::TlsMode;
 use rivet_sdk::{Error, Result, Retry, tls};
 
@@ -24,13 +24,13 @@ pub(crate) struct Connected {
 }
 
 /// Connects to the endpoint.
-pub(crate) fn connect(endpoint: &Endpoint) -> Result<Connected> {
+pub(crate) fn connect(endpoint: &Endpoint, patience: &mut Patience) -> Result<Connected> {
     let tls = tls::client(&endpoint.tls, endpoint.tls_versions.list(), &[])?;
     let mut stream = match &endpoint.host {
-        Host::Unix(path) => Stream::Unix(network::unix(path, endpoint.connect_timeout)?),
-        Host::Tcp(name, port) => Stream::Tcp(network::tcp(name, *port, endpoint.connect_timeout)?),
+        Host::Unix(path) => Stream::Unix(network::unix(path)?),
+        Host::Tcp(name, port) => Stream::Tcp(network::tcp(name, *port, patience)?),
     };
-    let greeting = greeting(&mut stream)?;
+    let greeting = greeting(&mut stream, endpoint, patience)?;
     if !greeting.can(capability::PROTOCOL_41) || !greeting.can(capability::SECURE_CONNECTION) {
         return Err(Error::connection(format!("{} speaks a protocol older than MySQL 4.1", endpoint.display()))
             .with_retry(Retry::Permanent)
@@ -53,21 +53,25 @@ pub(crate) fn connect(endpoint: &Endpoint) -> Result<Connected> {
         return Err(network::tls_missing(&endpoint.display()));
     }
     socket.write_all(&ssl_request(endpoint, &greeting)).map_err(|error| lost(&error))?;
-    let stream = network::secured(socket, name, &endpoint.display(), &config)?;
+    let stream = network::secured(socket, name, &endpoint.display(), &config, patience)?;
     Ok(Connected { stream, greeting, sequence: 2 })
 }
 
 /// Reads the greeting and not a byte more: what follows may be TLS.
-fn greeting(stream: &mut Stream) -> Result<Greeting> {
+fn greeting(stream: &mut Stream, endpoint: &Endpoint, patience: &mut Patience) -> Result<Greeting> {
+    let mut read = |into: &mut [u8]| {
+        let read = patience.within(stream).read_exact(into);
+        read.map_err(|error| patience.explain(&endpoint.display(), &error))
+    };
     let mut header = [0; 4];
-    stream.read_exact(&mut header).map_err(|error| lost(&error))?;
+    read(&mut header)?;
     let [a, b, c, _] = header;
     let length = usize::try_from(u32::from_le_bytes([a, b, c, 0])).unwrap_or(usize::MAX);
     if length > GREETING_BYTES {
         return Err(confused("its greeting is too long"));
     }
     let mut body = vec![0; length];
-    stream.read_exact(&mut body).map_err(|error| lost(&error))?;
+    read(&mut body)?;
     if body.first() == Some(&0xFF) {
         // Too many connections, or this address is not let in.
         return Err(ServerMessage::parse(&body).into_error());

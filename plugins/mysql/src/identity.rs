@@ -1,6 +1,6 @@
 //! Which server and database this is, and what `doctor` should know of it.
 
-use rivet_sdk::{Identity, Note, Result, SessionPolicy, network};
+use rivet_sdk::{Identity, Note, Result, network};
 
 use crate::error::confused;
 use crate::options::{Compression, Host};
@@ -11,7 +11,7 @@ use crate::wire::Wire;
 /// Asks the server about itself.
 pub(crate) fn identity(session: &mut Session) -> Result<Identity> {
     let server = session.server();
-    let policy = SessionPolicy::default();
+    let policy = session.limits();
     // CONNECTION_ID() alone is answered by proxies themselves.
     let (facts, uuid, grants) = session.transaction(&policy, |wire| {
         let facts = wire.query(

@@ -57,9 +57,6 @@ rivet_sdk::plugin! {
     source: MysqlDriver, options: include_str!("../options.schema.json"),
 }
 
-/// Limits of the planner's own questions: they read the catalogue, and little else.
-const PLANNING: SessionPolicy = SessionPolicy::new(Some(300_000), Some(10_000));
-
 /// Opens connections to MySQL and MariaDB.
 #[derive(Debug)]
 pub struct MysqlDriver;
@@ -79,6 +76,7 @@ impl SourceDriver for MysqlDriver {
         capability::BOUNDS,
         capability::QUERY,
         capability::QUERY_RULES,
+        capability::LIMITS,
     ];
 
     fn open(options: MysqlOptions, context: &Context) -> Result<Mysql> {
@@ -104,14 +102,19 @@ impl Source for Mysql {
         identity::identity(&mut self.session)
     }
 
+    fn limit(&mut self, limits: &SessionPolicy) -> Result<()> {
+        self.session.limit(limits);
+        Ok(())
+    }
+
     fn export(&mut self, request: &ExportRequest, sink: &mut dyn BatchSink) -> Result<ExportStats> {
         let setting = self.setting();
         export::run(&mut self.session, setting, &self.context, request, sink)
-            .map_err(|error| error.with_context("table", request.relation.to_string()))
+            .map_err(|error| error.with_relation(&request.relation))
     }
 
     fn query_scalar(&mut self, sql: &str) -> Result<Option<Scalar>> {
-        let answer = self.session.query(&PLANNING, sql, |wire, sql| wire.query_up_to(sql, 1))?;
+        let answer = self.session.query(&self.session.limits(), sql, |wire, sql| wire.query_up_to(sql, 1))?;
         let wrong = |what: String| {
             Error::new(ErrorKind::InvalidQuery, format!("the query returned {what} where one value was expected"))
         };
@@ -125,16 +128,19 @@ impl Source for Mysql {
 
     fn type_mappings(&mut self, request: &ExportRequest) -> Result<Vec<TypeMapping>> {
         let setting = self.setting();
-        self.session.reading_rows(request, |wire, request| Plan::new(wire, setting, request)?.mappings())
+        let mut request = request.clone();
+        request.session = self.session.limits().for_columns(&request.session);
+        self.session.reading_rows(&request, |wire, request| Plan::new(wire, setting, request)?.mappings())
     }
 
     fn tables(&mut self, filter: &TableFilter) -> Result<Vec<TableSummary>> {
-        self.session.transaction(&PLANNING, |wire| catalog::tables(wire, filter))
+        self.session.transaction(&self.session.limits(), |wire| catalog::tables(wire, filter))
     }
 
     fn describe(&mut self, relation: &Relation) -> Result<Description> {
         let server = self.session.server();
-        let mut description = self.session.reading(&PLANNING, relation, |wire, relation| {
+        let limits = self.session.limits();
+        let mut description = self.session.reading(&limits, relation, |wire, relation| {
             let description = catalog::describe(wire, server, &relation)?;
             rights::as_allowed(wire, server, description)
         })?;
@@ -163,7 +169,7 @@ impl Source for Mysql {
     }
 
     fn clock(&mut self) -> Result<Option<Scalar>> {
-        self.session.transaction(&PLANNING, bounds::clock).map(Some)
+        self.session.transaction(&self.session.limits(), bounds::clock).map(Some)
     }
 
     fn snapshot(&mut self, workers: u32) -> Result<Option<Snapshot>> {
@@ -185,7 +191,7 @@ impl Source for Mysql {
 
     fn pressure(&mut self) -> Result<Option<u64>> {
         let sql = "SHOW GLOBAL STATUS WHERE Variable_name IN ('Innodb_log_waits', 'Innodb_buffer_pool_wait_free')";
-        let answer = self.session.transaction(&PLANNING, |wire| wire.query(sql))?;
+        let answer = self.session.transaction(&self.session.limits(), |wire| wire.query(sql))?;
         let counters = answer.rows.iter().filter_map(|row| row.get(1)?.as_deref()?.parse::<u64>().ok());
         Ok(counters.fold(None, |sum, counter| Some(sum.unwrap_or(0_u64).saturating_add(counter))))
     }

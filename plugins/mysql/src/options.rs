@@ -12,7 +12,7 @@ use rivet_sdk::{Error, Result, Secret};
 use crate::url;
 
 pub(crate) const PORT: u16 = 3306;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How to reach a MySQL or MariaDB server, and how to read it. The host has expanded `*_env`
 /// and `*_file`.
@@ -36,7 +36,7 @@ pub struct MysqlOptions {
     pub database: Option<String>,
     /// Transport security.
     pub tls: Option<TlsOptions>,
-    /// Seconds to wait for a connection.
+    /// Seconds that connecting and logging in may take together; 15 if absent.
     pub connect_timeout_s: Option<u64>,
     /// Export `tinyint(1)` as a boolean. A value other than 0 and 1 is then refused.
     #[serde(default)]

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rivet_sdk::lexer::{Rules, single};
+use rivet_sdk::network::Closer;
 use rivet_sdk::{Error, ErrorKind, ExportRequest, Relation, Result, Retry, SessionPolicy};
 
 use crate::catalog;
@@ -38,6 +39,8 @@ pub(crate) struct Session {
     /// The settings this connection has, so that they are set only when they change.
     applied: Option<(SessionPolicy, Mode)>,
     role: Role,
+    /// Of statements whose caller brings none.
+    limits: SessionPolicy,
     stopper: Arc<Stopper>,
 }
 
@@ -67,16 +70,29 @@ enum Mode {
 pub(crate) struct Stopper {
     endpoint: Endpoint,
     /// The session in use now: it changes when a broken connection is opened anew.
-    thread: Mutex<u32>,
+    session: Mutex<Stoppable>,
     used: AtomicBool,
 }
 
+struct Stoppable {
+    thread: u32,
+    closer: Closer,
+}
+
+impl Stoppable {
+    fn of(wire: &Wire) -> Result<Self> {
+        Ok(Self { thread: wire.thread(), closer: wire.closer()? })
+    }
+}
+
 impl Stopper {
-    /// Sends KILL QUERY over a connection of its own.
+    /// Sends KILL QUERY over a connection of its own. Where there is none to be had (the login's only one is the
+    /// session's), ends that.
     pub fn stop(&self) -> Result<()> {
         self.used.store(true, Ordering::SeqCst);
-        let thread = *self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        let thread = self.session.lock().unwrap_or_else(PoisonError::into_inner).thread;
         kill(&self.endpoint, thread)
+            .map_err(|error| self.session.lock().unwrap_or_else(PoisonError::into_inner).closer.give_up(&error))
     }
 }
 
@@ -87,18 +103,32 @@ impl Session {
         let login_mode = mode_of(&mut wire)?;
         let stopper = Arc::new(Stopper {
             endpoint: endpoint.clone(),
-            thread: Mutex::new(wire.thread()),
+            session: Mutex::new(Stoppable::of(&wire)?),
             used: AtomicBool::new(false),
         });
         let server = Server::of(wire.version());
-        let mut session = Self { wire, endpoint, server, login_mode, applied: None, role: Role::Alone, stopper };
-        session.transaction(&SessionPolicy::default(), |_| Ok(()))?;
+        let limits = SessionPolicy::PLANNING;
+        let mut session =
+            Self { wire, endpoint, server, login_mode, applied: None, role: Role::Alone, limits, stopper };
+        // A part of the login, and of its time.
+        session.begin(&limits, Mode::Rivet)?;
+        session.wire.query("ROLLBACK")?;
         Ok(session)
     }
 
     /// A handle for another thread.
     pub fn stopper(&self) -> Arc<Stopper> {
         Arc::clone(&self.stopper)
+    }
+
+    /// The limits of statements whose caller brings none.
+    pub fn limits(&self) -> SessionPolicy {
+        self.limits
+    }
+
+    /// Sets them.
+    pub fn limit(&mut self, limits: &SessionPolicy) {
+        self.limits = *limits;
     }
 
     pub fn wire(&self) -> &Wire {
@@ -133,7 +163,8 @@ impl Session {
         work: impl FnOnce(&mut Wire, Relation) -> Result<T>,
     ) -> Result<T> {
         let Relation::Query(sql) = relation else {
-            return self.transaction(policy, |wire| work(wire, relation.clone()));
+            let outcome = self.transaction(policy, |wire| work(wire, relation.clone()));
+            return outcome.map_err(|error| error.late_for(relation));
         };
         self.query(policy, sql, |wire, sql| work(wire, Relation::Query(sql.to_owned())))
     }
@@ -171,6 +202,7 @@ impl Session {
 
     fn under<T>(&mut self, policy: &SessionPolicy, mode: Mode, work: impl FnOnce(&mut Wire) -> Result<T>) -> Result<T> {
         self.reconnect()?;
+        self.wire.wait(policy.patience());
         let outcome = self.begin(policy, mode).and_then(|()| work(&mut self.wire));
         self.end();
         outcome.map_err(|error| self.tell_cancel(error))
@@ -196,10 +228,15 @@ impl Session {
 
     /// The server has one code for both; whether we asked is for us to know.
     fn tell_cancel(&self, error: Error) -> Error {
-        if matches!(error.code(), Some("1317" | "1028")) && self.stopper.used.load(Ordering::SeqCst) {
-            return Error::cancelled("the statement was stopped").with_code("1317");
+        if !self.stopper.used.load(Ordering::SeqCst) {
+            return error;
         }
-        error
+        match error.code() {
+            Some("1317" | "1028") => Error::cancelled("the statement was stopped").with_code("1317"),
+            // The connection went where the statement could not be stopped otherwise.
+            None if error.kind() == ErrorKind::Connection => Error::cancelled("the statement was left behind"),
+            _ => error,
+        }
     }
 
     fn end(&mut self) {
@@ -225,7 +262,7 @@ impl Session {
         self.wire = Wire::open(&self.endpoint)?;
         self.login_mode = mode_of(&mut self.wire)?;
         self.applied = None;
-        *self.stopper.thread.lock().unwrap_or_else(PoisonError::into_inner) = self.wire.thread();
+        *self.stopper.session.lock().unwrap_or_else(PoisonError::into_inner) = Stoppable::of(&self.wire)?;
         Ok(())
     }
 
@@ -321,7 +358,8 @@ impl Session {
     pub fn hold(&mut self) -> Result<Option<snapshot::Held>> {
         self.release()?;
         self.reconnect()?;
-        self.apply(&SessionPolicy::default(), Mode::Rivet)?;
+        self.wire.wait(self.limits.patience());
+        self.apply(&self.limits(), Mode::Rivet)?;
         self.wire.query("ROLLBACK")?;
         let Some((held, lock)) = snapshot::take(&mut self.wire, self.server)? else { return Ok(None) };
         self.role = Role::Holder { _lock: lock };
@@ -343,7 +381,8 @@ impl Session {
     pub fn join(&mut self, token: &str) -> Result<()> {
         self.release()?;
         self.reconnect()?;
-        self.apply(&SessionPolicy::default(), Mode::Rivet)?;
+        self.wire.wait(self.limits.patience());
+        self.apply(&self.limits(), Mode::Rivet)?;
         self.wire.query("ROLLBACK")?;
         snapshot::begin(&mut self.wire, token)?;
         self.role = Role::Member;

@@ -3,9 +3,9 @@
 mod frames;
 
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rivet_sdk::network::lost;
+use rivet_sdk::network::{Closer, Patience, lost};
 use rivet_sdk::{Error, ErrorKind, Result};
 
 use crate::compress::Channel;
@@ -14,6 +14,9 @@ use crate::error::{ServerMessage, confused};
 use crate::options::Endpoint;
 use crate::packet::{Greeting, Parts, ResultColumn, Rows, capability, text_row};
 
+/// How long it may take to have a statement stopped, login included: the host gives a statement that it stops ten
+/// seconds.
+const CANCEL: Duration = Duration::from_secs(4);
 const BUFFER_BYTES: usize = 256 << 10;
 /// No answer to a question of the planner's is larger; rows of an export are bounded by the caller.
 const CONTROL_BYTES: usize = 256 << 20;
@@ -70,11 +73,16 @@ pub(crate) trait RowSink {
 }
 
 impl Wire {
-    /// Connects and logs in.
+    /// Connects and logs in. Until [`Wire::wait`] says otherwise, all that follows is a part of the login's time.
     pub fn open(endpoint: &Endpoint) -> Result<Self> {
-        let Connected { stream, greeting, sequence } = connect(endpoint)?;
+        Self::open_within(endpoint, endpoint.connect_timeout)
+    }
+
+    fn open_within(endpoint: &Endpoint, limit: Duration) -> Result<Self> {
+        let mut patience = Patience::for_login(limit);
+        let Connected { stream, greeting, sequence } = connect(endpoint, &mut patience)?;
         let mut wire = Self {
-            stream: Channel::new(stream),
+            stream: Channel::new(stream, patience),
             endpoint: endpoint.clone(),
             greeting,
             capabilities: 0,
@@ -92,8 +100,17 @@ impl Wire {
         wire.busy = false;
         wire.capabilities = opened.inspect_err(|_| wire.broken = true)?;
         wire.stream.compress(endpoint.compression).map_err(|error| lost(&error))?;
-        wire.stream.stream().read_timeout(None).map_err(|error| lost(&error))?;
         Ok(wire)
+    }
+
+    /// Limits how long the server may keep us waiting for the answer to each request; None is for ever.
+    pub fn wait(&mut self, limit: Option<Duration>) {
+        self.stream.patience.set(limit);
+    }
+
+    /// What ends the connection from another thread.
+    pub fn closer(&self) -> Result<Closer> {
+        self.stream.stream().closer().map_err(|error| lost(&error))
     }
 
     /// The number by which KILL knows this session.
@@ -272,13 +289,8 @@ impl Wire {
 
     fn drain(&mut self, limit: Duration) -> Result<()> {
         kill(&self.endpoint, self.thread())?;
-        let deadline = Instant::now() + limit;
+        self.wait(Some(limit));
         while self.busy {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(Error::connection("the server did not stop in time"));
-            }
-            self.stream.stream().read_timeout(Some(left)).map_err(|error| lost(&error))?;
             match self.answer(&mut |_, _| Ok(())) {
                 Ok(packet) if self.is_end(&packet) => self.busy = false,
                 Ok(_) => {}
@@ -286,7 +298,6 @@ impl Wire {
                 Err(_) => {}
             }
         }
-        self.stream.stream().read_timeout(None).map_err(|error| lost(&error))?;
         // The KILL may have come too late and hit the next statement: let it hit this one.
         let _ = self.query("DO 0");
         if self.broken { Err(Error::connection("the connection is broken")) } else { Ok(()) }
@@ -365,12 +376,15 @@ impl Wire {
             self.sequence = self.sequence.wrapping_add(1);
         }
         self.busy = true;
+        self.stream.patience.renew();
         self.stream.send(&output, first).map_err(|error| self.fail(&error))
     }
 
+    /// A server that only takes too long can still be asked to stop.
     fn fail(&mut self, error: &std::io::Error) -> Error {
-        self.broken = true;
-        lost(error)
+        let error = self.stream.patience.explain(&self.endpoint.display(), error);
+        self.broken |= error.kind() != ErrorKind::Timeout;
+        error
     }
 
     /// The next packet of an answer; an error of the server ends the answer.
@@ -406,7 +420,7 @@ impl Drop for Wire {
 
 /// Asks the server, over a connection of its own, to stop a session's statement.
 pub(crate) fn kill(endpoint: &Endpoint, thread: u32) -> Result<()> {
-    let mut wire = Wire::open(endpoint)?;
+    let mut wire = Wire::open_within(endpoint, CANCEL)?;
     match wire.query(&format!("KILL QUERY {thread}")) {
         // The session is gone, and its statement with it.
         Err(error) if error.code() == Some("1094") => Ok(()),

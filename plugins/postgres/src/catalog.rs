@@ -7,11 +7,12 @@ use rivet_sdk::{
 };
 
 use crate::keys;
+use crate::sizes;
 use crate::tree;
 use crate::types::number;
 use crate::wire::Wire;
 
-const BLOCK_BYTES: u64 = 8192;
+pub(crate) const BLOCK_BYTES: u64 = 8192;
 
 /// A table as the catalogue knows it.
 #[derive(Debug, Clone)]
@@ -211,21 +212,23 @@ pub(crate) fn tables(wire: &mut Wire, filter: &TableFilter) -> Result<Vec<TableS
     let within = tree::within(wire)?;
     let sql = format!(
         "SELECT n.nspname, c.relname, c.relkind, c.oid, \
-         CASE WHEN c.relkind IN ('r', 'm') AND (c.reltuples > 0 OR c.relpages > 0) THEN c.reltuples::int8 END, \
-         CASE WHEN c.relkind IN ('r', 'm') THEN pg_catalog.pg_table_size(c.oid) END \
+         CASE WHEN c.relkind IN ('r', 'm') AND (c.reltuples > 0 OR c.relpages > 0) THEN c.reltuples::int8 END \
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND {schema} \
          ORDER BY n.nspname, c.relname"
     );
-    wire.simple(&sql)?
-        .rows
+    let listed = wire.simple(&sql)?.rows;
+    let sizes = sizes::of_all(wire, &schema)?;
+    listed
         .iter()
         .map(|row| {
-            let [schema, name, class, oid, rows, bytes] = &row[..] else { return Err(surprise()) };
-            let within = within.get(&number(oid)?).cloned().unwrap_or_default();
+            let [schema, name, class, oid, rows] = &row[..] else { return Err(surprise()) };
+            let oid = number(oid)?;
+            let within = within.get(&oid).cloned().unwrap_or_default();
+            let bytes = sizes.get(&oid).copied();
             Ok(TableSummary::new(TableName::qualified(words(schema), words(name)), kind_name(letter(class)))
                 .with_rows(rows.as_deref().and_then(|rows| rows.parse().ok()))
-                .with_bytes(bytes.as_deref().and_then(|bytes| bytes.parse().ok()))
+                .with_bytes(bytes)
                 .with_within(within))
         })
         .collect()

@@ -1,14 +1,14 @@
 //! Which server and database this is, and what `doctor` should know of it.
 
 use rivet_libpq::{Host, Server};
-use rivet_sdk::{Identity, Note, Result, SessionPolicy, network};
+use rivet_sdk::{Identity, Note, Result, network};
 
 use crate::error::confused;
 use crate::session::Session;
 
 /// Asks the server about itself.
 pub(crate) fn identity(session: &mut Session) -> Result<Identity> {
-    let policy = SessionPolicy::default();
+    let policy = session.limits();
     let facts = session.transaction(&policy, |wire| {
         wire.simple(
             "SELECT pg_catalog.version(), current_database(), session_user, pg_catalog.pg_backend_pid(), \

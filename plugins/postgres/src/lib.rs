@@ -27,6 +27,7 @@ mod options;
 mod overrides;
 mod plan;
 mod session;
+mod sizes;
 mod snapshot;
 mod split;
 mod tree;
@@ -52,9 +53,6 @@ rivet_sdk::plugin! {
     source: PostgresDriver, options: include_str!("../options.schema.json"),
 }
 
-/// Limits of the planner's own questions: they read the catalogue, and little else.
-const PLANNING: SessionPolicy = SessionPolicy::new(Some(300_000), Some(10_000));
-
 /// Opens connections to PostgreSQL.
 #[derive(Debug)]
 pub struct PostgresDriver;
@@ -75,6 +73,7 @@ impl SourceDriver for PostgresDriver {
         capability::BOUNDS,
         capability::QUERY,
         capability::QUERY_RULES,
+        capability::LIMITS,
     ];
 
     fn open(options: ServerOptions, context: &Context) -> Result<Postgres> {
@@ -94,13 +93,18 @@ impl Source for Postgres {
         identity::identity(&mut self.session)
     }
 
+    fn limit(&mut self, limits: &SessionPolicy) -> Result<()> {
+        self.session.limit(limits);
+        Ok(())
+    }
+
     fn export(&mut self, request: &ExportRequest, sink: &mut dyn BatchSink) -> Result<ExportStats> {
         export::run(&mut self.session, &self.context, request, sink)
-            .map_err(|error| error.with_context("table", request.relation.to_string()))
+            .map_err(|error| error.with_relation(&request.relation))
     }
 
     fn query_scalar(&mut self, sql: &str) -> Result<Option<Scalar>> {
-        let answer = self.session.query(&PLANNING, sql, |wire, sql| wire.query(sql, 2))?;
+        let answer = self.session.query(&self.session.limits(), sql, |wire, sql| wire.query(sql, 2))?;
         let wrong = |what: String| {
             Error::new(ErrorKind::InvalidQuery, format!("the query returned {what} where one value was expected"))
         };
@@ -116,17 +120,20 @@ impl Source for Postgres {
 
     fn type_mappings(&mut self, request: &ExportRequest) -> Result<Vec<TypeMapping>> {
         let version = self.session.version();
-        self.session.reading_rows(request, |wire, request| Plan::new(wire, version, request)?.mappings())
+        let mut request = request.clone();
+        request.session = self.session.limits().for_columns(&request.session);
+        self.session.reading_rows(&request, |wire, request| Plan::new(wire, version, request)?.mappings())
     }
 
     fn tables(&mut self, filter: &TableFilter) -> Result<Vec<TableSummary>> {
-        self.session.transaction(&PLANNING, |wire| catalog::tables(wire, filter))
+        self.session.transaction(&self.session.limits(), |wire| catalog::tables(wire, filter))
     }
 
     fn describe(&mut self, relation: &Relation) -> Result<Description> {
         let version = self.session.version();
-        let mut description =
-            self.session.reading(&PLANNING, relation, |wire, relation| catalog::describe(wire, version, &relation))?;
+        let mut description = self
+            .session
+            .reading(&self.session.limits(), relation, |wire, relation| catalog::describe(wire, version, &relation))?;
         if relation.table().is_none() {
             // As the user wrote it.
             description.relation = relation.clone();
@@ -152,7 +159,7 @@ impl Source for Postgres {
     }
 
     fn clock(&mut self) -> Result<Option<Scalar>> {
-        self.session.transaction(&PLANNING, bounds::clock).map(Some)
+        self.session.transaction(&self.session.limits(), bounds::clock).map(Some)
     }
 
     fn snapshot(&mut self, _workers: u32) -> Result<Option<Snapshot>> {
@@ -182,7 +189,7 @@ impl Source for Postgres {
             "checkpoints_req FROM pg_catalog.pg_stat_bgwriter"
         };
         let sql = format!("SELECT pg_catalog.pg_stat_clear_snapshot(); SELECT {counter}");
-        let answer = self.session.transaction(&PLANNING, |wire| wire.simple(&sql))?;
+        let answer = self.session.transaction(&self.session.limits(), |wire| wire.simple(&sql))?;
         Ok(answer.rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok()))
     }
 

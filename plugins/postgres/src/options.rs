@@ -8,7 +8,7 @@ use rivet_sdk::tls::TlsVersions;
 use rivet_sdk::{Error, Result, Secret};
 
 const PORT: u16 = 5432;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 const APPLICATION_NAME: &str = "rivet";
 
 /// A server, a login and a database: complete, nothing optional left to decide.

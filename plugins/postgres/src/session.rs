@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rivet_sdk::lexer::{Rules, single};
+use rivet_sdk::network::Closer;
 use rivet_sdk::sql::quote_text;
 use rivet_sdk::{Error, ErrorKind, ExportRequest, Relation, Result, Retry, SNAPSHOT_LOST, SessionPolicy};
 
@@ -51,38 +52,63 @@ pub(crate) struct Session {
     joined: Option<String>,
     /// True while this instance's own open transaction is the snapshot.
     held: bool,
+    /// Of statements whose caller brings none.
+    limits: SessionPolicy,
     stopper: Arc<Stopper>,
 }
 
 /// What another thread needs to stop the session's statement.
 pub(crate) struct Stopper {
     /// The session in use now: it changes when a broken connection is opened anew.
-    key: Mutex<(Target, i32, i32)>,
+    session: Mutex<Stoppable>,
     used: AtomicBool,
 }
 
+struct Stoppable {
+    key: (Target, i32, i32),
+    closer: Closer,
+}
+
+impl Stoppable {
+    fn of(wire: &Wire) -> Result<Self> {
+        Ok(Self { key: wire.cancel_key(), closer: wire.closer()? })
+    }
+}
+
 impl Stopper {
-    /// Sends a cancel request over a connection of its own.
+    /// Sends a cancel request over a connection of its own. Where there is none to be had, ends the session's.
     pub fn stop(&self) -> Result<()> {
         self.used.store(true, Ordering::SeqCst);
-        let (target, process, secret) = self.key.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (target, process, secret) = self.session.lock().unwrap_or_else(PoisonError::into_inner).key.clone();
         cancel(&target, process, secret)
+            .map_err(|error| self.session.lock().unwrap_or_else(PoisonError::into_inner).closer.give_up(&error))
     }
 }
 
 impl Session {
     /// Connects, and runs one empty transaction to verify that settings hold.
     pub fn open(endpoint: Endpoint) -> Result<Self> {
-        let wire = Wire::open(&endpoint)?;
-        let stopper = Arc::new(Stopper { key: Mutex::new(wire.cancel_key()), used: AtomicBool::new(false) });
-        let mut session = Self { wire, endpoint, joined: None, held: false, stopper };
-        session.transaction(&SessionPolicy::default(), |_| Ok(()))?;
-        Ok(session)
+        let mut wire = Wire::open(&endpoint)?;
+        // A part of the login, and of its time.
+        begin_with_settings(&mut wire, BEGIN, &SessionPolicy::default(), Settings::Rivet)?;
+        wire.simple("COMMIT")?;
+        let stopper = Arc::new(Stopper { session: Mutex::new(Stoppable::of(&wire)?), used: AtomicBool::new(false) });
+        Ok(Self { wire, endpoint, joined: None, held: false, limits: SessionPolicy::PLANNING, stopper })
     }
 
     /// A handle for another thread.
     pub fn stopper(&self) -> Arc<Stopper> {
         Arc::clone(&self.stopper)
+    }
+
+    /// The limits of statements whose caller brings none.
+    pub fn limits(&self) -> SessionPolicy {
+        self.limits
+    }
+
+    /// Sets them.
+    pub fn limit(&mut self, limits: &SessionPolicy) {
+        self.limits = *limits;
     }
 
     pub fn wire(&self) -> &Wire {
@@ -109,7 +135,8 @@ impl Session {
         work: impl FnOnce(&mut Wire, Relation) -> Result<T>,
     ) -> Result<T> {
         let Relation::Query(sql) = relation else {
-            return self.transaction(policy, |wire| work(wire, relation.clone()));
+            let outcome = self.transaction(policy, |wire| work(wire, relation.clone()));
+            return outcome.map_err(|error| error.late_for(relation));
         };
         self.query(policy, sql, |wire, sql| work(wire, Relation::Query(sql.to_owned())))
     }
@@ -149,6 +176,7 @@ impl Session {
         work: impl FnOnce(&mut Wire, Rules) -> Result<T>,
     ) -> Result<T> {
         self.reconnect()?;
+        self.wire.wait(policy.patience());
         let begin = match (self.held, &self.joined) {
             (true, _) => "SAVEPOINT rivet".to_owned(),
             (false, None) => BEGIN.to_owned(),
@@ -163,10 +191,15 @@ impl Session {
 
     /// The server has one code for both; whether we asked is for us to know.
     fn tell_cancel_from_timeout(&self, error: Error) -> Error {
-        if error.code() == Some("57014") && self.stopper.used.load(Ordering::SeqCst) {
-            return Error::cancelled("the statement was stopped").with_code("57014");
+        if !self.stopper.used.load(Ordering::SeqCst) || error.kind() == ErrorKind::Cancelled {
+            return error;
         }
-        error
+        match error.code() {
+            Some(code @ "57014") => Error::cancelled("the statement was stopped").with_code(code),
+            // The connection went where the statement could not be stopped otherwise.
+            None if error.kind() == ErrorKind::Connection => Error::cancelled("the statement was left behind"),
+            _ => error,
+        }
     }
 
     fn end(&mut self, succeeded: bool) {
@@ -199,7 +232,7 @@ impl Session {
                 .with_hint("start the export again: its read point is gone"));
         }
         self.wire = Wire::open(&self.endpoint)?;
-        *self.stopper.key.lock().unwrap_or_else(PoisonError::into_inner) = self.wire.cancel_key();
+        *self.stopper.session.lock().unwrap_or_else(PoisonError::into_inner) = Stoppable::of(&self.wire)?;
         Ok(())
     }
 
@@ -211,7 +244,8 @@ impl Session {
         if self.version() >= 170_000 {
             begin.push_str("; SET LOCAL transaction_timeout = 0");
         }
-        let answer = begin_with_settings(&mut self.wire, &begin, &SessionPolicy::default(), Settings::Rivet)
+        self.wire.wait(self.limits.patience());
+        let answer = begin_with_settings(&mut self.wire, &begin, &self.limits, Settings::Rivet)
             .and_then(|_| self.wire.simple(sql));
         match answer {
             Ok(rows) => {
@@ -229,7 +263,7 @@ impl Session {
     pub fn join(&mut self, token: &str) -> Result<()> {
         self.release();
         self.joined = Some(token.to_owned());
-        self.transaction(&SessionPolicy::default(), |_| Ok(())).inspect_err(|_| self.joined = None)
+        self.transaction(&self.limits(), |_| Ok(())).inspect_err(|_| self.joined = None)
     }
 
     /// Lets go of a snapshot, held or joined.

@@ -3,15 +3,15 @@
 mod frames;
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::{Read as _, Write as _};
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
 use rivet_libpq::{Role, Server};
-use rivet_sdk::network::{Stream, lost};
-use rivet_sdk::{Error, Result};
+use rivet_sdk::network::{Closer, Patience, Stream, lost};
+use rivet_sdk::{Error, ErrorKind, Result};
 
 use crate::chosen;
 use crate::connect::{Target, targets};
@@ -24,9 +24,14 @@ const BUFFER_BYTES: usize = 256 << 10;
 const CONTROL_BYTES: usize = 256 << 20;
 const HEADER_BYTES: usize = 5;
 
+/// How long a cancel request may take, connection included: the host gives a statement that it stops ten seconds.
+const CANCEL: Duration = Duration::from_secs(4);
+
 /// One connection with a session on it.
 pub(crate) struct Wire {
     stream: Stream,
+    /// Until [`Wire::wait`] says otherwise, that of the login.
+    patience: Patience,
     target: Target,
     /// All of it is initialised; the unread part is `start..end`.
     input: Vec<u8>,
@@ -89,8 +94,6 @@ impl Wire {
             Ok(wire)
         };
         let wire = rivet_libpq::connect(&servers, endpoint.wanted, log_in, Self::role)?;
-        // Until here a silent server was given up after the time to connect.
-        wire.stream.read_timeout(None).map_err(|error| lost(&error))?;
         if let Some(server) = taken {
             chosen::set(endpoint, server);
         }
@@ -104,9 +107,11 @@ impl Wire {
     }
 
     fn log_in(endpoint: &Endpoint, mut target: Target) -> Result<Self> {
-        let stream = target.connect()?;
+        let mut patience = Patience::for_login(endpoint.connect_timeout);
+        let stream = target.connect(&mut patience)?;
         let mut wire = Self {
             stream,
+            patience,
             target,
             input: vec![0; BUFFER_BYTES],
             start: 0,
@@ -140,6 +145,16 @@ impl Wire {
     /// What is needed to cancel this session's statement from elsewhere.
     pub fn cancel_key(&self) -> (Target, i32, i32) {
         (self.target.clone(), self.key.0, self.key.1)
+    }
+
+    /// What ends the connection from another thread.
+    pub fn closer(&self) -> Result<Closer> {
+        self.stream.closer().map_err(|error| lost(&error))
+    }
+
+    /// Limits how long the server may keep us waiting for the answer to each request; None is for ever.
+    pub fn wait(&mut self, limit: Option<Duration>) {
+        self.patience.set(limit);
     }
 
     /// The server process the login answer named.
@@ -242,32 +257,22 @@ impl Wire {
     pub fn abandon(&mut self, limit: Duration) {
         if self.broken || self.drain(limit).is_err() {
             self.broken = true;
-            let _ = match &self.stream {
-                Stream::Tcp(socket) => socket.shutdown(std::net::Shutdown::Both),
-                Stream::Unix(socket) => socket.shutdown(std::net::Shutdown::Both),
-                Stream::Tls(stream) => stream.sock.shutdown(std::net::Shutdown::Both),
-            };
+            self.stream.shutdown();
         }
     }
 
     fn drain(&mut self, limit: Duration) -> Result<()> {
         let (target, process, secret) = self.cancel_key();
         cancel(&target, process, secret)?;
-        let deadline = Instant::now() + limit;
+        self.patience.set(Some(limit));
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(Error::connection("the server did not stop in time"));
-            }
-            self.stream.read_timeout(Some(left)).map_err(|error| lost(&error))?;
             let frame = self.next(&mut |_, _| Ok(()))?;
             if frame.tag == b'Z' {
                 self.status = self.input.get(frame.body.start).copied().unwrap_or(b'I');
                 self.busy = false;
-                break;
+                return Ok(());
             }
         }
-        self.stream.read_timeout(None).map_err(|error| lost(&error))
     }
 
     fn parse(&mut self, sql: &str) -> Result<()> {
@@ -376,14 +381,17 @@ impl Wire {
         }
         self.busy = true;
         self.streaming = false;
+        self.patience.renew();
         let sent = self.stream.write_all(&self.output).and_then(|()| self.stream.flush());
         self.output.clear();
         sent.map_err(|error| self.fail(&error))
     }
 
+    /// A server that only takes too long can still be asked to stop.
     fn fail(&mut self, error: &std::io::Error) -> Error {
-        self.broken = true;
-        lost(error)
+        let error = self.patience.explain(&self.server().display(), error);
+        self.broken |= error.kind() != ErrorKind::Timeout;
+        error
     }
 }
 
@@ -402,13 +410,18 @@ impl Drop for Wire {
 
 /// Asks the server, over a connection of its own, to stop a session's statement.
 pub(crate) fn cancel(target: &Target, process: i32, secret: i32) -> Result<()> {
-    let mut stream = target.clone().connect()?;
+    let (mut target, mut patience) = (target.clone(), Patience::for_login(CANCEL));
+    let mut stream = target.connect(&mut patience)?;
     let mut request = BytesMut::new();
     frontend::cancel_request(process, secret, &mut request);
     stream.write_all(&request).and_then(|()| stream.flush()).map_err(|error| lost(&error))?;
     // The server closes once it has passed the signal on.
-    let _ = stream.read(&mut [0]);
-    Ok(())
+    match patience.within(&mut stream).read(&mut [0]) {
+        Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+            Err(Error::connection(format!("{} does not take the request to stop", target.server.display())))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn zero_byte() -> Error {

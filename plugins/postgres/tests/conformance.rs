@@ -25,11 +25,12 @@ fn main() {
     );
     let tables = ["Order-Items", "heap", "composite", "empty"].map(|name| schema.table(name));
     let query = Relation::Query(format!("SELECT id, note FROM {}.\"Order-Items\" WHERE id > 0; -- done", schema.0));
-    conformance::<PostgresDriver>(SourceSubject::new(
+    let subject = SourceSubject::new(
         "postgres",
         concat!(env!("CARGO_MANIFEST_DIR"), "/options.schema.json"),
         || rivet_sdk::serde_json::json!({ "url": support::url() }),
         tables.into_iter().chain([query]).collect(),
         Relation::Table(TableName::unqualified("nothing_here")),
-    ));
+    );
+    conformance::<PostgresDriver>(subject.with_slow(Relation::Query("SELECT 1 AS a FROM pg_sleep(60)".into())));
 }

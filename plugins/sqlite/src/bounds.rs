@@ -10,13 +10,11 @@ use crate::split;
 
 /// One seek each, where the key has an index and is compared as it is stored.
 pub fn bounds(database: &Database, request: &BoundsRequest, order: &Order) -> Result<Bounds> {
-    let limits = database.limited(&request.of.session)?;
     let least = end(database, request, order, "ASC")?;
     let greatest = end(database, request, order, "DESC")?;
     let mut without = request.of.clone();
     without.conditions.push(sql::without_key(request));
     let nulls: i64 = database.one(&format!("SELECT count(*) FROM ({})", dialect::select(&[], &without, order)?))?;
-    drop(limits);
     database.check()?;
     let nulls = u64::try_from(nulls).map_err(|error| Error::internal(error.to_string()))?;
     Ok(Bounds::new(least, greatest, nulls))

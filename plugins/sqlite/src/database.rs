@@ -49,21 +49,27 @@ impl Database {
             None => Connection::open_with_flags(&file, flags),
         };
         let mut connection = opened.map_err(in_file)?;
+        connection.busy_timeout(Duration::ZERO).map_err(in_file)?;
         let busy_timeout = Duration::from_secs(options.busy_timeout_s.unwrap_or(5).into());
-        connection.busy_timeout(busy_timeout).map_err(in_file)?;
         let watch = Arc::new(Watch::new(context));
         let watching = Arc::clone(&watch);
         connection.progress_handler(STEPS, Some(move || watching.must_stop())).map_err(in_file)?;
         connection.pragma_update(None, "query_only", true).map_err(in_file)?;
         connection.pragma_update(None, "trusted_schema", false).map_err(in_file)?;
         instant::register(&connection).map_err(in_file)?;
-        // The first read of the file: it shows whether it is a database.
-        connection.query_row("PRAGMA schema_version", [], |_| Ok(())).map_err(in_file)?;
+        // The first read of the file: it shows whether it is a database. One that is locked is waited for by the first
+        // statement, which has its own limits.
+        match connection.query_row("PRAGMA schema_version", [], |_| Ok(())) {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {}
+            read => read.map_err(in_file)?,
+        }
+        connection.busy_timeout(busy_timeout).map_err(in_file)?;
         Ok(Self { connection, watch, busy_timeout, file, immutable })
     }
 
     /// Prepares a statement that only reads.
     pub fn prepare(&self, sql: &str) -> Result<Statement<'_>> {
+        self.watch.begin();
         let statement = self.connection.prepare(sql).map_err(|error| self.fault(error))?;
         if !statement.readonly() {
             return Err(Error::new(ErrorKind::Permission, "the statement writes").with_hint("use a SELECT"));
@@ -86,6 +92,7 @@ impl Database {
 
     /// One text or number of the first row, as `read` takes it.
     pub fn one<T: rusqlite::types::FromSql>(&self, sql: &str) -> Result<T> {
+        self.watch.begin();
         self.connection.query_row(sql, [], |row| row.get(0)).map_err(|error| self.fault(error))
     }
 
@@ -113,12 +120,17 @@ impl Database {
         Some(collation?.to_string_lossy().into_owned())
     }
 
-    /// Applies time limits to what follows, until the guard is dropped.
-    pub fn limited(&self, session: &SessionPolicy) -> Result<Limits<'_>> {
+    /// Limits each statement from now on. Without one of its own, a wait for a lock has the file's.
+    pub fn limit(&self, session: &SessionPolicy) -> Result<()> {
         let wait = session.lock_timeout_ms.map_or(self.busy_timeout, Duration::from_millis);
         self.connection.busy_timeout(wait).map_err(|error| self.fault(error))?;
         self.watch.limit(session.statement_timeout_ms);
-        Ok(Limits { database: self })
+        Ok(())
+    }
+
+    /// Time spent outside the statement (the sink held us back) does not count.
+    pub fn forgive(&self, spent: Duration) {
+        self.watch.forgive(spent);
     }
 
     /// Fails once the work is no longer wanted, or can no longer be right.
@@ -156,29 +168,13 @@ fn unreachable_file(shown: &str, error: &std::io::Error) -> Error {
     Error::new(kind, format!("cannot open `{shown}`")).with_source(error).with_hint(hint)
 }
 
-/// Time limits in force; dropping it lifts them.
-pub struct Limits<'a> {
-    database: &'a Database,
-}
-
-impl Limits<'_> {
-    /// Time spent outside the statement (the sink held us back) does not count.
-    pub fn forgive(&self, spent: Duration) {
-        self.database.watch.forgive(spent);
-    }
-}
-
-impl Drop for Limits<'_> {
-    fn drop(&mut self) {
-        self.database.watch.limit(None);
-    }
-}
-
 /// What the progress handler looks at.
 struct Watch {
     context: Context,
     start: Instant,
-    /// Milliseconds after `start`; `u64::MAX` means no limit.
+    /// Of each statement, in milliseconds; `u64::MAX` means none.
+    limit_ms: AtomicU64,
+    /// Of the statement under way: milliseconds after `start`; `u64::MAX` means no limit.
     deadline_ms: AtomicU64,
     late: AtomicBool,
     interrupted: AtomicBool,
@@ -189,6 +185,7 @@ impl Watch {
         Self {
             context: context.clone(),
             start: Instant::now(),
+            limit_ms: AtomicU64::new(u64::MAX),
             deadline_ms: AtomicU64::new(u64::MAX),
             late: AtomicBool::new(false),
             interrupted: AtomicBool::new(false),
@@ -199,8 +196,14 @@ impl Watch {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn limit(&self, after_ms: Option<u64>) {
-        let deadline = after_ms.map_or(u64::MAX, |ms| self.now_ms().saturating_add(ms));
+    fn limit(&self, each_ms: Option<u64>) {
+        self.limit_ms.store(each_ms.unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.begin();
+    }
+
+    /// A statement begins.
+    fn begin(&self) {
+        let deadline = self.now_ms().saturating_add(self.limit_ms.load(Ordering::Relaxed));
         self.deadline_ms.store(deadline, Ordering::Relaxed);
         self.late.store(false, Ordering::Relaxed);
     }

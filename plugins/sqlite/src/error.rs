@@ -29,9 +29,12 @@ pub fn is_out_of_files() -> bool {
 
 fn by_code(code: rusqlite::ffi::Error, message: String) -> Error {
     let (kind, hint) = match code.code {
-        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed => {
-            (ErrorKind::Transient, Some("another process holds the database; raise `busy_timeout_s`"))
-        }
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed => (
+            ErrorKind::Transient,
+            Some(
+                "another process holds the database; raise `lock_timeout_s`, or `busy_timeout_s` where that is not set",
+            ),
+        ),
         ErrorCode::SchemaChanged => (ErrorKind::Transient, None),
         ErrorCode::DatabaseCorrupt => {
             (ErrorKind::Integrity, Some("check the file with `PRAGMA integrity_check`, or restore a backup"))

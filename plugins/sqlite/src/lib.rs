@@ -29,8 +29,8 @@ mod types;
 
 use rivet_sdk::{
     BatchSink, Bounds, BoundsRequest, Context, Description, Error, ErrorKind, ExportRequest, ExportStats, Identity,
-    Interrupt, Note, Relation, Result, Scalar, Source, SourceDriver, Split, SplitRequest, TableFilter, TableSummary,
-    TypeMapping, capability,
+    Interrupt, Note, Relation, Result, Scalar, SessionPolicy, Source, SourceDriver, Split, SplitRequest, TableFilter,
+    TableSummary, TypeMapping, capability,
 };
 
 use crate::catalog::Shape;
@@ -61,6 +61,7 @@ impl SourceDriver for SqliteDriver {
         capability::BOUNDS,
         capability::QUERY,
         capability::QUERY_RULES,
+        capability::LIMITS,
     ];
 
     fn open(options: SqliteOptions, context: &Context) -> Result<Sqlite> {
@@ -68,6 +69,7 @@ impl SourceDriver for SqliteDriver {
             database: Database::open(&options, context)?,
             passes: FirstPasses::default(),
             forms: Forms::default(),
+            limits: SessionPolicy::new(SessionPolicy::PLANNING.statement_timeout_ms, None),
         })
     }
 }
@@ -77,9 +79,19 @@ pub struct Sqlite {
     database: Database,
     passes: FirstPasses,
     forms: Forms,
+    /// Of statements whose caller brings none.
+    limits: SessionPolicy,
 }
 
 impl Sqlite {
+    /// Does `work` under these limits.
+    fn within<T>(&mut self, limits: &SessionPolicy, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.database.limit(limits)?;
+        let outcome = work(self);
+        self.database.limit(&self.limits)?;
+        outcome
+    }
+
     /// The request with the catalogue's spelling of its table, its shape and its columns.
     fn resolve(&mut self, request: &ExportRequest) -> Result<(ExportRequest, Shape, Vec<Column>)> {
         self.database.check()?;
@@ -107,12 +119,19 @@ impl Source for Sqlite {
         ]))
     }
 
+    fn limit(&mut self, limits: &SessionPolicy) -> Result<()> {
+        self.limits = *limits;
+        self.database.limit(limits)
+    }
+
     fn export(&mut self, request: &ExportRequest, sink: &mut dyn BatchSink) -> Result<ExportStats> {
-        let (request, shape, columns) = self.resolve(request)?;
-        // What the order depends on is looked at where the rows are read.
-        let _point = self.database.read_point()?;
-        let order = Order::reading(&self.database, &shape, &request, &mut self.forms)?;
-        read::export(&self.database, &shape, &columns, &request, &order, sink)
+        self.within(&request.session, |source| {
+            let (request, shape, columns) = source.resolve(request)?;
+            // What the order depends on is looked at where the rows are read.
+            let _point = source.database.read_point()?;
+            let order = Order::reading(&source.database, &shape, &request, &mut source.forms)?;
+            read::export(&source.database, &shape, &columns, &request, &order, sink)
+        })
     }
 
     fn query_scalar(&mut self, sql: &str) -> Result<Option<Scalar>> {
@@ -136,7 +155,9 @@ impl Source for Sqlite {
     }
 
     fn type_mappings(&mut self, request: &ExportRequest) -> Result<Vec<TypeMapping>> {
-        self.resolve(request)?.2.iter().map(Column::mapping).collect()
+        // A column without a type is looked at cell by cell.
+        let limits = self.limits.for_columns(&request.session);
+        self.within(&limits, |source| source.resolve(request)?.2.iter().map(Column::mapping).collect())
     }
 
     fn tables(&mut self, filter: &TableFilter) -> Result<Vec<TableSummary>> {
@@ -148,23 +169,27 @@ impl Source for Sqlite {
     }
 
     fn split(&mut self, request: &SplitRequest) -> Result<Split> {
-        let (of, shape, _) = self.resolve(&request.of)?;
-        let _point = self.database.read_point()?;
-        let request = SplitRequest::new(of, request.by.clone(), request.into);
-        split::split(&self.database, &shape, &request, &mut self.forms)
+        self.within(&request.of.session, |source| {
+            let (of, shape, _) = source.resolve(&request.of)?;
+            let _point = source.database.read_point()?;
+            let request = SplitRequest::new(of, request.by.clone(), request.into);
+            split::split(&source.database, &shape, &request, &mut source.forms)
+        })
     }
 
     fn bounds(&mut self, request: &BoundsRequest) -> Result<Bounds> {
-        let (of, shape, _) = self.resolve(&request.of)?;
-        if let Some(unknown) = request.key.iter().find(|name| shape.column(name).is_none()) {
-            let known = shape.columns.iter().map(|column| column.name.as_str());
-            return Err(error::no_column(unknown, &shape.relation.to_string(), known));
-        }
-        let mut resolved = request.clone();
-        resolved.of = of;
-        let _point = self.database.read_point()?;
-        let order = Order::planning(&self.database, &shape, &resolved.of, &resolved.key, &mut self.forms)?;
-        bounds::bounds(&self.database, &resolved, &order)
+        self.within(&request.of.session, |source| {
+            let (of, shape, _) = source.resolve(&request.of)?;
+            if let Some(unknown) = request.key.iter().find(|name| shape.column(name).is_none()) {
+                let known = shape.columns.iter().map(|column| column.name.as_str());
+                return Err(error::no_column(unknown, &shape.relation.to_string(), known));
+            }
+            let mut resolved = request.clone();
+            resolved.of = of;
+            let _point = source.database.read_point()?;
+            let order = Order::planning(&source.database, &shape, &resolved.of, &resolved.key, &mut source.forms)?;
+            bounds::bounds(&source.database, &resolved, &order)
+        })
     }
 
     fn clock(&mut self) -> Result<Option<Scalar>> {
@@ -172,14 +197,15 @@ impl Source for Sqlite {
     }
 
     fn count(&mut self, request: &ExportRequest) -> Result<u64> {
-        let (request, shape, _) = self.resolve(request)?;
-        let _point = self.database.read_point()?;
-        let order = Order::reading(&self.database, &shape, &request, &mut self.forms)?;
-        let limits = self.database.limited(&request.session)?;
-        let rows = dialect::select(&[], &request, &order)?;
-        let count: i64 = self.database.one(&format!("SELECT count(*) FROM ({rows})"))?;
-        drop(limits);
-        self.database.check()?;
+        let count: i64 = self.within(&request.session, |source| {
+            let (request, shape, _) = source.resolve(request)?;
+            let _point = source.database.read_point()?;
+            let order = Order::reading(&source.database, &shape, &request, &mut source.forms)?;
+            let rows = dialect::select(&[], &request, &order)?;
+            let count = source.database.one(&format!("SELECT count(*) FROM ({rows})"))?;
+            source.database.check()?;
+            Ok(count)
+        })?;
         u64::try_from(count).map_err(|error| Error::internal(error.to_string()))
     }
 

@@ -5,7 +5,7 @@
 //! texts by their dates a day further out on both sides (no zone is further from UTC): that much of an index is read.
 
 use rivet_sdk::sql::{self, Dialect};
-use rivet_sdk::{Bound, Condition, Error, ErrorKind, ExportRequest, Relation, Result, Scalar, SessionPolicy};
+use rivet_sdk::{Bound, Condition, Error, ErrorKind, ExportRequest, Relation, Result, Scalar};
 
 use crate::catalog::{Shape, shown};
 use crate::cell::{Misfit, described};
@@ -79,7 +79,7 @@ impl Order {
         let names: Vec<&String> = conditions.flat_map(compared).chain(&request.order_by).chain(key).collect();
         for name in names {
             if !order.has(name) && order.temporal.contains(name) {
-                let form = forms.look(database, shape, name, &request.session)?;
+                let form = forms.look(database, shape, name)?;
                 order.instants.push(Instants { column: name.clone(), form });
             }
         }
@@ -304,20 +304,13 @@ impl Dialect for AsInstants<'_> {
 impl Forms {
     /// The one form of a column's cells; refused where there are two, or a cell is no instant. It reads the whole
     /// column, or its index, once for each change of the file.
-    fn look(
-        &mut self,
-        database: &Database,
-        shape: &Shape,
-        column: &str,
-        session: &SessionPolicy,
-    ) -> Result<Option<Form>> {
+    fn look(&mut self, database: &Database, shape: &Shape, column: &str) -> Result<Option<Form>> {
         let relation = from(&shape.relation);
         let version: i64 = database.one("PRAGMA data_version")?;
         let is_known = |known: &Known| known.relation == relation && known.column == column;
         if let Some(known) = self.0.iter().find(|known| is_known(known) && known.version == version) {
             return Ok(known.form);
         }
-        let limits = database.limited(session)?;
         let name = Sqlite.name(column);
         let sql = format!("SELECT DISTINCT rivet_form({name}) FROM {relation} WHERE {name} IS NOT NULL");
         let mut codes: Vec<i64> = database.all(&sql, &[], |row| row.get(0))?;
@@ -331,7 +324,6 @@ impl Forms {
                 return Err(refusal(column, &shape.relation, first, found, other));
             }
         };
-        drop(limits);
         self.0.retain(|known| !is_known(known));
         self.0.push(Known { relation, column: column.to_owned(), version, form });
         Ok(form)

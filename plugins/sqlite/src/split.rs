@@ -20,9 +20,7 @@ pub fn split(database: &Database, shape: &Shape, request: &SplitRequest, forms: 
     let key = key(database, shape, &request.by)?;
     let order = Order::planning(database, shape, &request.of, &key, forms)?;
     let nullable = key.iter().any(|name| shape.column(name).is_none_or(|column| !column.not_null));
-    let limits = database.limited(&request.of.session)?;
     let sample = sample(database, request, &key, &order)?;
-    drop(limits);
     database.check()?;
     let size = match request.into {
         SplitInto::Count(count) => sample.rows.div_ceil(count.max(1)),

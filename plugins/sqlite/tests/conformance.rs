@@ -76,11 +76,13 @@ fn main() {
     let mut relations: Vec<Relation> =
         tables.iter().map(|name| Relation::Table(TableName::unqualified(*name))).collect();
     relations.push(Relation::Query("SELECT id, price * 2 AS twice, 'text' AS label FROM every_type; -- end".into()));
-    conformance::<SqliteDriver>(SourceSubject::new(
+    let subject = SourceSubject::new(
         "sqlite",
         concat!(env!("CARGO_MANIFEST_DIR"), "/options.schema.json"),
         move || rivet_sdk::serde_json::json!({ "path": file }),
         relations,
         Relation::Table(TableName::unqualified("nothing_here")),
-    ));
+    );
+    let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) AS a FROM n";
+    conformance::<SqliteDriver>(subject.with_slow(Relation::Query(endless.into())));
 }

@@ -32,7 +32,7 @@ const COMMON: &[Parameter] = &[
     ),
     Parameter::honoured(
         &["connect_timeout"],
-        "seconds for each server; 10 if absent. 0, which waits for ever, is refused",
+        "seconds for each server, login included; 15 if absent. 0, which waits for ever, is refused",
     ),
     Parameter::honoured(&["application_name"], "what `pg_stat_activity` shows; `rivet` if absent"),
     Parameter::honoured(&["fallback_application_name"], "the same where there is no `application_name`"),

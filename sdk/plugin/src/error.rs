@@ -214,6 +214,21 @@ impl Error {
         self
     }
 
+    /// Where time ran out, names the table that was waited for: a server's word that a lock was not to be had does not.
+    #[must_use]
+    pub fn late_for(self, relation: &crate::Relation) -> Self {
+        if self.kind() == ErrorKind::Timeout { self.with_relation(relation) } else { self }
+    }
+
+    /// Names the table that was read, unless something did already.
+    #[must_use]
+    pub fn with_relation(self, relation: &crate::Relation) -> Self {
+        if self.context().iter().any(|(name, _)| name == "table") {
+            return self;
+        }
+        self.with_context("table", relation.to_string())
+    }
+
     /// The causes below `message`, nearest first.
     #[must_use]
     pub fn with_chain(mut self, chain: impl IntoIterator<Item = String>) -> Self {

@@ -1,6 +1,7 @@
 //! Sockets to a database server: found, tuned, given a time limit, and made secure.
 
 mod farewell;
+mod patience;
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Shutdown, TcpStream, ToSocketAddrs};
@@ -14,13 +15,17 @@ use rustix::io::ioctl_fionread;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use rustls_pki_types::ServerName;
 
+pub use patience::{Over, Patience, Within};
+
 use crate::{Error, Result, Retry};
 
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_PROBES: u32 = 3;
 /// How long sent bytes may stay unacknowledged before the connection counts as dead.
-const USER_TIMEOUT_MS: u32 = 60_000;
+const USER_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a server may not take what is sent to it.
+const WRITE_LIMIT: Duration = Duration::from_secs(60);
 
 /// While rows stream, less than this in the socket is not worth waking up for…
 const GATHERED_BYTES: u64 = 64 << 10;
@@ -37,21 +42,54 @@ pub enum Stream {
     Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
 }
 
-/// Connects to the first address of `host` that answers, within `timeout`. Until the session
-/// stands, a silent server must not hang us: `timeout` is the reads' limit too.
-pub fn tcp(host: &str, port: u16, timeout: Duration) -> Result<TcpStream> {
+/// Ends a connection from another thread: whoever waits for its next byte is woken.
+#[derive(Debug)]
+pub enum Closer {
+    /// Over a network.
+    Tcp(TcpStream),
+    /// Over a socket file.
+    Unix(UnixStream),
+}
+
+impl Closer {
+    /// Ends both directions.
+    pub fn close(&self) {
+        // It may be closed already.
+        let _ = match self {
+            Self::Tcp(socket) => socket.shutdown(Shutdown::Both),
+            Self::Unix(socket) => socket.shutdown(Shutdown::Both),
+        };
+    }
+
+    /// The same for a statement that the server could not be asked to stop, which is said, and why not.
+    pub fn give_up(&self, why: &Error) -> Error {
+        self.close();
+        closed_instead(why)
+    }
+}
+
+/// What an interrupt says that ended its session's own connection, and why.
+pub fn closed_instead(why: &Error) -> Error {
+    Error::connection("the server could not be asked to stop the statement: its connection was closed instead")
+        .with_source(why)
+        .with_hint("the server notices when it next sends something; until then the statement may go on there")
+}
+
+/// Connects to the first address of `host` that answers, within what is left of a login's `patience`.
+pub fn tcp(host: &str, port: u16, patience: &Patience) -> Result<TcpStream> {
     let addresses = (host, port).to_socket_addrs().map_err(|error| {
         Error::connection(format!("the host name {host} is unknown"))
             .with_source(&error)
             .with_hint("check `host` (or the URL) for a typing error, and that the name resolves on this machine")
     })?;
+    let timeout = patience.left().unwrap_or(USER_TIMEOUT);
     let deadline = Instant::now() + timeout;
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in addresses {
         let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
         match TcpStream::connect_timeout(&address, left) {
             Ok(socket) => {
-                tune(&socket).and_then(|()| socket.set_read_timeout(Some(timeout))).map_err(|error| lost(&error))?;
+                tune(&socket).map_err(|error| lost(&error))?;
                 return Ok(socket);
             }
             Err(error) => failure = error,
@@ -60,11 +98,11 @@ pub fn tcp(host: &str, port: u16, timeout: Duration) -> Result<TcpStream> {
     Err(unreachable(&format!("{host}:{port}"), timeout, &failure))
 }
 
-/// Connects to a socket file, with the same limit on reads.
-pub fn unix(path: &Path, timeout: Duration) -> Result<UnixStream> {
-    let refused = |error| unreachable(&path.display().to_string(), timeout, &error);
+/// Connects to a socket file.
+pub fn unix(path: &Path) -> Result<UnixStream> {
+    let refused = |error| unreachable(&path.display().to_string(), Duration::ZERO, &error);
     let socket = UnixStream::connect(path).map_err(refused)?;
-    socket.set_read_timeout(Some(timeout)).map_err(|error| lost(&error))?;
+    socket.set_write_timeout(Some(WRITE_LIMIT)).map_err(|error| lost(&error))?;
     Ok(socket)
 }
 
@@ -75,21 +113,32 @@ pub fn tls_session(host: &str, place: &str, config: &Arc<ClientConfig>) -> Resul
 }
 
 /// Completes the handshake of `session` over the bare socket.
-pub fn handshake(session: &mut ClientConnection, socket: &mut TcpStream, place: &str) -> Result<()> {
+pub fn handshake(
+    session: &mut ClientConnection,
+    socket: &TcpStream,
+    place: &str,
+    patience: &mut Patience,
+) -> Result<()> {
     while session.is_handshaking() {
-        match session.complete_io(socket) {
+        match session.complete_io(&mut patience.over(socket)) {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(tls_refused(place, &error)),
-            Err(error) => return Err(lost(&error)),
+            Err(error) => return Err(patience.explain(place, &error)),
         }
     }
     Ok(())
 }
 
 /// Makes the socket secure, at the point of the protocol where TLS begins.
-pub fn secured(mut socket: TcpStream, host: &str, place: &str, config: &Arc<ClientConfig>) -> Result<Stream> {
+pub fn secured(
+    socket: TcpStream,
+    host: &str,
+    place: &str,
+    config: &Arc<ClientConfig>,
+    patience: &mut Patience,
+) -> Result<Stream> {
     let mut session = tls_session(host, place, config)?;
-    handshake(&mut session, &mut socket, place)?;
+    handshake(&mut session, &socket, place, patience)?;
     Ok(Stream::Tls(Box::new(StreamOwned::new(session, socket))))
 }
 
@@ -156,23 +205,24 @@ fn unreachable(place: &str, timeout: Duration, error: &io::Error) -> Error {
 fn tune(socket: &TcpStream) -> io::Result<()> {
     use rustix::net::sockopt;
     socket.set_nodelay(true)?;
+    socket.set_write_timeout(Some(WRITE_LIMIT))?;
     sockopt::set_socket_keepalive(socket, true)?;
     sockopt::set_tcp_keepidle(socket, KEEPALIVE_IDLE)?;
     sockopt::set_tcp_keepintvl(socket, KEEPALIVE_INTERVAL)?;
     sockopt::set_tcp_keepcnt(socket, KEEPALIVE_PROBES)?;
     #[cfg(target_os = "linux")]
-    sockopt::set_tcp_user_timeout(socket, USER_TIMEOUT_MS)?;
+    sockopt::set_tcp_user_timeout(socket, u32::try_from(USER_TIMEOUT.as_millis()).unwrap_or(u32::MAX))?;
     Ok(())
 }
 
 impl Stream {
-    /// Limits how long a read may wait; None waits for ever (keepalive notices a dead peer).
-    pub fn read_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
-        match self {
-            Self::Tcp(socket) => socket.set_read_timeout(limit),
-            Self::Unix(socket) => socket.set_read_timeout(limit),
-            Self::Tls(stream) => stream.sock.set_read_timeout(limit),
-        }
+    /// What another thread needs to end it.
+    pub fn closer(&self) -> io::Result<Closer> {
+        Ok(match self {
+            Self::Tcp(socket) => Closer::Tcp(socket.try_clone()?),
+            Self::Unix(socket) => Closer::Unix(socket.try_clone()?),
+            Self::Tls(stream) => Closer::Tcp(stream.sock.try_clone()?),
+        })
     }
 
     /// Call before a read while rows stream: where little has arrived, lets more of it gather for a moment.

@@ -24,7 +24,7 @@ pub struct ServerOptions {
     pub database: Option<String>,
     /// Transport security.
     pub tls: Option<TlsOptions>,
-    /// Seconds to wait for a connection.
+    /// Seconds that connecting and logging in may take together; 15 if absent.
     pub connect_timeout_s: Option<u64>,
 }
 

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -330,9 +331,37 @@ pub struct SessionPolicy {
 }
 
 impl SessionPolicy {
+    /// The limits of questions that bring none of their own, where the host tells no others.
+    pub const PLANNING: Self = Self::new(Some(300_000), Some(10_000));
+
+    /// How much later than the server a client gives a statement up.
+    pub const CLIENT_GRACE: Duration = Duration::from_secs(10);
+
     /// With these limits, in milliseconds.
     pub const fn new(statement_timeout_ms: Option<u64>, lock_timeout_ms: Option<u64>) -> Self {
         Self { statement_timeout_ms, lock_timeout_ms }
+    }
+
+    /// Of two, the longer limit for each; none is the longest.
+    #[must_use]
+    pub fn longer(&self, other: &Self) -> Self {
+        let longer = |one: Option<u64>, other: Option<u64>| one.zip(other).map(|(one, other)| one.max(other));
+        Self::new(
+            longer(self.statement_timeout_ms, other.statement_timeout_ms),
+            longer(self.lock_timeout_ms, other.lock_timeout_ms),
+        )
+    }
+
+    /// Of these and an export's, those for a question about its columns: little has to be read for it, whatever the
+    /// export's statements may take.
+    #[must_use]
+    pub fn for_columns(&self, export: &Self) -> Self {
+        Self { statement_timeout_ms: self.statement_timeout_ms.max(export.statement_timeout_ms), ..*export }
+    }
+
+    /// How long a client waits for a statement of which the server should have ended by then; None is for ever.
+    pub fn patience(&self) -> Option<Duration> {
+        self.statement_timeout_ms.map(|limit| Duration::from_millis(limit).saturating_add(Self::CLIENT_GRACE))
     }
 }
 

@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Context, Description, Error, ErrorKind, ExportRequest, Identity, Relation, Result, Scalar, Split, SplitRequest,
-    TableFilter, TableSummary, TypeMapping,
+    Context, Description, Error, ErrorKind, ExportRequest, Identity, Relation, Result, Scalar, SessionPolicy, Split,
+    SplitRequest, TableFilter, TableSummary, TypeMapping,
 };
 
 /// Opens sources. The plugin's entry in [`crate::plugin!`].
@@ -22,7 +22,7 @@ pub trait SourceDriver: 'static {
     /// What this source can do beyond the three core methods.
     const CAPABILITIES: &'static [&'static str];
 
-    /// Connects. Called in the worker's own thread, once per worker.
+    /// Connects. Called on the thread that all later calls come on, once per worker.
     fn open(options: Self::Options, context: &Context) -> Result<Self::Source>;
 }
 
@@ -59,6 +59,11 @@ pub mod capability {
     /// the login. Plugins before SDK 0.3 cut it by those of PostgreSQL.
     pub const QUERY_RULES: &str = "query_rules";
 
+    /// [`super::Source::limit`] is heeded, and limits are kept by the client, too: a statement that the server does not
+    /// end is given up [`crate::SessionPolicy::CLIENT_GRACE`] later. A host ends the exports and counts of other
+    /// sources itself, as wholes.
+    pub const LIMITS: &str = "limits";
+
     /// Every capability that this SDK knows.
     pub const ALL: &[&str] = &[
         TABLES,
@@ -73,6 +78,7 @@ pub mod capability {
         COUNT,
         QUERY,
         QUERY_RULES,
+        LIMITS,
     ];
 }
 
@@ -80,6 +86,13 @@ pub mod capability {
 pub trait Source: Send {
     /// Which server and database this is, for fingerprints and for `doctor`.
     fn identity(&mut self) -> Result<Identity>;
+
+    /// From now on, the limits of every statement that answers a question without limits of its own: all but those
+    /// with an [`ExportRequest`]. Before, [`SessionPolicy::PLANNING`].
+    fn limit(&mut self, limits: &SessionPolicy) -> Result<()> {
+        let _ = limits;
+        Ok(())
+    }
 
     /// Reads the rows of `request` into `sink`: the schema once, then batches.
     /// Stops, with its error, as soon as the sink returns one.

@@ -14,6 +14,7 @@ mod destination_checks;
 mod keep;
 mod manifest;
 mod rows;
+mod time_checks;
 mod types_page;
 mod urls_page;
 mod verify;
@@ -49,6 +50,9 @@ pub struct SourceSubject {
     pub relations: Vec<Relation>,
     /// A relation that does not exist.
     pub missing_relation: Relation,
+    /// One whose rows take a minute to come, or longer: what a limit or an interrupt must end. None where nothing can
+    /// be made so slow.
+    pub slow: Option<Relation>,
 }
 
 impl SourceSubject {
@@ -60,7 +64,13 @@ impl SourceSubject {
         relations: Vec<Relation>,
         missing_relation: Relation,
     ) -> Self {
-        Self { plugin, options_schema, options: Box::new(options), relations, missing_relation }
+        Self { plugin, options_schema, options: Box::new(options), relations, missing_relation, slow: None }
+    }
+
+    /// With a relation that is slow.
+    #[must_use]
+    pub fn with_slow(self, relation: Relation) -> Self {
+        Self { slow: Some(relation), ..self }
     }
 }
 
@@ -114,7 +124,7 @@ pub fn conformance<D: SourceDriver>(subject: SourceSubject) {
         open: Box::new(move |options, context| plugin.open_source(options, context)),
     });
     for (mode, opened) in [("linked", linked), ("loaded", loaded)] {
-        for (name, check) in checks::ALL {
+        for (name, check) in checks::ALL.iter().chain(time_checks::ALL) {
             let opened = Arc::clone(&opened);
             trials.push(trial(&format!("{mode}::{name}"), move || check(&opened)));
         }

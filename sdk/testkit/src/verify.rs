@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::destination::{Open, Place};
 use crate::wire::{self, WiredDestination, WiredSource};
-use crate::{DestinationSubject, Opened, SourceSubject, caught, checks, destination_checks};
+use crate::{DestinationSubject, Opened, SourceSubject, caught, checks, destination_checks, time_checks};
 
 /// A check's name, and what it said if it failed.
 pub type Finding = (&'static str, std::result::Result<(), String>);
@@ -34,7 +34,7 @@ impl SourceUnderTest {
         let capabilities = plugin.manifest().capabilities.clone();
         let open = Box::new(move |options: &_, context: &_| plugin.open_source(options, context));
         let opened = Opened { subject, capabilities, open };
-        for (name, check) in checks::ALL {
+        for (name, check) in checks::ALL.iter().chain(time_checks::ALL) {
             tell((name, caught(|| check(&opened))))?;
         }
         for (name, check) in wire::SOURCE {

@@ -146,6 +146,9 @@ impl Source for Hostile {
 
     fn describe(&mut self, relation: &Relation) -> Result<Description> {
         check_table(relation)?;
+        while self.order.as_ref().is_some_and(|order| order.is(Misbehaviour::HangInDescribe)) {
+            std::thread::sleep(Duration::from_secs(3600));
+        }
         let id = KeyColumn::new("id", "bigint").with_nullable(false).with_rangeable(true);
         Ok(Description::new(relation.clone(), "table")
             .with_keys(vec![Key::new("numbers_pk", vec![id]).with_primary(true).with_unique(true)])

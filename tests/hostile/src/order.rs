@@ -30,6 +30,8 @@ pub enum Misbehaviour {
     Hang,
     /// Does not return from `export` before it is interrupted.
     HangUntilInterrupted,
+    /// Never returns from `describe`.
+    HangInDescribe,
     /// Takes its time over every batch.
     Slow,
     /// Takes its time over every batch, and reports more pressure at each reading.

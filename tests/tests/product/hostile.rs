@@ -195,6 +195,45 @@ fn a_worker_that_hangs_is_given_up_and_replaced() {
     }
 }
 
+/// How long a command may take after the first Ctrl-C.
+const STOPPED_WITHIN: Duration = Duration::from_secs(12);
+
+#[test]
+fn the_first_ctrl_c_ends_a_command_whatever_a_plugin_does() {
+    std::thread::scope(|scope| {
+        for (command, order, at) in [
+            ("run", "hang-in-describe", "`describe`"),
+            ("check", "hang-in-describe", "`describe`"),
+            ("run", "hang", ""),
+        ] {
+            scope.spawn(move || {
+                let project = project(CONFIG);
+                let mut running = project.rivet(command).env("RIVET_HOSTILE", order).spawn();
+                let start = Instant::now();
+                running.until(|| start.elapsed() > Duration::from_secs(2));
+                let asked = Instant::now();
+                let output = running.interrupt();
+                assert!(asked.elapsed() < STOPPED_WITHIN, "{:?}\n{output}", asked.elapsed());
+                assert_eq!(output.code, Some(130), "{output}");
+                output.says(&["interrupted", at]);
+            });
+        }
+    });
+}
+
+#[test]
+fn a_statement_that_its_plugin_does_not_end_is_ended_by_the_host() {
+    let limited = "max_retries: 0, statement_timeout_s: 1";
+    let project = project(&CONFIG.replace("max_retries: 0", limited));
+    let start = Instant::now();
+    // A hint alone says what to do: to try again is to wait again.
+    let output = run(&project, "hang-until-interrupted,at=350", 1);
+    output.says(&["kept rivet waiting for more than 11 s", "plugin hostile", "chunk 3", "`statement_timeout_s`"]);
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
+    nothing_half_visible(&project, &[3]);
+    resumes(&project);
+}
+
 #[test]
 fn a_chunk_that_always_hangs_fails_the_run_and_no_other_chunk() {
     let project = project(&CONFIG.replace("max_retries: 0", "max_retries: 1, chunk_deadline_s: 2"));

@@ -42,6 +42,9 @@ pub fn check(arguments: &CheckArguments, global: &Global, stop: Stop) -> Outcome
                 errors.push(error);
             }
         }
+        if session.stop.is_wanted() {
+            break;
+        }
     }
     let left_out = &session.left_out(&exports);
     if arguments.json {

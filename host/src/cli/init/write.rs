@@ -163,6 +163,9 @@ fn facts(table: &Surveyed) -> String {
     let mut facts = vec![table.kind.clone()];
     facts.extend(table.rows.map(|rows| format!("about {} rows", thousands(rows))));
     facts.extend(table.bytes.map(bytes));
+    if table.kind == "table" && table.rows.is_none() && table.bytes.is_none() {
+        facts.push("size not known".to_owned());
+    }
     match table.keys.iter().find(|key| key.primary) {
         Some(key) => {
             let columns: Vec<&str> = key.columns.iter().map(|column| column.name.as_str()).collect();

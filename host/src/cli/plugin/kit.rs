@@ -72,7 +72,7 @@ fn halves(
 }
 
 fn source(session: &Session, exports: &[&ExportConfig], checks: &mut Checks) -> Result<()> {
-    let end = session.source_end()?;
+    let end = session.any_source_end()?;
     let (plugin, options) = end.parts();
     let (plugin, options) = (plugin.clone(), options.clone());
     let mut relations: Vec<Relation> = Vec::new();

@@ -41,11 +41,13 @@ pub fn run(name: &'static str) {
     let tables = ["Order-Items", "heap", "composite", "words", "no_rows", "view_of"].map(|name| database.table(name));
     let query = Relation::Query(format!("SELECT id, note FROM {}.`Order-Items` WHERE id > 0; -- done", database.name));
     let url = database.url();
-    conformance::<MysqlDriver>(SourceSubject::new(
+    let slow = Relation::Query(format!("SELECT n + SLEEP(1) AS a FROM {}.numbers WHERE n <= 60", database.name));
+    let subject = SourceSubject::new(
         "mysql",
         concat!(env!("CARGO_MANIFEST_DIR"), "/options.schema.json"),
         move || serde_json::json!({ "url": url }),
         tables.into_iter().chain([query]).collect(),
         Relation::Table(TableName::unqualified("nothing_here")),
-    ));
+    );
+    conformance::<MysqlDriver>(subject.with_slow(slow));
 }

@@ -49,7 +49,10 @@ impl Wire {
             self.stream.gather();
         }
         let mut unread = self.start..self.end;
-        let filled = network::fill(&mut self.input, &mut unread, wanted, BUFFER_BYTES, &mut self.stream);
+        let filled = {
+            let mut from = self.patience.within(&mut self.stream);
+            network::fill(&mut self.input, &mut unread, wanted, BUFFER_BYTES, &mut from)
+        };
         (self.start, self.end) = (unread.start, unread.end);
         filled.map_err(|error| self.fail(&error))
     }

@@ -6,7 +6,7 @@ use rivet_abi::stable::{RMut, ROption, RStr, TD_Opaque};
 use rivet_abi::{InterruptBox, SinkAbi_TO, SourceBox};
 use rivet_sdk::{
     BatchSink, Bounds, BoundsRequest, Description, ExportRequest, ExportStats, Identity, Interrupt, Relation, Result,
-    Scalar, Snapshot, Source, Split, SplitRequest, TableFilter, TableSummary, TypeMapping,
+    Scalar, SessionPolicy, Snapshot, Source, Split, SplitRequest, TableFilter, TableSummary, TypeMapping,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -53,6 +53,10 @@ impl Source for RemoteSource {
 
     fn export(&mut self, request: &ExportRequest, sink: &mut dyn BatchSink) -> Result<ExportStats> {
         self.export_json(request, sink)
+    }
+
+    fn limit(&mut self, limits: &SessionPolicy) -> Result<()> {
+        or_default(self.call("limit", limits))
     }
 
     fn query_scalar(&mut self, sql: &str) -> Result<Option<Scalar>> {

@@ -37,6 +37,7 @@ impl<S: Source> SourceAbi for Instance<S> {
         let (method, arguments) = (method.as_str(), arguments.as_str());
         to_abi(self.0.with_mut(method, |source| match method {
             "identity" => to_json(&source.identity()?),
+            "limit" => to_json(&source.limit(&from_json(arguments)?)?),
             "query_scalar" => to_json(&source.query_scalar(&from_json::<String>(arguments)?)?),
             "type_mappings" => to_json(&source.type_mappings(&from_json(arguments)?)?),
             "tables" => to_json(&source.tables(&from_json(arguments)?)?),
