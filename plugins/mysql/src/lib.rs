@@ -32,6 +32,7 @@ mod server;
 mod session;
 mod snapshot;
 mod split;
+mod stopper;
 mod types;
 mod url;
 mod wire;
@@ -47,7 +48,8 @@ use rivet_sdk::{
 use crate::options::Endpoint;
 pub use crate::options::{Compression, MysqlOptions};
 use crate::plan::{Plan, Setting};
-use crate::session::{Session, Stopper};
+use crate::session::Session;
+use crate::stopper::Stopper;
 
 rivet_sdk::plugin! {
     name: "mysql",

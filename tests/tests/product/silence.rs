@@ -83,21 +83,26 @@ fn project(source: &str, export: &str) -> rivet::Project {
 #[test]
 fn a_login_has_its_time_from_the_first_byte_to_the_last() {
     let places = places();
-    for place in &places {
-        // One that takes the connection and says nothing, and one that stops in the middle of the login.
-        let mute = TcpListener::bind("127.0.0.1:0").unwrap();
-        let authority = place.url.rsplit_once('@').unwrap().1.split('/').next().unwrap();
-        let nobody = place.url.replacen(authority, &mute.local_addr().unwrap().to_string(), 1);
-        let (proxy, stalled) = silent_from(&place.url, place.first);
-        for url in [nobody, stalled] {
-            let project = project(", connect_timeout_s: 1", "table: t");
-            let began = Instant::now();
-            let output = project.rivet("check").env("DATABASE_URL", &url).run();
-            assert!(began.elapsed() < AT_MOST && output.code != Some(0), "{output}");
-            output.says(&["did not complete the login within 1 seconds", "hint:", "`connect_timeout_s`"]);
+    let urls: Vec<(&str, &'static str)> = places.iter().map(|place| (place.url.as_str(), place.first)).collect();
+    thread::scope(|scope| {
+        for (url, first) in urls {
+            scope.spawn(move || {
+                // One that takes the connection and says nothing, and one that stops in the middle of the login.
+                let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+                let authority = url.rsplit_once('@').unwrap().1.split('/').next().unwrap();
+                let nobody = url.replacen(authority, &mute.local_addr().unwrap().to_string(), 1);
+                let (proxy, stalled) = silent_from(url, first);
+                for url in [nobody, stalled] {
+                    let project = project(", connect_timeout_s: 1", "table: t");
+                    let began = Instant::now();
+                    let output = project.rivet("check").env("DATABASE_URL", &url).run();
+                    assert!(began.elapsed() < AT_MOST && output.code != Some(0), "{output}");
+                    output.says(&["did not complete the login within 1 seconds", "hint:", "`connect_timeout_s`"]);
+                }
+                assert!(proxy.done() > 0);
+            });
         }
-        assert!(proxy.done() > 0);
-    }
+    });
 }
 
 #[test]
