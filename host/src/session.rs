@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rivet_sdk::{Destination, Error, ErrorKind, ExportRequest, Result, Source, TableFilter};
+use rivet_sdk::{ColumnRequest, Destination, Error, ErrorKind, ExportRequest, Result, Source, TableFilter};
 
 use crate::budget::Budget;
 use crate::config::{self, Config, Diagnostics, ExportConfig, LeftOut, SourcePlugin, Variables};
@@ -113,7 +113,11 @@ impl Session {
         self.config.add_tables(&listed, &mut |export| {
             let mut request = ExportRequest::whole(export.relation.clone());
             request.session = export.tuning.session;
-            Ok(source.type_mappings(&request)?.into_iter().map(|column| column.name).collect())
+            match source.type_mappings(&request) {
+                // The login may not read all of them: each that the entry names is looked for by itself.
+                Err(error) if error.kind() == ErrorKind::Permission => named_columns(&mut *source, export, request),
+                columns => Ok(columns?.into_iter().map(|column| column.name).collect()),
+            }
         })
     }
 
@@ -186,4 +190,20 @@ impl Session {
         let destination = end.open(&Lent::new(&self.budget))?;
         Ok((end, destination))
     }
+}
+
+/// Which of the columns that an export names its table has, readable or not.
+fn named_columns(source: &mut dyn Source, export: &ExportConfig, mut request: ExportRequest) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    request.columns_complete = true;
+    for name in config::named_columns(export) {
+        request.columns = vec![ColumnRequest::new(name, None)];
+        match source.type_mappings(&request) {
+            Ok(_) => found.push(name.to_owned()),
+            Err(error) if error.kind() == ErrorKind::Permission => found.push(name.to_owned()),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Config) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
 }

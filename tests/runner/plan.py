@@ -65,6 +65,7 @@ SLOW = {
         "product kill::killed_at_random_and_resumed_it_is_the_table",
         "product stores::killed_at_random_and_resumed_elsewhere_it_is_the_table",
     ),
+    "consistency": ("product consistency",),
     "crash-points": ("product crash_points",),
     "store-faults": ("product store_faults",),
     "keys": ("product keys",),

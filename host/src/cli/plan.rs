@@ -88,7 +88,7 @@ fn pretty(planned: &Planned) -> Result<String> {
     if !plan.strategy.method.is_empty() {
         row("boundaries", plan.strategy.method.clone());
     }
-    row("consistency", plan.consistency_text().to_owned());
+    row("consistency", planned.consistency_text());
     row("parallel", plan.execution.parallel.to_string());
     row("destination", destination(&plan.destination));
     let width = plan.columns.iter().map(|column| column.output_name.chars().count()).max().unwrap_or(0);

@@ -25,9 +25,12 @@ pub fn exports_at_once(root: &Fields) -> usize {
 }
 
 impl ExportConfig {
-    /// The most connections that a run holds: the planner's, each worker's, the governor's, and
-    /// one to count with. Cancelling a statement needs one more, briefly.
+    /// The most connections that a run holds: one, where one worker does it all; otherwise the planner's, each
+    /// worker's, the governor's, and one to count with. Cancelling a statement needs one more, briefly.
     pub fn connections(&self, counts: bool) -> u32 {
+        if self.parallel <= 1 {
+            return 1;
+        }
         let more = u32::from(self.tuning.min_parallel.is_some()) + u32::from(counts || self.reconcile_required);
         self.parallel.saturating_add(1 + more)
     }
@@ -42,8 +45,8 @@ impl ExportConfig {
         let others = needed - self.parallel;
         let message = format!("`{}` needs {needed} connections, and `source.max_connections` is {limit}", self.name);
         let hint = match limit.checked_sub(others).filter(|most| *most > 0) {
-            Some(most) => format!("`parallel: {most}` fits: a run needs {others} more than that"),
-            None => format!("raise `max_connections` to {} or more", others + 1),
+            Some(most) if most > 1 => format!("`parallel: {most}` fits: a run needs {others} more than that"),
+            _ => "`parallel: 1` fits: one worker needs no other connection".to_owned(),
         };
         Some((message, hint))
     }
@@ -101,7 +104,7 @@ mod tests {
     #[test]
     fn an_export_holds_its_workers_connections_and_what_watches_and_counts() {
         let needed = |export: &str, counts: bool| config("", "", export).unwrap().exports[0].connections(counts);
-        assert_eq!(needed("", false), 2);
+        assert_eq!([needed("", false), needed("reconcile_required: true, tuning: {adaptive: true}", true)], [1, 1]);
         assert_eq!(needed("parallel: 4", false), 5);
         assert_eq!(needed("parallel: 4", true), 6);
         assert_eq!(needed("parallel: 4, reconcile_required: true", true), 6);
@@ -114,9 +117,10 @@ mod tests {
         let text = fault("max_connections: 5", "parallel: 5");
         assert!(text.contains("`e` needs 6 connections, and `source.max_connections` is 5"), "{text}");
         assert!(text.contains("exports[0].parallel") && text.contains("`parallel: 4` fits"), "{text}");
-        let text = fault("max_connections: 2", "reconcile_required: true");
-        assert!(text.contains("raise `max_connections` to 3 or more"), "{text}");
-        let text = fault("max_connections: 1", "");
-        assert!(text.contains("must be 2 to 65535"), "{text}");
+        assert!(config("", "max_connections: 1", "reconcile_required: true").is_ok());
+        let text = fault("max_connections: 3", "parallel: 2, reconcile_required: true");
+        assert!(text.contains("`parallel: 1` fits: one worker needs no other connection"), "{text}");
+        let text = fault("max_connections: 0", "");
+        assert!(text.contains("must be 1 to 65535"), "{text}");
     }
 }

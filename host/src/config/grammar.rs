@@ -111,10 +111,11 @@ pub static SOURCE: Block = Block {
         ),
         key(
             "max_connections",
-            Kind::Integer(2, 65_535),
+            Kind::Integer(1, 65_535),
             "",
-            "Most connections to the source at once. An export begins when what it needs is free: `parallel` + 1, one \
-             more with `adaptive`, one more to reconcile. One that needs more on its own is refused.",
+            "Most connections to the source at once. An export begins when what it needs is free: one with \
+             `parallel: 1`, otherwise `parallel` + 1, one more with `adaptive`, one more to reconcile. One that needs \
+             more on its own is refused.",
         ),
         key("tuning", Kind::Block(&TUNING), "", "How hard the source may be worked."),
     ],

@@ -55,7 +55,7 @@ pub use plugin_block::PluginBlock;
 pub use secrets::{Resolved, inline_secret, resolve_secrets, without_secrets};
 pub use source::{SourceConfig, SourcePlugin, scheme_of};
 pub use state::{StateConfig, in_environment as state_in_environment};
-pub use table_columns::ColumnsOf;
+pub use table_columns::{ColumnsOf, named_columns};
 pub use tables::{Family, Globs, is_spelled_out, is_stored};
 pub use template::{Tokens, expand};
 pub use tuning::{Environment, Profile, Tuning};

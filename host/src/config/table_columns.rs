@@ -51,6 +51,11 @@ pub(super) fn fit(template: &ExportConfig, exports: &mut [ExportConfig], columns
     }
 }
 
+/// The columns that an entry names.
+pub fn named_columns(export: &ExportConfig) -> impl Iterator<Item = &str> {
+    named(export).map(|(_, name, _)| name)
+}
+
 /// The columns that an entry names, and where.
 fn named(export: &ExportConfig) -> impl Iterator<Item = (&'static str, &str, Position)> {
     let columns = export.columns.iter().map(|column| ("columns", column.name.as_str(), column.at));

@@ -55,6 +55,20 @@ pub struct Planned {
     pub warnings: Vec<String>,
 }
 
+impl Planned {
+    /// [`Plan::consistency_text`], and the source's own word on why it is no more.
+    pub fn consistency_text(&self) -> String {
+        let text = self.plan.consistency_text();
+        let wanted = self.plan.consistency != ConsistencyPolicy::PerChunk && !self.plan.reads_at_one_point();
+        match (self.description.no_snapshot.as_deref(), self.plan.one_read_point) {
+            _ if !wanted => text.to_owned(),
+            (Some(why), _) => format!("{text}; {why}"),
+            (None, OneReadPoint::Statement) => format!("{text}; this source cannot share a snapshot"),
+            (None, _) => text.to_owned(),
+        }
+    }
+}
+
 /// Makes the plan of one run.
 pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
     let export = inputs.export;
@@ -167,7 +181,7 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
         made_by: Some(inputs.made_by.clone()),
         as_read: AsRead::default(),
     };
-    check_consistency(&plan).map_err(named)?;
+    check_consistency(&plan, description.no_snapshot.as_deref()).map_err(named)?;
     check_names(&plan)?;
     check_rules(&plan).map_err(named)?;
     Ok(Planned { plan: plan.sealed()?, description, warnings })
@@ -251,8 +265,15 @@ fn columns(source: &mut dyn Source, export: &ExportConfig, relation: &Relation) 
     let request = whole_request(export, relation);
     let mut whole = request.clone();
     whole.exclude = Vec::new();
-    let all = source.type_mappings(&whole)?;
-    let names: Vec<&str> = all.iter().map(|mapping| mapping.name.as_str()).collect();
+    let (all, unseen) = match source.type_mappings(&whole) {
+        // Of a login that may not read all of the columns, the source says itself which of those left out there are.
+        Err(error) if error.kind() == ErrorKind::Permission && !export.exclude.is_empty() => {
+            (source.type_mappings(&request)?, request.exclude.clone())
+        }
+        all => (all?, Vec::new()),
+    };
+    let names = all.iter().map(|mapping| &mapping.name).chain(&unseen);
+    let names: Vec<&str> = names.map(String::as_str).collect();
     let unknown = |key: &str, name: &str| {
         let error =
             Error::new(ErrorKind::Config, format!("`{key}` names a column `{name}` that {relation} does not have"));
@@ -292,21 +313,26 @@ fn columns(source: &mut dyn Source, export: &ExportConfig, relation: &Relation) 
 }
 
 /// Asked for a snapshot, a run has one or does not begin.
-fn check_consistency(plan: &Plan) -> Result<()> {
+fn check_consistency(plan: &Plan, why: Option<&str>) -> Result<()> {
     if plan.consistency != ConsistencyPolicy::Snapshot || plan.reads_at_one_point() {
         return Ok(());
     }
-    let refused = |why: &str, hint: &str| Err(Error::config(why.to_owned()).with_hint(hint.to_owned()));
-    match plan.one_read_point {
-        OneReadPoint::None => refused(
-            "`consistency: snapshot` cannot be had: here not even one statement reads at one point in time",
+    Err(no_snapshot(plan.one_read_point, why))
+}
+
+/// `consistency: snapshot` that cannot be had, with the source's own word on the cause.
+pub fn no_snapshot(one_read_point: OneReadPoint, why: Option<&str>) -> Error {
+    let (usual, hint) = match one_read_point {
+        OneReadPoint::None => (
+            "here not even one statement reads at one point in time",
             "`rivet doctor` says what the source needs for it; `consistency: auto` goes on without",
         ),
-        _ => refused(
-            "`consistency: snapshot` cannot be had: this source cannot give all chunks one snapshot",
+        _ => (
+            "this source cannot give all chunks one snapshot",
             "use `consistency: auto` or `per_chunk`, or `chunk_by: none`: one statement is consistent in itself",
         ),
-    }
+    };
+    Error::config(format!("`consistency: snapshot` cannot be had: {}", why.unwrap_or(usual))).with_hint(hint)
 }
 
 /// Rules and orders about columns that are not there would hold for nothing.

@@ -17,7 +17,7 @@ mod scope;
 pub mod ties;
 mod types;
 
-pub use build::{Inputs, Planned, build, fingerprint, whole_request};
+pub use build::{Inputs, Planned, build, fingerprint, no_snapshot, whole_request};
 pub use document::{AsRead, KNOWN_REQUIRED};
 pub use fingerprint::Fingerprint;
 pub use made_by::{MadeBy, PluginVersion};

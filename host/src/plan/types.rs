@@ -135,7 +135,7 @@ impl Plan {
             (_, 1, _) => "one statement, one read point",
             (_, _, ConsistencyPolicy::PerChunk) => "each chunk its own read point",
             (OneReadPoint::Snapshot, ..) => "one snapshot that all chunks share",
-            (OneReadPoint::Statement, ..) => "each chunk its own read point: this source cannot share a snapshot",
+            (OneReadPoint::Statement, ..) => "each chunk its own read point",
         }
     }
 

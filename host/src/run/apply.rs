@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use rivet_sdk::{Destination, Error, Result};
 
-use super::execute::{Ends, Prepared, committed, execute, job, recorded};
+use super::execute::{Ends, Instance, Prepared, committed, execute, job, recorded};
 use super::export::{Finished, Watch};
 use super::journal::Journal;
 use super::resume::{check_drift, done_chunks};
+use super::worker::Seat;
 use super::{Stop, age, run_chunks, watermark};
 use crate::batch::Counters;
 use crate::commit::{self, Decision, RunKey};
@@ -55,10 +56,10 @@ pub fn apply(
     if let Decision::Committed { .. } = commit::decision(&mut *destination, &run)? {
         return finish(plan, &mut *destination, journal.as_ref(), stop, started);
     }
-    let mut source = ends.source.open(&ends.lent_until(stop))?;
+    let mut instance = Instance::open(&ends.source, ends.lent_until(stop))?;
     plan.check_chunks()?;
     plan.tell_versions(Some(ends.source.manifest()));
-    check_drift(&plan, &mut *source)?;
+    check_drift(&plan, &mut *instance.source)?;
     commit::check_destination(&mut *destination, &plan)?;
     commit::check_chain(&mut *destination, &plan)?;
     if let Some(journal) = &journal {
@@ -66,7 +67,7 @@ pub fn apply(
     }
     commit::publish_plan(&mut *destination, &plan)?;
     let done = done_chunks(&plan, &mut *destination)?;
-    let prepared = Prepared { plan, done, source: Some(source), warnings: Vec::new() };
+    let prepared = Prepared { plan, done, source: Some(instance), warnings: Vec::new() };
     match &journal {
         Some(journal) => recorded(prepared, ends, &mut *destination, journal, false, stop, watch, started),
         None => execute(prepared, ends, &mut *destination, None, false, stop, watch, started),
@@ -140,16 +141,16 @@ pub fn apply_chunk(
         )
         .with_hint("plan with `chunk_by: range`"));
     }
-    let mut source = ends.source.open(&ends.lent_until(stop))?;
+    let mut instance = Instance::open(&ends.source, ends.lent_until(stop))?;
     plan.check_chunks()?;
     plan.tell_versions(Some(ends.source.manifest()));
-    check_drift(&plan, &mut *source)?;
-    drop(source);
+    check_drift(&plan, &mut *instance.source)?;
     commit::check_destination(&mut *destination, &plan)?;
     commit::publish_plan(&mut *destination, &plan)?;
     let counters = Arc::<Counters>::default();
     watch.planned(&plan, 0, &counters);
     let job = job(Arc::new(plan), ends, counters, None)?;
-    let reports = run_chunks(job, [chunk], stop, &mut || Ok(()), &mut |event| watch.chunk(event))?;
+    let seat = Seat::of(instance.source, instance.lent, None);
+    let reports = run_chunks(job, [chunk], Some(seat), stop, &mut || Ok(()), &mut |event| watch.chunk(event))?;
     Ok(reports.iter().map(|report| report.rows).sum())
 }

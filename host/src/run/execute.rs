@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rivet_sdk::{Destination, ErrorKind, Result, Snapshot, Source};
+use rivet_sdk::{Destination, ErrorKind, Result, Snapshot, Source, capability};
 
 use super::export::{Finished, Watch};
 use super::journal::Journal;
+use super::worker::Seat;
 use super::{Allowance, Checks, ChunkEvent, Job, Stop, drift, governor, read_point, reconcile, run_chunks};
 use crate::batch::Counters;
 use crate::budget::Budget;
@@ -37,12 +38,26 @@ impl Ends {
     }
 }
 
+/// An instance, and what it was lent. The flag in that is this instance's alone: a worker whose it becomes sets it once
+/// it is to stop.
+pub(super) struct Instance {
+    pub source: Box<dyn Source>,
+    pub lent: Lent,
+}
+
+impl Instance {
+    /// Opens one.
+    pub fn open(end: &SourceEnd, lent: Lent) -> Result<Self> {
+        Ok(Self { source: end.open(&lent)?, lent })
+    }
+}
+
 /// A plan, and what stands ready to carry it out.
 pub(super) struct Prepared {
     pub plan: Plan,
     pub done: BTreeSet<u32>,
-    /// The planner's instance; it holds the snapshot while workers read.
-    pub source: Option<Box<dyn Source>>,
+    /// The planner's instance; it holds the snapshot while workers read, or reads itself.
+    pub source: Option<Instance>,
     pub warnings: Vec<String>,
 }
 
@@ -139,19 +154,27 @@ pub(super) fn execute(
     let counters = Arc::<Counters>::default();
     watch.planned(&plan, done.len(), &counters);
     let left: Vec<Chunk> = plan.chunks.iter().filter(|chunk| !done.contains(&chunk.index)).cloned().collect();
+    // One worker that can read at its own instance's read point needs no other one to hold it.
+    let one_worker = left.len() == 1 || plan.execution.parallel == 1;
+    let alone = one_worker && ends.source.manifest().can(capability::SNAPSHOT_ALONE);
+    let others = if alone { 0 } else { plan.execution.parallel };
     let snapshot = match &mut source {
-        Some(source) if !left.is_empty() => read_point::take(&plan, &mut **source, count)?,
+        Some(instance) if !left.is_empty() => read_point::take(&plan, &mut *instance.source, others, count)?,
         _ => None,
     };
     // A snapshot that cannot be joined later holds a lock: it goes as soon as all have joined.
-    let held_to_the_end = snapshot.as_ref().is_none_or(|snapshot| snapshot.rejoinable);
+    let held_to_the_end = alone || snapshot.as_ref().is_none_or(|snapshot| snapshot.rejoinable);
+    // Nor does anybody need an instance that holds nothing.
+    let takes_a_chunk = !left.is_empty() && (alone || snapshot.is_none());
+    let read_point = snapshot.as_ref().map(|snapshot| snapshot.read_point.clone());
+    let seat = source.take_if(|_| takes_a_chunk).map(|instance| Seat::of(instance.source, instance.lent, read_point));
     let plan = Arc::new(plan);
     let mut retries = 0;
     let job = job(Arc::clone(&plan), ends.clone(), counters, snapshot.clone())?;
-    let mut joined = || source.as_mut().map_or(Ok(()), |source| source.release());
+    let mut joined = || source.as_mut().map_or(Ok(()), |instance| instance.source.release());
     let allowance = Arc::clone(&job.allowance);
-    let watcher = governor::watch(&plan, &ends.source, ends.lent(), &allowance)?;
-    let reports = run_chunks(job, left, stop, &mut joined, &mut |event| {
+    let watcher = if one_worker { None } else { governor::watch(&plan, &ends.source, ends.lent(), &allowance)? };
+    let reports = run_chunks(job, left, seat.clone(), stop, &mut joined, &mut |event| {
         if let ChunkEvent::Retried { .. } = event {
             retries += 1;
         }
@@ -159,9 +182,13 @@ pub(super) fn execute(
     })?;
     let lowest_workers = watcher.as_ref().map(|_| allowance.lowest());
     drop(watcher);
+    let mut source = source.map(|instance| instance.source).or_else(|| seat.as_ref().and_then(Seat::leave));
     let counted = match &snapshot {
-        Some(snapshot) if count && snapshot.rejoinable && read_point::is_shared(&plan, snapshot, &reports) => {
-            let counted = reconcile::count_at(&plan, snapshot, &ends.source, &ends.lent_until(stop));
+        Some(snapshot) if count && held_to_the_end && read_point::is_shared(&plan, snapshot, &reports) => {
+            let counted = match source.as_mut().filter(|_| alone) {
+                Some(source) => reconcile::count_there(&plan, snapshot, &mut **source),
+                None => reconcile::count_at(&plan, snapshot, &ends.source, &ends.lent_until(stop)),
+            };
             counted
                 .inspect_err(|error| log::warn!("{}: no counts at the run's own read point: {error}", plan.export))
                 .ok()

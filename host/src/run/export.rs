@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rivet_sdk::{Destination, Error, Result};
+use rivet_sdk::{Destination, Error, ErrorKind, Result};
 
-use super::execute::{Ends, Prepared, committed, execute, recorded, tidy};
+use super::execute::{Ends, Instance, Prepared, committed, execute, recorded, tidy};
 use super::journal::Journal;
 use super::reconcile::{self, Counted};
 use super::resume::{Resumed, resumable};
@@ -14,7 +14,7 @@ use super::watermark::Start;
 use super::{Checks, ChunkEvent, checks, drift, place, read_point, watermark};
 use crate::batch::Counters;
 use crate::commit;
-use crate::config::{ExportConfig, Mode};
+use crate::config::{ExportConfig, Mode, StateConfig};
 use crate::plan::{self, Inputs, MadeBy, Manifest, Plan, Planned};
 use crate::session::Session;
 use crate::source::{Held, SourceEnd};
@@ -88,7 +88,8 @@ pub fn run_export(
     let journal =
         if destination_end.is_stdout() { None } else { Some(Journal::open(session, export, options.lock_wait)?) };
     let ends = Ends { source: source_end, destination: destination_end, budget: Arc::clone(&session.budget) };
-    let mut finished = run(session, export, ends.clone(), &mut *destination, journal.as_ref(), options, watch)?;
+    let finished = run(session, export, ends.clone(), &mut *destination, journal.as_ref(), options, watch);
+    let mut finished = finished.map_err(|error| beside_the_state(session, error))?;
     finished.checks = checks::after_commit(&ends, &mut *destination, &finished, options, &session.stop);
     Ok(finished)
 }
@@ -134,7 +135,7 @@ fn run(
         start(session, export, &ends.source, destination, journal)?
     };
     if prepared.source.is_none() {
-        prepared.source = Some(ends.source.open(&session.lent())?);
+        prepared.source = Some(Instance::open(&ends.source, session.lent())?);
     }
     let Some(journal) = journal else {
         return execute(prepared, ends, destination, None, false, &session.stop, watch, started);
@@ -155,6 +156,18 @@ fn run(
     Err(Error::internal("the attempts of a run are not countable"))
 }
 
+/// Says that the state store takes a connection too, where a server has none left for the source's.
+fn beside_the_state(session: &Session, error: Error) -> Error {
+    if error.kind() != ErrorKind::ResourceExhausted || !matches!(session.config.state, StateConfig::Postgres(_)) {
+        return error;
+    }
+    let hint = error.hint().unwrap_or("lower `parallel`").to_owned();
+    error.with_hint(format!(
+        "{hint}; the state store (`state.url`) holds a connection of its own all the while: if it is the same server's, \
+         give it another login, or keep the state in a file"
+    ))
+}
+
 /// A plan of now.
 fn fresh(
     session: &Session,
@@ -163,10 +176,10 @@ fn fresh(
     run_id: String,
     start: Start,
 ) -> Result<Prepared> {
-    let mut source = source_end.open(&session.lent())?;
-    let planned = plan::build(&mut *source, &from(start, inputs(session, export, source_end, run_id)))?;
+    let mut instance = Instance::open(source_end, session.lent())?;
+    let planned = plan::build(&mut *instance.source, &from(start, inputs(session, export, source_end, run_id)))?;
     let Planned { plan, warnings, .. } = planned;
-    Ok(Prepared { plan, done: BTreeSet::new(), source: Some(source), warnings })
+    Ok(Prepared { plan, done: BTreeSet::new(), source: Some(instance), warnings })
 }
 
 pub(super) fn inputs<'a>(

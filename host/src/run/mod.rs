@@ -37,3 +37,4 @@ pub use queue::{Limits, Waiting, run_queue};
 pub use reconcile::{ChunkRows, Compared, CountedAt, Reconciliation, reconcile};
 pub use repair::{Differing, RepairOptions, Repaired, repair};
 pub use stop::{Stop, StopReason};
+pub use worker::Seat;

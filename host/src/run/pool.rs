@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use arrow_schema::SchemaRef;
 use rivet_sdk::{Error, ErrorKind, Result, Retry, Snapshot};
 
-use super::worker::Worker;
+use super::worker::{Seat, Worker};
 use super::{Allowance, Stop};
 use crate::batch::Counters;
 use crate::budget::Budget;
@@ -85,10 +85,11 @@ pub(super) enum Message {
 /// the rest; what has a report keeps it.
 ///
 /// Where the job's snapshot can be joined only while its holder waits, all workers join it
-/// first, and `joined` lets the holder go on.
+/// first, and `joined` lets the holder go on. A `seat` is the first worker's.
 pub fn run_chunks(
     job: Job,
     chunks: impl IntoIterator<Item = Chunk>,
+    seat: Option<Seat>,
     stop: &Stop,
     joined: &mut dyn FnMut() -> Result<()>,
     on_event: &mut dyn FnMut(&ChunkEvent<'_>),
@@ -100,6 +101,7 @@ pub fn run_chunks(
         messages,
         open: queue.len(),
         queue,
+        seat,
         waiting: Vec::new(),
         failures: BTreeMap::new(),
         workers: BTreeMap::new(),
@@ -107,7 +109,8 @@ pub fn run_chunks(
         throttle_until: Instant::now(),
         reports: Vec::new(),
     };
-    if pool.job.snapshot.as_ref().is_some_and(|snapshot| !snapshot.rejoinable) {
+    // Who sits already reads where it should.
+    if pool.seat.is_none() && pool.job.snapshot.as_ref().is_some_and(|snapshot| !snapshot.rejoinable) {
         let outcome = pool.join_all(&received, stop).and_then(|()| joined());
         if let Err(error) = outcome {
             pool.stop(&received);
@@ -142,6 +145,8 @@ struct Pool {
     /// Chunks without a report.
     open: usize,
     queue: VecDeque<Chunk>,
+    /// The first worker's, until that begins.
+    seat: Option<Seat>,
     /// Chunks whose retry is not due yet.
     waiting: Vec<(Instant, Chunk)>,
     /// Failed attempts, by chunk.
@@ -190,7 +195,7 @@ impl Pool {
     fn start_worker(&mut self, join_now: bool) -> Result<u64> {
         let id = self.next_worker;
         self.next_worker += 1;
-        self.workers.insert(id, Worker::start(id, &self.job, &self.messages, join_now)?);
+        self.workers.insert(id, Worker::start(id, &self.job, &self.messages, join_now, self.seat.take())?);
         Ok(id)
     }
 

@@ -4,27 +4,26 @@ use std::time::Duration;
 
 use rivet_sdk::{Error, ErrorKind, OneReadPoint, Result, Retry, SNAPSHOT_LOST, Snapshot, Source};
 
-use crate::plan::{ConsistencyPolicy, Plan, Report};
+use crate::plan::{self, ConsistencyPolicy, Plan, Report};
 
 /// Whether chunks of other read points would be wrong, and not only reported.
 pub(super) fn is_needed(plan: &Plan) -> bool {
     plan.consistency == ConsistencyPolicy::Snapshot || plan.strategy.name == "native"
 }
 
-/// Takes the read point of this run, where the plan wants one and the source can give it.
+/// Takes the read point of this run for so many other instances, where the plan wants one and the source can give it.
 /// `counted`: rows are counted at it as well, so that one chunk has use for it too.
-pub(super) fn take(plan: &Plan, source: &mut dyn Source, counted: bool) -> Result<Option<Snapshot>> {
+pub(super) fn take(plan: &Plan, source: &mut dyn Source, others: u32, counted: bool) -> Result<Option<Snapshot>> {
     let useful = (plan.chunks.len() > 1 || counted) && plan.consistency != ConsistencyPolicy::PerChunk;
     if plan.one_read_point != OneReadPoint::Snapshot || !is_needed(plan) && !useful {
         return Ok(None);
     }
-    let taken = source.snapshot(plan.execution.parallel)?;
+    let taken = source.snapshot(others)?;
     if taken.is_none() && is_needed(plan) && plan.chunks.len() > 1 {
-        return Err(Error::config("this source cannot give all chunks one snapshot")
-            .with_hint(
-                "use `consistency: auto` or `per_chunk`, or `chunk_by: none`: one statement is consistent in itself",
-            )
-            .with_context("export", plan.export.clone()));
+        // What was planned with other rights, or what the source could not know before it tried.
+        let description = source.describe(&plan.relation)?;
+        let refused = plan::no_snapshot(description.one_read_point, description.no_snapshot.as_deref());
+        return Err(refused.with_context("export", plan.export.clone()));
     }
     Ok(taken)
 }

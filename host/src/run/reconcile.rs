@@ -226,7 +226,12 @@ pub(super) fn compare(plan: &Plan, manifest: &Manifest, counted: &Counted) -> Re
 pub(super) fn count_at(plan: &Plan, snapshot: &Snapshot, source: &SourceEnd, lent: &Lent) -> Result<Counted> {
     let mut source = source.open(lent)?;
     source.join(snapshot)?;
-    let (rows, whole) = count(plan, &mut *source)?;
+    count_there(plan, snapshot, &mut *source)
+}
+
+/// The same with an instance that reads there.
+pub(super) fn count_there(plan: &Plan, snapshot: &Snapshot, source: &mut dyn Source) -> Result<Counted> {
+    let (rows, whole) = count(plan, source)?;
     Ok(Counted { at: CountedAt::Run, read_point: snapshot.read_point.clone(), rows, whole })
 }
 
@@ -235,7 +240,8 @@ pub(super) fn count_later(plan: &Plan, source: &SourceEnd, lent: &Lent) -> Resul
     let mut holder = source.open(lent)?;
     check_identity(plan, &mut *holder)?;
     let useful = plan.chunks.len() > 1 && plan.reads_at_one_point();
-    let Some(snapshot) = (if useful { holder.snapshot(1)? } else { None }) else {
+    let alone = source.manifest().can(capability::SNAPSHOT_ALONE);
+    let Some(snapshot) = (if useful { holder.snapshot(u32::from(!alone))? } else { None }) else {
         let from = jiff::Timestamp::now();
         let (rows, whole) = count(plan, &mut *holder)?;
         let until = jiff::Timestamp::now();
@@ -245,6 +251,10 @@ pub(super) fn count_later(plan: &Plan, source: &SourceEnd, lent: &Lent) -> Resul
         };
         return Ok(Counted { at, read_point, rows, whole });
     };
+    if alone {
+        let counted = count_there(plan, &snapshot, &mut *holder)?;
+        return Ok(Counted { at: CountedAt::Later, ..counted });
+    }
     let mut counter = source.open(lent)?;
     counter.join(&snapshot)?;
     if !snapshot.rejoinable {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rivet_sdk::{Destination, Error, ErrorKind, Result};
 use serde::Serialize;
 
-use super::execute::{Ends, Prepared, recorded, tidy};
+use super::execute::{Ends, Instance, Prepared, recorded, tidy};
 use super::export::{Finished, Watch, inputs};
 use super::journal::Journal;
 use super::reconcile::{self, Compared, CountedAt, Newest, RECONCILIATION_VERSION, Reconciliation};
@@ -85,6 +85,8 @@ pub fn repair(
     let newest = reconcile::newest(&mut *destination, export)?;
     let mut instance = source.open(&session.lent())?;
     check_drift(&newest.plan, &mut *instance)?;
+    // The count has an instance of its own, and the login maybe one connection.
+    drop(instance);
     let differing = differing(session, &source, &mut *destination, &newest, options)?;
     let mut repaired =
         Repaired { run_id: newest.plan.run_id.clone(), chunks: newest.plan.chunks.len(), differing, finished: None };
@@ -99,6 +101,7 @@ pub fn repair(
         commit::check_destination(&mut *destination, &plan)?;
         commit::publish_plan(&mut *destination, &plan)?;
         let done = done_chunks(&plan, &mut *destination)?;
+        let instance = Instance::open(&source, session.lent())?;
         let prepared = Prepared { plan, done, source: Some(instance), warnings: Vec::new() };
         let ends = Ends { source, destination: end, budget: Arc::clone(&session.budget) };
         let stop = &session.stop;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rivet_sdk::{Destination, Error, ErrorKind, Result, Source};
 
-use super::execute::Prepared;
+use super::execute::{Instance, Prepared};
 use super::export::inputs;
 use super::journal::Journal;
 use super::read_point;
@@ -55,9 +55,9 @@ pub(super) fn resumable(
             .with_hint("run without --resume to abandon that run and start afresh")
             .with_context("export", export.name.clone()));
     }
-    let mut source = source_end.open(&session.lent())?;
+    let mut instance = Instance::open(&source_end, session.lent())?;
     plan.check_chunks()?;
-    check_drift(&plan, &mut *source)?;
+    check_drift(&plan, &mut *instance.source)?;
     let mut warnings = Vec::new();
     if let Some(difference) = plan.made_by.as_ref().and_then(|made_by| made_by.difference(&now.made_by)) {
         warnings.push(format!("the run was begun by other versions: {difference}"));
@@ -83,7 +83,7 @@ pub(super) fn resumable(
             plan.chunks.len()
         ));
     }
-    Ok(Resumed::Unfinished(Box::new(Prepared { plan, done, source: Some(source), warnings })))
+    Ok(Resumed::Unfinished(Box::new(Prepared { plan, done, source: Some(instance), warnings })))
 }
 
 /// The chunks that have their reports; in a repair, those taken over included.

@@ -2,9 +2,9 @@
 //! destinations and writes them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use rivet_sdk::{Error, Interrupt, Result, Source};
@@ -13,7 +13,6 @@ use super::attempt::{self, Ends, Reading};
 use super::pool::{Job, Message};
 use super::read_point;
 use crate::batch::{self, ChannelSpec};
-use crate::budget::Lane;
 use crate::plan::Chunk;
 use crate::source::Lent;
 use crate::threads;
@@ -35,20 +34,29 @@ pub(super) struct Worker {
 
 /// What all threads touch.
 struct Shared {
-    /// Set to stop what is running; the worker ends after it.
-    fence: Arc<AtomicBool>,
-    /// Its part of the memory budget.
-    lane: Lane,
+    /// What its instances are lent. The flag in that is set to stop what is running; the worker ends after it.
+    lent: Lent,
     interrupt: Mutex<Option<Box<dyn Interrupt>>>,
 }
 
 impl Worker {
     /// Starts worker number `id`, which answers through `messages`. With `join_now` it joins the
-    /// job's snapshot at once and says so, instead of with its first chunk.
-    pub fn start(id: u64, job: &Arc<Job>, messages: &Sender<Message>, join_now: bool) -> Result<Self> {
-        let fence = Arc::<AtomicBool>::default();
-        let lane = job.lent_budget.lane(Arc::clone(&fence));
-        let shared = Arc::new(Shared { fence, lane, interrupt: Mutex::default() });
+    /// job's snapshot at once and says so, instead of with its first chunk. With a `seat` it takes
+    /// the instance that sits there before it opens one of its own.
+    pub fn start(
+        id: u64,
+        job: &Arc<Job>,
+        messages: &Sender<Message>,
+        join_now: bool,
+        seat: Option<Seat>,
+    ) -> Result<Self> {
+        let lent = match &seat {
+            Some(seat) => seat.lent.clone(),
+            None => Lent::new(&job.lent_budget),
+        };
+        let interrupt = seat.as_ref().and_then(|seat| seat.open().as_ref().and_then(|open| open.source.interrupt()));
+        let seat = seat.unwrap_or_else(|| Seat::empty(lent.clone()));
+        let shared = Arc::new(Shared { lent, interrupt: Mutex::new(interrupt) });
         let (chunks, received) = channel();
         // One chunk may wait for the writing half, so that its rows are fetched meanwhile.
         let (to_writer, readings) = sync_channel(1);
@@ -61,7 +69,7 @@ impl Worker {
             shared: Arc::clone(&shared),
             to_writer,
             messages: messages.clone(),
-            source: None,
+            seat,
             late: !join_now,
         };
         let reader = move || reader.work(&received, join_now);
@@ -86,7 +94,7 @@ impl Worker {
     /// Stops what it is doing: no row is taken from now on, and the server is asked to stop its
     /// statement, from a thread of its own because asking may hang too.
     pub fn stop(&self) {
-        self.shared.fence.store(true, Ordering::SeqCst);
+        self.shared.lent.cancelled.store(true, Ordering::SeqCst);
         let interrupt = self.shared.interrupt.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(interrupt) = interrupt {
             let ask = move || {
@@ -119,14 +127,14 @@ fn guarded(
 
 impl Shared {
     fn lent(&self) -> Lent {
-        Lent { lane: self.lane.clone(), cancelled: Arc::clone(&self.fence) }
+        self.lent.clone()
     }
 }
 
 /// The reading half.
 struct Reader {
-    /// Stands first: it is closed before the job, and with it the last share in its connection, goes.
-    source: Option<Open>,
+    /// Stands first: what sits there is closed before the job, and with it the last share in its connection, goes.
+    seat: Seat,
     id: u64,
     job: Arc<Job>,
     shared: Arc<Shared>,
@@ -136,10 +144,39 @@ struct Reader {
     late: bool,
 }
 
-/// An instance, and the shared read point it reads at.
+/// An instance, and the read point it reads at, if it is one that chunks share.
 struct Open {
     source: Box<dyn Source>,
     read_point: Option<String>,
+}
+
+/// Where a worker's instance sits. The planner's is put there where one worker reads it all, and comes back from there
+/// once the chunks are read: who may have one connection only exports with it.
+#[derive(Clone)]
+pub struct Seat {
+    open: Arc<Mutex<Option<Open>>>,
+    /// What the instance was lent.
+    lent: Lent,
+}
+
+impl Seat {
+    /// With an instance that was lent this. It reads at `read_point`, if it holds one for itself.
+    pub(super) fn of(source: Box<dyn Source>, lent: Lent, read_point: Option<String>) -> Self {
+        Self { open: Arc::new(Mutex::new(Some(Open { source, read_point }))), lent }
+    }
+
+    fn empty(lent: Lent) -> Self {
+        Self { open: Arc::default(), lent }
+    }
+
+    fn open(&self) -> MutexGuard<'_, Option<Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The instance, unless it was lost, or its worker hangs.
+    pub(super) fn leave(&self) -> Option<Box<dyn Source>> {
+        self.open.try_lock().ok()?.take().map(|open| open.source)
+    }
 }
 
 impl Reader {
@@ -167,7 +204,7 @@ impl Reader {
     }
 
     fn open(&mut self) -> Result<()> {
-        if self.source.is_some() {
+        if self.seat.open().is_some() {
             return Ok(());
         }
         let mut source = self.job.source.open(&self.shared.lent())?;
@@ -180,27 +217,29 @@ impl Reader {
             }
         };
         self.late = true;
-        self.source = Some(Open { source, read_point });
+        *self.seat.open() = Some(Open { source, read_point });
         Ok(())
     }
 
     /// Reads one chunk; its rows, or None where nobody listens any more.
     fn read(&mut self, chunk: Chunk) -> Option<u64> {
-        let open = self.source.as_mut()?;
+        let seat = self.seat.clone();
+        let mut seated = seat.open();
+        let open = seated.as_mut()?;
         let (sender, batches) = batch::channel(ChannelSpec {
             schema: Arc::clone(&self.job.schema),
-            share: self.shared.lane.share(),
+            share: self.shared.lent.lane.share(),
             capacity_bytes: QUEUE_BYTES.min(
                 self.job.lent_budget.limit() / QUEUES_OF_BUDGET / u64::from(self.job.plan.execution.parallel.max(1)),
             ),
-            fence: Arc::clone(&self.shared.fence),
+            fence: Arc::clone(&self.shared.lent.cancelled),
             counters: Arc::clone(&self.job.counters),
         });
         let (done, exported) = channel();
         let reading = Reading {
             chunk: chunk.clone(),
             batches,
-            lane: self.shared.lane.clone(),
+            lane: self.shared.lent.lane.clone(),
             exported,
             read_point: open.read_point.clone(),
             started_at: jiff::Timestamp::now(),
@@ -211,7 +250,7 @@ impl Reader {
         let rows = result.as_ref().map_or(0, |(_, rows)| *rows);
         if result.is_err() {
             // After an error nobody knows what state a connection is in: it is not used again.
-            self.source = None;
+            *seated = None;
             self.shared.interrupt.lock().unwrap_or_else(PoisonError::into_inner).take();
         }
         // The writing half may have given up already; it has said why.

@@ -33,8 +33,8 @@ pub struct Attended {
     /// Ends with the instance.
     gone: Receiver<()>,
     interrupt: Option<Once>,
-    /// The wish of whoever opened it.
-    wish: Arc<AtomicBool>,
+    /// The wishes of whoever may want it to end.
+    wishes: Vec<Arc<AtomicBool>>,
     /// What the instance itself is told.
     cancelled: Arc<AtomicBool>,
     /// Whether it ends statements by itself.
@@ -87,14 +87,14 @@ impl Attended {
             // The last share in its connection goes after it.
             Ok((source, own_end))
         };
-        Self::start(&manifest.name, keeps_limits, &lent.cancelled, open)
+        Self::start(&manifest.name, keeps_limits, lent.wishes(), open)
     }
 
     /// Starts the thread, on which `open` gives the instance and what has to outlive it.
     fn start<K: 'static>(
         plugin: &str,
         keeps_limits: bool,
-        wish: &Arc<AtomicBool>,
+        wishes: Vec<Arc<AtomicBool>>,
         open: impl FnOnce(Arc<AtomicBool>) -> Result<(Box<dyn Source>, K)> + Send + 'static,
     ) -> Result<Self> {
         let cancelled = Arc::<AtomicBool>::default();
@@ -121,7 +121,7 @@ impl Attended {
             calls: Some(calls),
             gone,
             interrupt: None,
-            wish: Arc::clone(wish),
+            wishes,
             cancelled,
             keeps_limits,
             asked: None,
@@ -208,7 +208,7 @@ impl Attended {
                     return Err(self.refusal(call.what, why));
                 }
                 Some(_) => {}
-                None if self.wish.load(Ordering::SeqCst) => self.ask_to_end(Why::Stopped),
+                None if self.wishes.iter().any(|wish| wish.load(Ordering::SeqCst)) => self.ask_to_end(Why::Stopped),
                 None => {
                     if let Some(limit) = call.limit.filter(|limit| spent > *limit) {
                         self.ask_to_end(Why::Late(limit));

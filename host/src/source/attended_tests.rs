@@ -36,8 +36,10 @@ impl Source for Scripted {
 }
 
 fn attended(export: fn(&mut dyn BatchSink) -> Result<ExportStats>, wish: &Arc<AtomicBool>) -> Attended {
-    Attended::start("scripted", false, wish, move |cancelled| Ok((Box::new(Scripted(export, cancelled)) as _, ())))
-        .unwrap_or_else(|error| panic!("{error}"))
+    Attended::start("scripted", false, vec![Arc::clone(wish)], move |cancelled| {
+        Ok((Box::new(Scripted(export, cancelled)) as _, ()))
+    })
+    .unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn request(limit: Duration) -> ExportRequest {

@@ -21,19 +21,27 @@ use crate::redact;
 pub struct Lent {
     /// Its worker's part of the process's memory.
     pub lane: Lane,
-    /// Set once the instance's work is no longer wanted.
+    /// Set once the instance's work is no longer wanted: this one's, by whoever has it.
     pub cancelled: Arc<AtomicBool>,
+    /// The same for all that the command does: a wish of somebody else's, never set here.
+    pub(super) wish: Option<Arc<AtomicBool>>,
 }
 
 impl Lent {
     /// For an instance that is nobody else's.
     pub fn new(budget: &Arc<Budget>) -> Self {
-        Self::until(Arc::default(), budget)
+        let cancelled = Arc::<AtomicBool>::default();
+        Self { lane: budget.lane(Arc::clone(&cancelled)), cancelled, wish: None }
     }
 
-    /// The same, until `cancelled` is set.
-    pub fn until(cancelled: Arc<AtomicBool>, budget: &Arc<Budget>) -> Self {
-        Self { lane: budget.lane(Arc::clone(&cancelled)), cancelled }
+    /// The same, until `wish` is set.
+    pub fn until(wish: Arc<AtomicBool>, budget: &Arc<Budget>) -> Self {
+        Self { wish: Some(wish), ..Self::new(budget) }
+    }
+
+    /// Whatever says that the instance is to end.
+    pub(super) fn wishes(&self) -> Vec<Arc<AtomicBool>> {
+        [Some(&self.cancelled), self.wish.as_ref()].into_iter().flatten().cloned().collect()
     }
 
     fn context(&self, services: fn(Share, Arc<AtomicBool>) -> InstanceServices) -> Context {

@@ -4,6 +4,7 @@ use rivet_sdk::sql::{self, key_expressions};
 use rivet_sdk::{Bounds, BoundsRequest, Error, ErrorKind, Result, Scalar};
 
 use crate::plan::{Tail, find};
+use crate::rights;
 use crate::session::{ask, whole};
 use crate::types::{SourceColumn, wide};
 use crate::wire::Wire;
@@ -14,6 +15,7 @@ pub(crate) fn bounds(wire: &mut Wire, request: &BoundsRequest) -> Result<Bounds>
     let source = Tail::new(wire, &request.of)?;
     let columns =
         request.key.iter().map(|name| find(name, &source.available, &request.of)).collect::<Result<Vec<_>>>()?;
+    rights::may_read(&request.of.relation, columns.iter().copied())?;
     for column in &columns {
         if !column.is_ordered() {
             return Err(Error::new(

@@ -4,19 +4,19 @@
 use rivet_sdk::lexer::{Rules, single};
 use rivet_sdk::sql;
 use rivet_sdk::{
-    Description, Error, Key, KeyColumn, NativeSplit, Relation, Result, Scalar, TableFilter, TableName, TableSummary,
-    nearest,
+    Description, Error, ErrorKind, NativeSplit, Relation, Result, Scalar, TableFilter, TableName, TableSummary, nearest,
 };
 
 use crate::dialect::{Tsql, unicode};
 use crate::error::{ServerMessage, confused};
-use crate::session::{ask, whole, words};
-use crate::types::{SourceColumn, is_rangeable};
+use crate::keys;
+use crate::physical;
+use crate::rights;
+use crate::session::{ask, tolerate, whole, words};
+use crate::types::SourceColumn;
 use crate::wire::Wire;
 
 const PAGE_BYTES: u64 = 8192;
-/// The system type of every type of the CLR: hierarchyid, the spatial ones, and users' own.
-const CLR: u8 = 240;
 const ROWS_OF: &str = "(SELECT SUM(p.rows) FROM sys.partitions AS p WHERE p.object_id = $ AND p.index_id IN (0, 1))";
 const PAGES_OF: &str = "(SELECT SUM(a.used_pages) FROM sys.partitions AS p JOIN sys.allocation_units AS a \
      ON a.container_id = p.partition_id WHERE p.object_id = $ AND p.index_id IN (0, 1))";
@@ -35,7 +35,7 @@ impl Table {
     }
 }
 
-fn surprise() -> Error {
+pub(crate) fn surprise() -> Error {
     confused("a catalogue view in an unexpected shape")
 }
 
@@ -99,9 +99,15 @@ pub(crate) fn columns(wire: &mut Wire, relation: &Relation) -> Result<(Option<Ta
     match relation {
         Relation::Table(name) => {
             let table = table(wire, name)?;
-            let statement = format!("SELECT * FROM {}", sql::table(&Tsql::default(), &table.name));
+            let from = sql::table(&Tsql::default(), &table.name);
             // A view's columns may be NULL whatever is derived for them.
-            let columns = described(wire, &statement, !table.is_view)?;
+            let columns = match described(wire, &format!("SELECT * FROM {from}"), !table.is_view) {
+                // The description of what may not be read has numbers of its own.
+                Err(refused) if matches!(refused.kind(), ErrorKind::Permission | ErrorKind::InvalidQuery) => {
+                    rights::readable_columns(wire, &table, &from, refused)?
+                }
+                columns => columns?,
+            };
             Ok((Some(table), columns))
         }
         Relation::Query(text) => {
@@ -126,7 +132,7 @@ const FACTS: [&str; 10] = [
     "column_ordinal",
 ];
 
-fn described(wire: &mut Wire, statement: &str, trust_not_null: bool) -> Result<Vec<SourceColumn>> {
+pub(crate) fn described(wire: &mut Wire, statement: &str, trust_not_null: bool) -> Result<Vec<SourceColumn>> {
     let sql = format!(
         "SELECT {}, CAST(COLLATIONPROPERTY(collation_name, 'CodePage') AS int), error_number, error_message \
          FROM sys.dm_exec_describe_first_result_set({}, NULL, 0) ORDER BY column_ordinal",
@@ -135,8 +141,11 @@ fn described(wire: &mut Wire, statement: &str, trust_not_null: bool) -> Result<V
     );
     let rows = match ask(wire, &sql) {
         // The function is missing in some relatives of SQL Server, the procedure is older.
-        Err(error) if matches!(error.code(), Some("208" | "4121" | "102" | "156")) => by_procedure(wire, statement)?,
-        rows => rows?,
+        Err(error) => {
+            tolerate(error)?;
+            by_procedure(wire, statement)?
+        }
+        Ok(rows) => rows,
     };
     let mut columns = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -166,6 +175,7 @@ fn described(wire: &mut Wire, statement: &str, trust_not_null: bool) -> Result<V
             collation: words(collation),
             code_page: whole(page),
             not_null: trust_not_null && whole(nullable) == Some(0),
+            readable: true,
         });
     }
     if columns.is_empty() {
@@ -207,15 +217,13 @@ pub(crate) fn by_procedure(wire: &mut Wire, statement: &str) -> Result<Vec<Vec<S
 /// Tables and views, with the server's estimates.
 pub(crate) fn tables(wire: &mut Wire, filter: &TableFilter) -> Result<Vec<TableSummary>> {
     let schema = filter.schema.as_ref().map(|schema| format!(" AND s.name = {}", unicode(schema))).unwrap_or_default();
-    let (rows_of, pages_of) = (ROWS_OF.replace('$', "o.object_id"), PAGES_OF.replace('$', "o.object_id"));
-    let rows = ask(
-        wire,
-        &format!(
-            "SELECT s.name, o.name, o.type, {rows_of}, {pages_of} FROM sys.objects AS o \
+    let rows = with_estimates(wire, "o.object_id", |estimates| {
+        format!(
+            "SELECT s.name, o.name, o.type, {estimates} FROM sys.objects AS o \
              JOIN sys.schemas AS s ON s.schema_id = o.schema_id \
              WHERE o.type IN ('U', 'V') AND o.is_ms_shipped = 0{schema} ORDER BY s.name, o.name"
-        ),
-    )?;
+        )
+    })?;
     rows.iter()
         .map(|row| {
             let [schema, name, class, rows, pages] = &row[..] else { return Err(surprise()) };
@@ -230,130 +238,59 @@ pub(crate) fn tables(wire: &mut Wire, filter: &TableFilter) -> Result<Vec<TableS
         .collect()
 }
 
+/// The rows of a statement with the estimated rows and pages of `object` in it, as many of these as the server has.
+fn with_estimates(wire: &mut Wire, object: &str, sql: impl Fn(&str) -> String) -> Result<Vec<Vec<Scalar>>> {
+    let (rows, pages) = (ROWS_OF.replace('$', object), PAGES_OF.replace('$', object));
+    for estimates in [format!("{rows}, {pages}"), format!("{rows}, NULL")] {
+        match ask(wire, &sql(&estimates)) {
+            Ok(rows) => return Ok(rows),
+            Err(error) => tolerate(error)?,
+        }
+    }
+    ask(wire, &sql("NULL, NULL"))
+}
+
 /// Estimated rows and bytes of a table.
 pub(crate) fn estimate(wire: &mut Wire, table: &Table) -> Result<(Option<u64>, Option<u64>)> {
     if table.is_view {
         return Ok((None, None));
     }
-    let id = table.id.to_string();
-    let rows = ask(wire, &format!("SELECT {}, {}", ROWS_OF.replace('$', &id), PAGES_OF.replace('$', &id)))?;
+    let rows = with_estimates(wire, &table.id.to_string(), |estimates| format!("SELECT {estimates}"))?;
     let [rows, pages] = &rows.first().ok_or_else(surprise)?[..] else { return Err(surprise()) };
     Ok((size(rows), size(pages).map(|pages| pages * PAGE_BYTES)))
 }
 
 /// Keys and sizes of a relation; what reads at one point is for the session to say.
-pub(crate) fn describe(wire: &mut Wire, relation: &Relation) -> Result<Description> {
-    let native = NativeSplit::Impossible("SQL Server shows no physical addresses to order by".to_owned());
+pub(crate) fn describe(wire: &mut Wire, relation: &Relation, frozen: bool) -> Result<Description> {
     let Relation::Table(name) = relation else {
         // Whether the query is one at all is for the planner to know early.
         columns(wire, relation)?;
+        let native = NativeSplit::Impossible("a query has no physical ranges".to_owned());
         return Ok(Description::new(relation.clone(), "query").with_native(native));
     };
     let table = table(wire, name)?;
-    let (rows, bytes) = estimate(wire, &table)?;
+    let native = physical::possible(wire, &table, frozen)?;
+    let (mut rows, mut bytes) = estimate(wire, &table)?;
+    if rows == Some(0) && !is_empty(wire, &table)? {
+        // Nobody has counted: the bytes are as little worth.
+        (rows, bytes) = (None, bytes.filter(|bytes| *bytes > 0));
+    }
     Ok(Description::new(Relation::Table(table.name.clone()), table.kind())
-        .with_keys(keys(wire, &table)?)
+        .with_keys(keys::keys(wire, &table)?)
         .with_rows(rows)
         .with_bytes(bytes)
         .with_native(native))
 }
 
-/// Indexes over the whole table, the primary key first.
-pub(crate) fn keys(wire: &mut Wire, table: &Table) -> Result<Vec<Key>> {
-    let rows = ask(
-        wire,
-        &format!(
-            "SELECT i.index_id, i.name, CAST(i.is_primary_key AS int), CAST(i.is_unique AS int), c.name, \
-             CASE WHEN t.name IS NULL THEN N'unknown' ELSE t.name END, \
-             CAST(c.max_length AS int), CAST(c.precision AS int), CAST(c.scale AS int), CAST(c.is_nullable AS int) \
-             FROM sys.indexes AS i \
-             JOIN sys.index_columns AS ic ON ic.object_id = i.object_id AND ic.index_id = i.index_id \
-             JOIN sys.columns AS c ON c.object_id = ic.object_id AND c.column_id = ic.column_id \
-             LEFT JOIN sys.types AS t ON t.user_type_id = \
-             CASE WHEN c.system_type_id = {CLR} THEN c.user_type_id ELSE c.system_type_id END \
-             WHERE i.object_id = {} AND i.type IN (1, 2) AND i.is_disabled = 0 AND i.is_hypothetical = 0 \
-             AND i.has_filter = 0 AND ic.key_ordinal > 0 ORDER BY i.is_primary_key DESC, i.index_id, ic.key_ordinal",
-            table.id
-        ),
-    )?;
-    let mut keys: Vec<(i128, Key)> = Vec::new();
-    // The key that ended at a member no bound can be written for.
-    let mut cut_short = None;
-    for row in &rows {
-        let [id, name, primary, unique, column, of, length, precision, scale, nullable] = &row[..] else {
-            return Err(surprise());
-        };
-        let id = whole(id).ok_or_else(surprise)?;
-        if keys.last().is_none_or(|(last, _)| *last != id) {
-            let key = Key::new(words(name).unwrap_or_default(), Vec::new())
-                .with_primary(whole(primary) == Some(1))
-                .with_unique(whole(unique) == Some(1));
-            keys.push((id, key));
-        }
-        let of = words(of).ok_or_else(surprise)?;
-        let (base, _) = SourceColumn::base_of(&of);
-        if cut_short == Some(id) {
-            continue;
-        }
-        if let Some((_, key)) = keys.last_mut() {
-            if !can_bound(&base) {
-                // What is left of it still cuts ranges; its rows are not told apart by it.
-                (key.primary, key.unique) = (false, false);
-                cut_short = Some(id);
-                continue;
-            }
-            key.columns.push(
-                KeyColumn::new(
-                    words(column).ok_or_else(surprise)?,
-                    declared(&of, whole(length), whole(precision), whole(scale)),
-                )
-                .with_nullable(whole(nullable) != Some(0))
-                .with_rangeable(is_rangeable(&base)),
-            );
-        }
+/// Whether a table of which the server says so has no row.
+fn is_empty(wire: &mut Wire, table: &Table) -> Result<bool> {
+    let from = sql::table(&Tsql::default(), &table.name);
+    match ask(wire, &format!("SELECT TOP (1) 1 FROM {from}")) {
+        Ok(rows) => Ok(rows.is_empty()),
+        // One that is locked, or that the login may not read: the estimate is not known.
+        Err(error) if error.kind() == ErrorKind::Timeout => Ok(false),
+        Err(error) => tolerate(error).map(|()| false),
     }
-    Ok(keys.into_iter().map(|(_, key)| key).filter(|key| !key.columns.is_empty()).collect())
-}
-
-/// Whether a value of the type, read as a scalar, can be written back and compared in the index's own order. Those of
-/// hierarchyid and of other types of the CLR cannot, and a variant's order goes by families of types.
-fn can_bound(base: &str) -> bool {
-    is_rangeable(base)
-        || matches!(
-            base,
-            "bit"
-                | "real"
-                | "float"
-                | "time"
-                | "char"
-                | "varchar"
-                | "nchar"
-                | "nvarchar"
-                | "sysname"
-                | "binary"
-                | "varbinary"
-                | "rowversion"
-        )
-}
-
-/// A type as a user would write it.
-fn declared(of: &str, length: Option<i128>, precision: Option<i128>, scale: Option<i128>) -> String {
-    let (length, precision, scale) = (length.unwrap_or(0), precision.unwrap_or(0), scale.unwrap_or(0));
-    match of {
-        "decimal" | "numeric" => format!("{of}({precision},{scale})"),
-        "datetime2" | "datetimeoffset" | "time" => format!("{of}({scale})"),
-        "char" | "varchar" | "binary" | "varbinary" if length >= 0 => format!("{of}({length})"),
-        "nchar" | "nvarchar" if length >= 0 => format!("{of}({})", length / 2),
-        "char" | "varchar" | "binary" | "varbinary" | "nchar" | "nvarchar" => format!("{of}(max)"),
-        "timestamp" => "rowversion".to_owned(),
-        of => of.to_owned(),
-    }
-}
-
-/// The primary key's columns, for naming a row in an error.
-pub(crate) fn primary_key(keys: &[Key]) -> Vec<String> {
-    let primary = keys.iter().find(|key| key.primary);
-    primary.map(|key| key.columns.iter().map(|column| column.name.clone()).collect()).unwrap_or_default()
 }
 
 /// A user's query as it stands after FROM. What stands in brackets there can only read.

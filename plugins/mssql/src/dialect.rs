@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use rivet_sdk::sql::{Dialect, quote_text};
 use rivet_sdk::{Error, Result, Scalar};
 
+use crate::physical;
 use crate::types::SourceColumn;
 
 /// T-SQL. It knows the columns that are compared, because a literal of another type than the
@@ -49,6 +50,10 @@ impl Dialect for Tsql {
 
     fn row_values(&self) -> bool {
         false
+    }
+
+    fn native(&self, from: Option<u64>, to: Option<u64>) -> Result<String> {
+        physical::condition(from, to)
     }
 }
 
@@ -233,6 +238,7 @@ mod tests {
             collation: Some("Latin1_General_CI_AS".into()),
             code_page: Some(1252),
             not_null: false,
+            readable: true,
         }
     }
 

@@ -92,7 +92,10 @@ fn hint(number: i32) -> Option<&'static str> {
         }
         1205 => "another session was chosen over this one; it is tried again",
         3960 | 3961 => "something changed under the snapshot; it is tried again",
-        17809 | 17810 => "the server has no connection left: lower `parallel`, or raise `user connections`",
+        17809 | 17810 => {
+            "the server has no connection left: with `parallel: 1` an export needs one, otherwise one more than \
+             `parallel`; lower that, or raise `user connections`"
+        }
         10928 | 10929 | 40501 | 49918 | 49919 | 49920 => {
             "the database is at its limits: lower `parallel`, or scale it up"
         }

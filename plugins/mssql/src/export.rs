@@ -38,7 +38,11 @@ pub(crate) fn run(
     sink: &mut dyn BatchSink,
 ) -> Result<ExportStats> {
     let facts = session.database();
-    let warnings = if facts.one_read_point().is_none() { vec![LOCKING.to_owned()] } else { Vec::new() };
+    let warnings = if facts.one_read_point(request.relation.table().is_some()).is_none() {
+        vec![LOCKING.to_owned()]
+    } else {
+        Vec::new()
+    };
     session.with(&request.session, |wire| {
         let plan = Plan::new(wire, request)?;
         let schema = schema_of(&plan.mappings()?)?;

@@ -19,7 +19,9 @@ mod decode;
 mod dialect;
 mod error;
 mod export;
+mod facts;
 mod identity;
+mod keys;
 mod kind;
 mod link;
 mod login;
@@ -28,7 +30,9 @@ mod options;
 mod overrides;
 mod packet;
 mod parameters;
+mod physical;
 mod plan;
+mod rights;
 mod session;
 mod split;
 mod stream;
@@ -40,8 +44,8 @@ use std::sync::Arc;
 
 use rivet_sdk::{
     BatchSink, Bounds, BoundsRequest, Context, Description, Error, ErrorKind, ExportRequest, ExportStats, Identity,
-    Interrupt, Relation, Result, Scalar, SessionPolicy, Source, SourceDriver, Split, SplitRequest, TableFilter,
-    TableSummary, TypeMapping, capability,
+    Interrupt, Relation, Result, Scalar, SessionPolicy, Snapshot, Source, SourceDriver, Split, SplitRequest,
+    TableFilter, TableSummary, TypeMapping, capability,
 };
 
 use crate::options::Endpoint;
@@ -62,12 +66,15 @@ pub struct MssqlDriver;
 impl SourceDriver for MssqlDriver {
     type Options = MssqlOptions;
     type Source = Mssql;
-    /// No snapshot: SQL Server cannot give one read point to several sessions. A single chunk reads
-    /// at one where the database allows SNAPSHOT isolation.
+    /// SQL Server cannot give one read point to several sessions, unless the database cannot change. A single chunk
+    /// reads at one where the database allows SNAPSHOT isolation.
     const CAPABILITIES: &'static [&'static str] = &[
         capability::TABLES,
         capability::SPLIT_RANGE,
         capability::SPLIT_KEYSET,
+        capability::SPLIT_NATIVE,
+        capability::SNAPSHOT,
+        capability::SNAPSHOT_ALONE,
         capability::PRESSURE,
         capability::INTERRUPT,
         capability::COUNT,
@@ -133,15 +140,17 @@ impl Source for Mssql {
     }
 
     fn describe(&mut self, relation: &Relation) -> Result<Description> {
+        let frozen = self.session.database().frozen.is_some();
         let limits = self.session.limits();
-        let described = self.session.with(&limits, |wire| catalog::describe(wire, relation));
+        let described = self.session.with(&limits, |wire| catalog::describe(wire, relation, frozen));
         let description = described.map_err(|error| error.late_for(relation))?;
-        Ok(description.with_one_read_point(self.session.database().one_read_point()))
+        Ok(self.session.database().as_read(description))
     }
 
     fn split(&mut self, request: &SplitRequest) -> Result<Split> {
+        let frozen = self.session.database().frozen.is_some();
         self.session
-            .with(&request.of.session, |wire| split::split(wire, request))
+            .with(&request.of.session, |wire| split::split(wire, request, frozen))
             .map_err(|error| error.late_for(&request.of.relation))
     }
 
@@ -153,6 +162,19 @@ impl Source for Mssql {
 
     fn clock(&mut self) -> Result<Option<Scalar>> {
         self.session.with(&self.session.limits(), bounds::clock).map(Some)
+    }
+
+    fn snapshot(&mut self, _workers: u32) -> Result<Option<Snapshot>> {
+        self.session.snapshot()
+    }
+
+    fn join(&mut self, snapshot: &Snapshot) -> Result<()> {
+        self.session.join(&snapshot.token)
+    }
+
+    fn release(&mut self) -> Result<()> {
+        self.session.release();
+        Ok(())
     }
 
     fn count(&mut self, request: &ExportRequest) -> Result<u64> {

@@ -23,8 +23,16 @@ const OPTION_FLAGS_1: u8 = 0xE0;
 const OPTION_FLAGS_2: u8 = 0x03;
 /// `fReadOnlyIntent`
 const READ_ONLY_INTENT: u8 = 0x20;
+/// `fExtension`: a list of features follows.
+const EXTENSION: u8 = 0x10;
+/// The features: texts may be sent in UTF-8 (MS-TDS 2.2.6.4, UTF8_SUPPORT, which has no data), and the list's end.
+/// Without it, a server has to send the texts of a UTF-8 collation in something else.
+const FEATURES: [u8; 6] = [0x0A, 0, 0, 0, 0, 0xFF];
 /// US English, in which messages are written; the session's language is set later.
 const LOCALE: u32 = 0x0409;
+
+/// Which of the texts is where the features are.
+const EXTENSION_TEXT: usize = 5;
 
 /// The PRELOGIN message.
 pub(crate) fn prelogin(encryption: u8, instance: Option<&str>) -> Vec<u8> {
@@ -70,9 +78,10 @@ pub(crate) fn server_encryption(message: &[u8]) -> Option<u8> {
     }
 }
 
-/// The LOGIN7 message.
-pub(crate) fn login(endpoint: &Endpoint, server: &str) -> Result<Vec<u8>> {
+/// The LOGIN7 message, with or without a list of features.
+pub(crate) fn login(endpoint: &Endpoint, server: &str, features: bool) -> Result<Vec<u8>> {
     const FIXED_BYTES: usize = 94;
+    const EXTENSION_BYTES: usize = 4;
     let password: Vec<u8> =
         utf16(endpoint.password.expose()).into_iter().map(|byte| byte.rotate_left(4) ^ 0xA5).collect();
     let computer = match &endpoint.workstation {
@@ -85,7 +94,8 @@ pub(crate) fn login(endpoint: &Endpoint, server: &str) -> Result<Vec<u8>> {
         password,
         utf16(&endpoint.application_name),
         utf16(server),
-        Vec::new(),
+        // Where the features are; filled in below.
+        if features { vec![0; EXTENSION_BYTES] } else { Vec::new() },
         utf16("rivet"),
         Vec::new(),
         utf16(&endpoint.database),
@@ -102,7 +112,8 @@ pub(crate) fn login(endpoint: &Endpoint, server: &str) -> Result<Vec<u8>> {
     message.extend_from_slice(&std::process::id().to_le_bytes());
     message.extend_from_slice(&[0; 4]);
     let type_flags = if endpoint.read_only_intent { READ_ONLY_INTENT } else { 0 };
-    message.extend_from_slice(&[OPTION_FLAGS_1, OPTION_FLAGS_2, type_flags, 0]);
+    let extension = if features { EXTENSION } else { 0 };
+    message.extend_from_slice(&[OPTION_FLAGS_1, OPTION_FLAGS_2, type_flags, extension]);
     message.extend_from_slice(&[0; 4]);
     message.extend_from_slice(&LOCALE.to_le_bytes());
     let mut at = FIXED_BYTES;
@@ -111,8 +122,10 @@ pub(crate) fn login(endpoint: &Endpoint, server: &str) -> Result<Vec<u8>> {
         message.extend_from_slice(&u16::try_from(characters).unwrap_or(u16::MAX).to_le_bytes());
         at += bytes;
     };
-    for text in &texts {
-        place(&mut message, text.len() / 2, text.len());
+    for (index, text) in texts.iter().enumerate() {
+        // The extension's length is in bytes.
+        let units = if index == EXTENSION_TEXT { text.len() } else { text.len() / 2 };
+        place(&mut message, units, text.len());
     }
     // The client's id (a network address), then SSPI, a file to attach and a new password: none.
     message.extend_from_slice(&[0; 6]);
@@ -120,7 +133,18 @@ pub(crate) fn login(endpoint: &Endpoint, server: &str) -> Result<Vec<u8>> {
         place(&mut message, 0, 0);
     }
     message.extend_from_slice(&[0; 4]);
-    texts.iter().for_each(|text| message.extend_from_slice(text));
+    let mut extension_at = message.len();
+    for (index, text) in texts.iter().enumerate() {
+        if index < EXTENSION_TEXT {
+            extension_at += text.len();
+        }
+        message.extend_from_slice(text);
+    }
+    if features {
+        let at = u32::try_from(message.len()).unwrap_or(u32::MAX);
+        message.splice(extension_at..extension_at + EXTENSION_BYTES, at.to_le_bytes());
+        message.extend_from_slice(&FEATURES);
+    }
     let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
     message.splice(..4, length.to_le_bytes());
     Ok(message)
@@ -159,7 +183,8 @@ mod tests {
             url: Some(Secret::new("mssql://me:secret@h/shop?applicationIntent=ReadOnly")),
             ..MssqlOptions::default()
         };
-        let message = login(&Endpoint::new(options).unwrap(), "h").unwrap();
+        let endpoint = Endpoint::new(options).unwrap();
+        let message = login(&endpoint, "h", true).unwrap();
         let length = u32::from_le_bytes(message[..4].try_into().unwrap());
         assert_eq!(usize::try_from(length).unwrap(), message.len());
         assert_eq!(message[26] & READ_ONLY_INTENT, READ_ONLY_INTENT);
@@ -173,5 +198,13 @@ mod tests {
         // MS-TDS 2.2.6.4: halves swapped, then exclusive or with A5.
         assert_eq!(text(2)[..4], [0x92, 0xA5, 0xF3, 0xA5]);
         assert!(!message.windows(12).any(|window| window == utf16("secret")));
+        // MS-TDS 2.2.6.4: an offset and a length of four bytes, and there the offset of the features.
+        assert_eq!(message[27] & EXTENSION, EXTENSION);
+        let at = usize::from(u16::from_le_bytes([message[56], message[57]]));
+        assert_eq!(message[58..60], [4, 0]);
+        let at = u32::from_le_bytes(message[at..at + 4].try_into().unwrap());
+        assert_eq!(message[usize::try_from(at).unwrap()..], FEATURES);
+        let plain = login(&endpoint, "h", false).unwrap();
+        assert_eq!((plain[27], plain[58], plain.len()), (0, 0, message.len() - FEATURES.len() - 4));
     }
 }

@@ -1,14 +1,17 @@
 //! From a request to a SELECT: which columns, as what, from where.
 
 use rivet_sdk::sql::{self, Dialect};
-use rivet_sdk::{Error, ErrorKind, ExportRequest, OnUnrepresentable, Result, TypeMapping, WantedType, nearest};
+use rivet_sdk::{
+    Condition, Error, ErrorKind, ExportRequest, OnUnrepresentable, Result, TypeMapping, WantedType, nearest,
+};
 
 use crate::catalog::{self, Table};
 use crate::dialect::Tsql;
+use crate::keys;
 use crate::kind::{Expression, Kind};
 use crate::types::{SourceColumn, expression};
 use crate::wire::Wire;
-use crate::{overrides, types};
+use crate::{overrides, rights, types};
 
 /// A request with every question about its columns answered.
 #[derive(Debug)]
@@ -58,8 +61,13 @@ impl Plan {
     /// Looks the relation up and decides about each column.
     pub fn new(wire: &mut Wire, request: &ExportRequest) -> Result<Self> {
         let source = Tail::new(wire, request)?;
+        let named = request.conditions.iter().flat_map(Condition::columns).chain(&request.order_by);
+        let named = named.filter_map(|name| source.available.iter().find(|column| column.name == *name));
+        rights::may_read(&request.relation, named)?;
+        let chosen = choose(request, &source.available)?;
+        rights::may_read(&request.relation, chosen.iter().map(|(column, _)| column))?;
         let mut columns = Vec::new();
-        for (column, wanted) in choose(request, &source.available)? {
+        for (column, wanted) in chosen {
             let name = source.dialect.name(&column.name);
             let expression = match wanted {
                 None => expression(&name, &column),
@@ -78,7 +86,7 @@ impl Plan {
             return Err(Error::config(format!("no column of {} is left to export", request.relation)));
         }
         let key = match &source.table {
-            Some(table) if !table.is_view => catalog::primary_key(&catalog::keys(wire, table)?),
+            Some(table) if !table.is_view => keys::primary_key(&keys::keys(wire, table)?),
             _ => Vec::new(),
         };
         let position = |name: &String| columns.iter().position(|column| column.name() == name);
@@ -129,9 +137,16 @@ impl Tail {
     /// The statement that counts the request's rows.
     pub fn count(&self, request: &ExportRequest) -> Result<String> {
         let rows = format!("FROM {}{}", self.from, sql::where_clause(&self.dialect, &request.conditions)?);
-        Ok(match request.limit {
-            None => format!("SELECT COUNT_BIG(*) {rows}"),
-            Some(limit) => {
+        let hides = self.available.iter().any(|column| !column.readable);
+        let readable = self.available.iter().find(|column| column.readable).filter(|_| hides);
+        Ok(match (request.limit, readable) {
+            // A count that names no column may want a right on all of them.
+            (None, Some(column)) => {
+                let name = self.dialect.name(&column.name);
+                format!("SELECT COUNT_BIG(*) FROM (SELECT {name} AS [one] {rows}) AS [rivet_count]")
+            }
+            (None, None) => format!("SELECT COUNT_BIG(*) {rows}"),
+            (Some(limit), _) => {
                 let limit = limit.min(i64::MAX.unsigned_abs());
                 format!("SELECT COUNT_BIG(*) FROM (SELECT TOP ({limit}) 1 AS [one] {rows}) AS [rivet_count]")
             }

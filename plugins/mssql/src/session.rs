@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rivet_sdk::network::lost;
-use rivet_sdk::{Error, ErrorKind, OneReadPoint, Result, Retry, Scalar, SessionPolicy, log};
+use rivet_sdk::{Error, ErrorKind, Result, Retry, Scalar, SessionPolicy, Snapshot, log};
 
+use crate::facts::{self, DatabaseFacts};
 use crate::link::Link;
 use crate::options::Endpoint;
 use crate::wire::{Rows, Wire, attention};
@@ -45,31 +46,11 @@ pub(crate) struct Session {
     endpoint: Endpoint,
     database: DatabaseFacts,
     lock_timeout: Option<u64>,
+    /// The frozen database that this session reads together with others.
+    joined: Option<String>,
     /// Of statements whose caller brings none.
     limits: SessionPolicy,
     stopper: Arc<Stopper>,
-}
-
-/// What `sys.databases` says of the database in use.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct DatabaseFacts {
-    pub id: Option<i128>,
-    pub name: String,
-    pub broker: Option<String>,
-    pub created: Option<String>,
-    /// SNAPSHOT isolation is allowed.
-    pub snapshot: bool,
-    /// READ COMMITTED reads row versions.
-    pub row_versions: bool,
-    pub compatibility: i128,
-}
-
-impl DatabaseFacts {
-    /// One statement reads at one moment over row versions; under locks, it does not. Sessions cannot
-    /// share a moment.
-    pub fn one_read_point(&self) -> OneReadPoint {
-        if self.snapshot || self.row_versions { OneReadPoint::Statement } else { OneReadPoint::None }
-    }
 }
 
 /// What another thread needs to stop the session's statement.
@@ -93,7 +74,15 @@ impl Session {
     pub fn open(endpoint: Endpoint) -> Result<Self> {
         let (wire, database) = connect(&endpoint)?;
         let stopper = Arc::new(Stopper { link: Mutex::new(wire.link()), used: AtomicBool::new(false) });
-        Ok(Self { wire, endpoint, database, lock_timeout: None, limits: SessionPolicy::PLANNING, stopper })
+        Ok(Self {
+            wire,
+            endpoint,
+            database,
+            lock_timeout: None,
+            joined: None,
+            limits: SessionPolicy::PLANNING,
+            stopper,
+        })
     }
 
     /// A handle for another thread.
@@ -138,6 +127,25 @@ impl Session {
         })
     }
 
+    /// The read point that a database which cannot change is by itself; None for any other.
+    pub fn snapshot(&mut self) -> Result<Option<Snapshot>> {
+        self.reconnect()?;
+        Ok(self.database.snapshot())
+    }
+
+    /// From now on reads at that point, or not at all.
+    pub fn join(&mut self, token: &str) -> Result<()> {
+        self.reconnect()?;
+        self.database.still_is(token, false)?;
+        self.joined = Some(token.to_owned());
+        Ok(())
+    }
+
+    /// Reads at whatever point there is.
+    pub fn release(&mut self) {
+        self.joined = None;
+    }
+
     /// LOCK_TIMEOUT stays until it is set again.
     fn limit_locks(&mut self, limit: Option<u64>) -> Result<()> {
         if self.lock_timeout == limit {
@@ -155,6 +163,9 @@ impl Session {
     fn reconnect(&mut self) -> Result<()> {
         if self.wire.is_broken() {
             (self.wire, self.database) = connect(&self.endpoint)?;
+            if let Some(token) = &self.joined {
+                self.database.still_is(token, true)?;
+            }
             self.lock_timeout = None;
             *self.stopper.link.lock().unwrap_or_else(PoisonError::into_inner) = self.wire.link();
         }
@@ -164,7 +175,7 @@ impl Session {
 
 fn connect(endpoint: &Endpoint) -> Result<(Wire, DatabaseFacts)> {
     let mut wire = Wire::open(endpoint)?;
-    let database = facts(&mut wire)?;
+    let database = facts::facts(&mut wire)?;
     // Under SNAPSHOT a statement reads at one moment, and neither waits for writers nor makes them wait.
     let (isolation, level) = if database.snapshot { ("SNAPSHOT", 5) } else { ("READ COMMITTED", 2) };
     let mut settings: Vec<String> = SETTINGS.iter().map(|setting| format!("SET {setting}")).collect();
@@ -184,8 +195,10 @@ fn connect(endpoint: &Endpoint) -> Result<(Wire, DatabaseFacts)> {
 
 /// Reads the settings back: a proxy may have swallowed them.
 fn verify(wire: &mut Wire, isolation: &str, level: i128) -> Result<()> {
-    let shown = wire.run(VALUES)?.one()?;
-    if !matches!(shown.first(), Some(Scalar::Integer(-1 | 2_147_483_647))) {
+    // The login itself asks for texts of any length; whoever does not show the setting is taken at its word.
+    if let Some(shown) = known(wire, VALUES)?
+        && !matches!(shown.first(), Some(Scalar::Integer(-1 | 2_147_483_647)))
+    {
         return Err(swallowed("TEXTSIZE", shown.first(), "2147483647"));
     }
     let list: Vec<String> = MEANINGS.iter().map(|name| format!("CAST(SESSIONPROPERTY('{name}') AS int)")).collect();
@@ -214,12 +227,12 @@ fn known(wire: &mut Wire, sql: &str) -> Result<Option<Vec<Scalar>>> {
 
 /// A line in the log for an error that only says what the server does not have or tell; any other
 /// error is passed on.
-fn tolerate(error: Error) -> Result<()> {
+pub(crate) fn tolerate(error: Error) -> Result<()> {
     let kinds = [ErrorKind::InvalidQuery, ErrorKind::NotFound, ErrorKind::Permission, ErrorKind::Unsupported];
     if !kinds.contains(&error.kind()) {
         return Err(error);
     }
-    log::debug!("a setting cannot be made or read back: {error}");
+    log::debug!("the server does not have or tell this: {error}");
     Ok(())
 }
 
@@ -228,28 +241,6 @@ fn swallowed(name: &str, found: Option<&Scalar>, wanted: &str) -> Error {
     Error::new(ErrorKind::Connection, format!("the setting {name} shows {found} although it was set to {wanted}"))
         .with_retry(Retry::Permanent)
         .with_hint("a proxy between rivet and SQL Server swallows SET; connect past it")
-}
-
-fn facts(wire: &mut Wire) -> Result<DatabaseFacts> {
-    let mut row = wire
-        .run(
-            "SELECT CAST(database_id AS int), name, CAST(service_broker_guid AS nvarchar(36)), \
-             CONVERT(nvarchar(30), create_date, 126), CAST(snapshot_isolation_state AS int), \
-             CAST(is_read_committed_snapshot_on AS int), CAST(compatibility_level AS int) \
-             FROM sys.databases WHERE database_id = DB_ID()",
-        )?
-        .one()?
-        .into_iter();
-    let mut next = || row.next().unwrap_or(Scalar::Null);
-    Ok(DatabaseFacts {
-        id: whole(&next()),
-        name: words(&next()).unwrap_or_default(),
-        broker: words(&next()),
-        created: words(&next()),
-        snapshot: whole(&next()) == Some(1),
-        row_versions: whole(&next()) == Some(1),
-        compatibility: whole(&next()).unwrap_or(0),
-    })
 }
 
 /// A number in an answer; None for NULL.

@@ -6,37 +6,38 @@
 
 use rivet_sdk::sql::{Dialect, where_clause};
 use rivet_sdk::{
-    Bound, Condition, Error, ErrorKind, ExportRequest, Result, Scalar, Slice, Split, SplitBy, SplitInto, SplitRequest,
+    Bound, Condition, Error, ErrorKind, ExportRequest, Relation, Result, Scalar, Slice, Split, SplitBy, SplitInto,
+    SplitRequest,
 };
 
-use crate::catalog;
 use crate::plan::{Tail, find};
 use crate::session::{ask, whole as number};
 use crate::wire::Wire;
+use crate::{catalog, keys, physical, rights};
 
 /// No plan needs more.
 const MAX_SLICES: u64 = 100_000;
 
 /// Slices of `request.of`.
-pub(crate) fn split(wire: &mut Wire, request: &SplitRequest) -> Result<Split> {
+pub(crate) fn split(wire: &mut Wire, request: &SplitRequest, frozen: bool) -> Result<Split> {
     match &request.by {
-        SplitBy::Native => Err(Error::new(
-            ErrorKind::Unsupported,
-            format!("{} cannot be cut physically: SQL Server shows no addresses to order by", request.of.relation),
-        )),
+        SplitBy::Native => physical::split(wire, request, frozen),
         SplitBy::Range { column } => ranges(wire, request, std::slice::from_ref(column)),
-        SplitBy::Keyset { key } => {
-            prove_key(wire, &request.of, key)?;
-            ranges(wire, request, key)
-        }
+        SplitBy::Keyset { key } => ranges(wire, request, key),
         other => Err(Error::unsupported(format!("this version cannot cut by {other:?}"))),
     }
 }
 
 /// Keyset slices are only right over a proven unique key without NULLs.
 fn prove_key(wire: &mut Wire, of: &ExportRequest, key: &[String]) -> Result<()> {
-    let description = catalog::describe(wire, &of.relation)?;
-    let proven = description.keys.iter().any(|index| {
+    let keys = match &of.relation {
+        Relation::Table(name) => {
+            let table = catalog::table(wire, name)?;
+            keys::keys(wire, &table)?
+        }
+        _ => Vec::new(),
+    };
+    let proven = keys.iter().any(|index| {
         index.unique
             && index.columns.iter().all(|column| !column.nullable)
             && index.columns.iter().map(|column| &column.name).eq(key)
@@ -52,6 +53,10 @@ fn ranges(wire: &mut Wire, request: &SplitRequest, key: &[String]) -> Result<Spl
     let of = &request.of;
     let source = Tail::new(wire, of)?;
     let columns = key.iter().map(|name| find(name, &source.available, of)).collect::<Result<Vec<_>>>()?;
+    rights::may_read(&of.relation, columns.iter().copied())?;
+    if matches!(request.by, SplitBy::Keyset { .. }) {
+        prove_key(wire, of, key)?;
+    }
     if let (SplitBy::Range { column }, [of]) = (&request.by, &columns[..])
         && !of.is_ordered()
     {
@@ -63,25 +68,8 @@ fn ranges(wire: &mut Wire, request: &SplitRequest, key: &[String]) -> Result<Spl
             "numbers, dates and moments, texts, bytes and uniqueidentifier work; without a key, `chunk_by: none`",
         ));
     }
-    let estimate = match (&source.table, of.conditions.is_empty()) {
-        (Some(table), true) => catalog::estimate(wire, table)?.0,
-        _ => None,
-    };
-    let rows = match estimate {
-        Some(rows) => rows,
-        None => {
-            let answer = ask(wire, &source.count(of)?)?;
-            let count = answer.first().and_then(|row| row.first()).and_then(number);
-            count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0)
-        }
-    };
-    let count = match request.into {
-        SplitInto::Count(count) => count,
-        SplitInto::Rows(size) => rows.div_ceil(size.max(1)),
-        // What is wanted is a wish: one slice is right, too.
-        _ => 1,
-    }
-    .clamp(1, MAX_SLICES);
+    let rows = rows(wire, &source, of)?;
+    let count = wanted(request.into, rows);
     if count <= 1 || rows <= 1 {
         return Ok(Split::new(vec![Slice::new(None, Some(rows))], "not worth cutting"));
     }
@@ -89,6 +77,33 @@ fn ranges(wire: &mut Wire, request: &SplitRequest, key: &[String]) -> Result<Spl
     let bounds = boundaries(wire, &source, of, key, size)?;
     let nullable = columns.iter().find(|column| !column.not_null).map(|column| column.name.as_str());
     Ok(slices(key, bounds, nullable, size, rows))
+}
+
+/// How many rows the request has: estimated, or counted where nobody has an estimate.
+pub(crate) fn rows(wire: &mut Wire, source: &Tail, of: &ExportRequest) -> Result<u64> {
+    let estimate = match (&source.table, of.conditions.is_empty()) {
+        (Some(table), true) => catalog::estimate(wire, table)?.0,
+        _ => None,
+    };
+    // A relative of SQL Server may say 0 of every table, and an empty one is counted in no time.
+    if let Some(rows) = estimate.filter(|rows| *rows > 0) {
+        return Ok(rows);
+    }
+    let answer = ask(wire, &source.count(of)?)?;
+    let count = answer.first().and_then(|row| row.first()).and_then(number);
+    count
+        .and_then(|count| u64::try_from(count).ok())
+        .ok_or_else(|| Error::internal("the server counted without a number"))
+}
+
+pub(crate) fn wanted(into: SplitInto, rows: u64) -> u64 {
+    match into {
+        SplitInto::Count(count) => count,
+        SplitInto::Rows(size) => rows.div_ceil(size.max(1)),
+        // What is wanted is a wish: one slice is right, too.
+        _ => 1,
+    }
+    .clamp(1, MAX_SLICES)
 }
 
 /// The first key of every slice but the first.

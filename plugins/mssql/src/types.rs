@@ -21,9 +21,27 @@ pub(crate) struct SourceColumn {
     /// Of char and varchar, as the server numbers them.
     pub code_page: Option<i128>,
     pub not_null: bool,
+    /// Whether the login has SELECT on it.
+    pub readable: bool,
 }
 
 impl SourceColumn {
+    /// A column that the login may not read: no more is known of it than its name.
+    pub fn unreadable(name: String) -> Self {
+        Self {
+            name,
+            source_type: "unknown".to_owned(),
+            base: "unknown".to_owned(),
+            precision: 0,
+            scale: 0,
+            is_max: false,
+            collation: None,
+            code_page: None,
+            not_null: false,
+            readable: false,
+        }
+    }
+
     /// The type's name and arguments, taken apart.
     pub fn base_of(source_type: &str) -> (String, bool) {
         let (base, arguments) = source_type.split_once('(').unwrap_or((source_type, ""));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rivet_sdk::network::{Patience, lost};
-use rivet_sdk::{Error, Result, Scalar};
+use rivet_sdk::{Error, ErrorKind, Result, Scalar};
 
 use crate::connect::connect;
 use crate::error::{ServerMessage, confused};
@@ -22,6 +22,9 @@ mod cells;
 const CONTROL_BYTES: usize = 64 << 20;
 /// An Azure gateway sends a login on to the node that has the database; once, as a rule.
 const MAX_ROUTES: usize = 5;
+
+/// What an error says of a server that did not answer the login itself.
+const LOGIN: &str = "login at";
 
 /// One connection with a session on it.
 pub(crate) struct Wire {
@@ -62,18 +65,32 @@ pub(crate) enum Cell<'a> {
 
 impl Wire {
     /// Connects and logs in. Until [`Wire::set_patience`] says otherwise, all that follows is a part of the login's
-    /// time.
+    /// time. A relative of SQL Server that hangs up on the list of features gets a login without.
     pub fn open(endpoint: &Endpoint) -> Result<Self> {
+        match Self::log_in(endpoint, true) {
+            Err(error)
+                if error.kind() == ErrorKind::Connection && error.context().iter().any(|(at, _)| at == LOGIN) =>
+            {
+                rivet_sdk::log::debug!("logging in again, without features: {error}");
+                Self::log_in(endpoint, false)
+            }
+            opened => opened,
+        }
+    }
+
+    fn log_in(endpoint: &Endpoint, features: bool) -> Result<Self> {
         let mut target = (endpoint.host.clone(), endpoint.port);
         for _ in 0..MAX_ROUTES {
             let mut patience = Patience::for_login(endpoint.connect_timeout);
             let link = connect(endpoint, &target.0, target.1, &mut patience)?;
             let mut wire = Self::over(link, patience, endpoint.display());
-            wire.send(packet::kind::LOGIN, &login(endpoint, &target.0)?)?;
+            wire.send(packet::kind::LOGIN, &login(endpoint, &target.0, features)?)?;
             let outcome = wire.finish(|_, _| Ok(()));
             if let Err(error) = outcome {
                 wire.stream.broken = true;
-                return Err(error);
+                // What the server says has a number, and one that says nothing was waited for long enough.
+                let hung_up = error.code().is_none() && wire.stream.patience.left().is_none_or(|left| !left.is_zero());
+                return Err(if hung_up { error.with_context(LOGIN, endpoint.display()) } else { error });
             }
             match wire.route.take() {
                 Some((host, port)) => target = (host, Some(port)),

@@ -3,9 +3,11 @@
 use rivet_sdk::sql::{self, key_expressions};
 use rivet_sdk::{Bounds, BoundsRequest, Error, ErrorKind, Result, Scalar};
 
-use crate::catalog::{SourceColumn, is_ordered};
+use crate::catalog::SourceColumn;
 use crate::dialect::Mysql;
+use crate::keys::is_ordered;
 use crate::plan::{self, Setting};
+use crate::rights;
 use crate::split::{counted, scalar, shown};
 use crate::types::Base;
 use crate::wire::Wire;
@@ -16,6 +18,7 @@ pub(crate) fn bounds(wire: &mut Wire, setting: Setting, request: &BoundsRequest)
     let (_, available) = plan::columns(wire, setting.server, &request.of.relation)?;
     let columns =
         request.key.iter().map(|name| plan::find(name, &available, &request.of)).collect::<Result<Vec<_>>>()?;
+    rights::may_read(&request.of.relation, columns.iter().copied())?;
     for column in &columns {
         if !is_ordered(column.base()) {
             return Err(Error::new(

@@ -2,13 +2,15 @@
 
 use rivet_sdk::sql;
 use rivet_sdk::{
-    Description, Error, ErrorKind, Key, KeyColumn, NativeSplit, OneReadPoint, Relation, Result, Retry, TableFilter,
-    TableName, TableSummary, nearest,
+    Description, Error, ErrorKind, NativeSplit, OneReadPoint, Relation, Result, Retry, TableFilter, TableName,
+    TableSummary, nearest,
 };
 
 use crate::dialect::{Mysql, quoted};
+use crate::keys;
 use crate::merge;
 use crate::packet::{ResultColumn, Rows};
+use crate::rights;
 use crate::server::Server;
 use crate::types::Base;
 use crate::wire::{Statement, Wire};
@@ -24,6 +26,7 @@ pub(crate) struct Table {
     pub rows: Option<u64>,
     pub bytes: Option<u64>,
     pub one_read_point: OneReadPoint,
+    pub no_snapshot: Option<String>,
 }
 
 /// A column before it is known what becomes of it.
@@ -37,9 +40,24 @@ pub(crate) struct SourceColumn {
     pub charset: Option<String>,
     /// The spatial reference system of a geometry, where that is known.
     pub srid: Option<u32>,
+    /// Whether the login has SELECT on it.
+    pub readable: bool,
 }
 
 impl SourceColumn {
+    /// A column of which no more is known than what the server says of a result.
+    fn of_result(result: ResultColumn) -> Self {
+        Self {
+            name: result.name.clone(),
+            source_type: result.type_name(),
+            not_null: false,
+            charset: None,
+            srid: None,
+            readable: true,
+            result,
+        }
+    }
+
     /// What the column holds.
     pub fn base(&self) -> Base {
         match self.result.base() {
@@ -59,7 +77,7 @@ impl Rows {
     }
 }
 
-fn number(text: Option<&str>) -> Option<u64> {
+pub(crate) fn number(text: Option<&str>) -> Option<u64> {
     text.and_then(|text| text.parse().ok())
 }
 
@@ -69,6 +87,12 @@ fn kind_of(table_type: &str, options: &str) -> &'static str {
         _ if options.contains("partitioned") => "partitioned table",
         _ => "table",
     }
+}
+
+/// Why rows of a storage engine without snapshots are not read at one point.
+fn no_snapshot(engine: Option<&str>) -> Option<String> {
+    let has_one = one_read_point(engine) == OneReadPoint::Snapshot;
+    engine.filter(|_| !has_one).map(|engine| format!("the table's engine {engine} has no snapshots; InnoDB has"))
 }
 
 /// What a storage engine lets a transaction `WITH CONSISTENT SNAPSHOT`, or one statement, see.
@@ -124,6 +148,7 @@ pub(crate) fn table(wire: &mut Wire, name: &TableName) -> Result<Table> {
         rows: number(rows.named(row, "TABLE_ROWS")).filter(|_| stored),
         bytes: number(rows.named(row, "DATA_LENGTH")).filter(|_| stored),
         one_read_point: one_read_point(rows.named(row, "ENGINE")),
+        no_snapshot: no_snapshot(rows.named(row, "ENGINE")),
     })
 }
 
@@ -144,19 +169,26 @@ fn no_table(wire: &mut Wire, name: &TableName) -> Result<Error> {
 /// The columns of a table, in order: what `SELECT *` gives.
 pub(crate) fn table_columns(wire: &mut Wire, server: Server, table: &Table) -> Result<Vec<SourceColumn>> {
     let from = sql::table(&Mysql, &table.name);
-    let results = described(wire, &format!("SELECT * FROM {from}"))?;
+    let all = match described(wire, &format!("SELECT * FROM {from}")) {
+        Err(error) if error.kind() != ErrorKind::Permission => return Err(error),
+        all => all,
+    };
     let srid = if server.is_mysql_since(80_003) { "SRS_ID" } else { "NULL" };
     let rows = wire.query(&format!(
-        "SELECT COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, CHARACTER_SET_NAME, {srid} AS SRS_ID \
+        "SELECT COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, CHARACTER_SET_NAME, {srid} AS SRS_ID, PRIVILEGES, EXTRA \
          FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
         quoted(table.name.schema.as_deref().unwrap_or_default()),
         quoted(&table.name.name)
     ))?;
+    let (results, hidden) = match all {
+        Ok(all) => (all, Vec::new()),
+        Err(refused) => rights::columns(wire, table, &rows, refused)?,
+    };
     // The two looks are not one: the table may be dropped or altered between them.
     if rows.rows.is_empty() {
         return Err(no_table(wire, &table.name)?);
     }
-    let mut columns = Vec::with_capacity(results.len());
+    let mut columns = Vec::with_capacity(results.len() + hidden.len());
     for result in results {
         let Some(row) = rows.rows.iter().find(|row| rows.named(row, "COLUMN_NAME") == Some(&result.name)) else {
             return Err(altered(&result.name));
@@ -168,6 +200,7 @@ pub(crate) fn table_columns(wire: &mut Wire, server: Server, table: &Table) -> R
             not_null: table.kind != "view" && fact("IS_NULLABLE") == Some("NO"),
             charset: fact("CHARACTER_SET_NAME").map(str::to_owned),
             srid: number(fact("SRS_ID")).and_then(|srid| u32::try_from(srid).ok()),
+            readable: true,
             name: result.name.clone(),
             result,
         };
@@ -179,6 +212,8 @@ pub(crate) fn table_columns(wire: &mut Wire, server: Server, table: &Table) -> R
         }
         columns.push(column);
     }
+    columns
+        .extend(hidden.into_iter().map(|result| SourceColumn { readable: false, ..SourceColumn::of_result(result) }));
     Ok(columns)
 }
 
@@ -201,19 +236,11 @@ fn first_srid(wire: &mut Wire, from: &str, column: &str) -> Result<Option<u32>> 
 pub(crate) fn query_columns(wire: &mut Wire, relation: &Relation) -> Result<Vec<SourceColumn>> {
     // Through the same derived table as the export: the server may see other types without it.
     let results = described(wire, &format!("SELECT * FROM {}", sql::from(&Mysql, relation)))?;
-    let column = |result: ResultColumn| SourceColumn {
-        name: result.name.clone(),
-        source_type: result.type_name(),
-        not_null: false,
-        charset: None,
-        srid: None,
-        result,
-    };
-    Ok(results.into_iter().map(column).collect())
+    Ok(results.into_iter().map(SourceColumn::of_result).collect())
 }
 
 /// The columns a SELECT would return, without running it.
-fn described(wire: &mut Wire, sql: &str) -> Result<Vec<ResultColumn>> {
+pub(crate) fn described(wire: &mut Wire, sql: &str) -> Result<Vec<ResultColumn>> {
     let statement = select(wire, sql)?;
     wire.close(&statement)?;
     Ok(statement.columns)
@@ -229,23 +256,6 @@ pub(crate) fn select(wire: &mut Wire, sql: &str) -> Result<Statement> {
     };
     wire.close(&statement)?;
     Err(Error::new(ErrorKind::InvalidQuery, wrong).with_hint("`query` must be one SELECT, complete as it stands"))
-}
-
-/// The primary key's columns, for naming a row in an error.
-pub(crate) fn primary_key(wire: &mut Wire, table: &Table) -> Result<Vec<String>> {
-    let rows = statistics(wire, table)?;
-    let primary = rows.rows.iter().filter(|row| rows.named(row, "INDEX_NAME") == Some("PRIMARY"));
-    Ok(primary.filter_map(|row| rows.named(row, "COLUMN_NAME")).map(str::to_owned).collect())
-}
-
-fn statistics(wire: &mut Wire, table: &Table) -> Result<Rows> {
-    // Newer servers have columns that older ones do not know.
-    wire.query(&format!(
-        "SELECT * FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} \
-         ORDER BY INDEX_NAME <> 'PRIMARY', NON_UNIQUE, INDEX_NAME, SEQ_IN_INDEX",
-        quoted(table.name.schema.as_deref().unwrap_or_default()),
-        quoted(&table.name.name)
-    ))
 }
 
 /// Tables and views, with the server's estimates. Where the session has a database, those of others are said to be
@@ -308,12 +318,16 @@ pub(crate) fn describe(wire: &mut Wire, server: Server, relation: &Relation) -> 
     };
     let table = table(wire, name)?;
     let columns = table_columns(wire, server, &table)?;
-    Ok(Description::new(Relation::Table(table.name.clone()), table.kind)
-        .with_keys(keys(wire, &table, &columns)?)
+    let description = Description::new(Relation::Table(table.name.clone()), table.kind)
+        .with_keys(keys::keys(wire, &table, &columns)?)
         .with_rows(table.rows)
         .with_bytes(table.bytes)
         .with_native(NativeSplit::Impossible("MySQL has no physical ranges".to_owned()))
-        .with_one_read_point(table.one_read_point))
+        .with_one_read_point(table.one_read_point);
+    Ok(match table.no_snapshot {
+        Some(why) => description.without_snapshot(table.one_read_point, why),
+        None => description,
+    })
 }
 
 /// The optimiser's estimate of a statement's rows: those of its first table, or derived table.
@@ -325,63 +339,4 @@ pub(crate) fn explained_rows(wire: &mut Wire, sql: &str) -> Result<Option<u64>> 
         Err(error) => return Err(error),
     };
     Ok(rows.rows.first().and_then(|row| number(rows.named(row, "rows"))))
-}
-
-/// Indexes over whole plain columns, the primary key first.
-fn keys(wire: &mut Wire, table: &Table, columns: &[SourceColumn]) -> Result<Vec<Key>> {
-    let rows = statistics(wire, table)?;
-    let mut keys: Vec<(Key, bool)> = Vec::new();
-    for row in &rows.rows {
-        let fact = |name: &str| rows.named(row, name);
-        let name = fact("INDEX_NAME").unwrap_or_default().to_owned();
-        // A part of an expression has no column; a prefix says nothing of the whole text.
-        let column = fact("COLUMN_NAME").and_then(|name| columns.iter().find(|column| column.name == name));
-        let usable = fact("SUB_PART").is_none()
-            && fact("EXPRESSION").is_none()
-            && fact("INDEX_TYPE") == Some("BTREE")
-            && fact("IS_VISIBLE") != Some("NO")
-            && fact("IGNORED") != Some("YES")
-            && column.is_some_and(|column| is_ordered(column.base()));
-        let part = column.map(|column| {
-            KeyColumn::new(column.name.clone(), column.source_type.clone())
-                .with_nullable(!column.not_null)
-                .with_rangeable(is_rangeable(column.base()))
-        });
-        match keys.last_mut().filter(|(key, _)| key.name == name) {
-            Some((key, all)) => {
-                key.columns.extend(part);
-                *all &= usable;
-            }
-            None => {
-                let primary = name == "PRIMARY";
-                let unique = fact("NON_UNIQUE") == Some("0");
-                keys.push((
-                    Key::new(name, part.into_iter().collect()).with_primary(primary).with_unique(unique),
-                    usable,
-                ));
-            }
-        }
-    }
-    Ok(keys.into_iter().filter_map(|(key, usable)| usable.then_some(key)).collect())
-}
-
-/// Whether a literal of the column's text compares in the order of the column's index: an enum
-/// sorts by its number, and compares by its text.
-pub(crate) fn is_ordered(base: Base) -> bool {
-    !matches!(base, Base::Choice | Base::Geometry | Base::Json | Base::Vector | Base::Bit | Base::Null)
-}
-
-/// Whether ranges over the type are the first choice: its values have a distance.
-pub(crate) fn is_rangeable(base: Base) -> bool {
-    matches!(
-        base,
-        Base::Integer(_)
-            | Base::Year
-            | Base::Decimal
-            | Base::Float
-            | Base::Double
-            | Base::Date
-            | Base::DateTime
-            | Base::Timestamp
-    )
 }

@@ -67,8 +67,10 @@ fn classify(code: u16) -> (ErrorKind, Option<Retry>) {
 
 fn hint(code: u16) -> Option<&'static str> {
     Some(match code {
-        1040 | 1203 => "the server has no connection left; lower `parallel`, or raise max_connections",
-        1226 => "the user's own limit is used up; lower `parallel`, or raise the limit of the account",
+        1040 | 1203 | 1226 => {
+            "no connection is left for this login: with `parallel: 1` an export needs one, otherwise one more than \
+             `parallel`; lower that, or raise the account's MAX_USER_CONNECTIONS, max_user_connections or max_connections"
+        }
         1044 => "grant the user SELECT on the database, and check the database's name",
         1045 | 1698 => {
             "check the user and the password, that the user may come from this address, and whether it must use TLS; \

@@ -4,6 +4,7 @@ use rivet_sdk::{Identity, Note, Result, network};
 
 use crate::error::confused;
 use crate::options::{Compression, Host};
+use crate::rights;
 use crate::session::Session;
 use crate::wire::Wire;
 
@@ -17,7 +18,7 @@ pub(crate) fn identity(session: &mut Session) -> Result<Identity> {
             "SELECT @@version, @@version_comment, DATABASE(), CURRENT_USER(), CONNECTION_ID() + 0, \
              @@hostname, @@port, @@server_id, @@max_connections, @@read_only, @@max_allowed_packet",
         )?;
-        Ok((facts, uuid(wire, server.mariadb)?, grants(wire)?))
+        Ok((facts, uuid(wire, server.mariadb)?, rights::grants(wire, server)?))
     })?;
     let row = facts.rows.into_iter().next().ok_or_else(|| confused("no row for a SELECT without FROM"))?;
     let fact = |index: usize| row.get(index).cloned().flatten().unwrap_or_default();
@@ -37,7 +38,7 @@ pub(crate) fn identity(session: &mut Session) -> Result<Identity> {
     if session.endpoint().compression != Compression::None {
         notes.push(note("compression", session.endpoint().compression.name(), false));
     }
-    notes.extend(rights(&grants));
+    notes.extend(rights_notes(&rights::global(&grants)));
     if uuid.is_none() {
         notes.push(note(
             "identity",
@@ -72,23 +73,11 @@ fn uuid(wire: &mut Wire, mariadb: bool) -> Result<Option<String>> {
     Ok(rows.rows.into_iter().next().and_then(|row| row.into_iter().nth(1).flatten()).filter(|uuid| !uuid.is_empty()))
 }
 
-/// What the user may do, as the server writes it.
-fn grants(wire: &mut Wire) -> Result<Vec<String>> {
-    let rows = wire.query("SHOW GRANTS")?;
-    Ok(rows.rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect())
-}
-
-fn rights(grants: &[String]) -> Vec<Note> {
-    let global = grants.iter().filter(|grant| grant.contains(" ON *.* TO "));
-    let mut words = Vec::new();
-    for grant in global {
-        let list = grant.trim_start_matches("GRANT ").split(" ON *.*").next().unwrap_or_default();
-        words.extend(list.split(',').map(|word| word.trim().to_ascii_uppercase()));
-    }
-    let has = |word: &str| words.iter().any(|found| found == word);
+fn rights_notes(global: &[String]) -> Vec<Note> {
+    let has = |word: &str| global.iter().any(|found| found == word);
     let all = has("ALL PRIVILEGES");
     let mut notes = Vec::new();
-    if all || has("RELOAD") || has("FLUSH_TABLES") {
+    if rights::may_lock(global) {
         notes.push(note("snapshot", "can be had: the user may take the short lock (RELOAD)", false));
     } else {
         notes.push(note(
@@ -140,14 +129,17 @@ mod tests {
     fn rights_are_read_from_grants() {
         let text = |grants: &[&str]| {
             let grants: Vec<String> = grants.iter().map(|grant| (*grant).to_owned()).collect();
-            rights(&grants).into_iter().map(|note| (note.subject, note.warning)).collect::<Vec<_>>()
+            rights_notes(&rights::global(&grants))
+                .into_iter()
+                .map(|note| (note.subject, note.warning))
+                .collect::<Vec<_>>()
         };
         let plain = text(&["GRANT USAGE ON *.* TO `r`@`%`", "GRANT SELECT ON `shop`.* TO `r`@`%`"]);
         assert_eq!(plain, [("snapshot".to_owned(), false), ("rights".to_owned(), false)]);
         let all = text(&["GRANT ALL PRIVILEGES ON *.* TO `root`@`%` WITH GRANT OPTION"]);
         assert_eq!(all, [("snapshot".to_owned(), false), ("rights".to_owned(), true)]);
         let lock = ["GRANT SELECT, RELOAD ON *.* TO `b`@`%`".to_owned()];
-        assert!(rights(&lock)[0].text.starts_with("can be had"));
+        assert!(rights_notes(&rights::global(&lock))[0].text.starts_with("can be had"));
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod dive;
 mod error;
 mod export;
 mod identity;
+mod keys;
 mod kind;
 mod merge;
 mod options;
@@ -28,6 +29,7 @@ mod overrides;
 mod packet;
 mod parameters;
 mod plan;
+mod rights;
 mod server;
 mod session;
 mod snapshot;
@@ -69,6 +71,7 @@ impl SourceDriver for MysqlDriver {
         capability::SPLIT_RANGE,
         capability::SPLIT_KEYSET,
         capability::SNAPSHOT,
+        capability::SNAPSHOT_ALONE,
         capability::PRESSURE,
         capability::INTERRUPT,
         capability::COUNT,
@@ -138,9 +141,11 @@ impl Source for Mysql {
 
     fn describe(&mut self, relation: &Relation) -> Result<Description> {
         let server = self.session.server();
-        let mut description = self
-            .session
-            .reading(&self.session.limits(), relation, |wire, relation| catalog::describe(wire, server, &relation))?;
+        let limits = self.session.limits();
+        let mut description = self.session.reading(&limits, relation, |wire, relation| {
+            let description = catalog::describe(wire, server, &relation)?;
+            rights::as_allowed(wire, server, description)
+        })?;
         if relation.table().is_none() {
             // As the user wrote it.
             description.relation = relation.clone();
@@ -169,8 +174,8 @@ impl Source for Mysql {
         self.session.transaction(&self.session.limits(), bounds::clock).map(Some)
     }
 
-    fn snapshot(&mut self, _workers: u32) -> Result<Option<Snapshot>> {
-        let held = self.session.hold()?;
+    fn snapshot(&mut self, workers: u32) -> Result<Option<Snapshot>> {
+        let held = if workers == 0 { Some(self.session.hold_alone()?) } else { self.session.hold()? };
         Ok(held.map(|held| Snapshot::new(held.token, held.read_point)))
     }
 

@@ -207,6 +207,16 @@ impl ResultColumn {
         Some(Self { name, code, flags, charset, length, decimals, extended })
     }
 
+    /// Whether it is a part of the primary key.
+    pub fn is_in_primary_key(&self) -> bool {
+        self.flags & 2 != 0
+    }
+
+    /// Whether it is a part of a key.
+    pub fn is_in_a_key(&self) -> bool {
+        self.flags & 0x400E != 0
+    }
+
     /// Whether the integer, float or decimal is unsigned.
     pub fn unsigned(&self) -> bool {
         self.flags & 32 != 0

@@ -1,12 +1,16 @@
 //! From a request to a SELECT: which columns, as what, from where.
 
 use rivet_sdk::sql::{self, Dialect};
-use rivet_sdk::{Error, ErrorKind, ExportRequest, OnUnrepresentable, Relation, Result, TypeMapping, nearest};
+use rivet_sdk::{
+    Condition, Error, ErrorKind, ExportRequest, OnUnrepresentable, Relation, Result, TypeMapping, nearest,
+};
 
 use crate::catalog::{self, SourceColumn, Table};
 use crate::dialect::Mysql;
+use crate::keys;
 use crate::kind::Kind;
 use crate::overrides;
+use crate::rights;
 use crate::server::Server;
 use crate::types::{Expression, natural};
 use crate::wire::Wire;
@@ -54,7 +58,13 @@ impl Plan {
     /// Looks the relation up and decides about each column.
     pub fn new(wire: &mut Wire, setting: Setting, request: &ExportRequest) -> Result<Self> {
         let (table, available) = columns(wire, setting.server, &request.relation)?;
+        let named = request.conditions.iter().flat_map(Condition::columns).chain(&request.order_by);
+        rights::may_read(
+            &request.relation,
+            named.filter_map(|name| available.iter().find(|column| column.name == *name)),
+        )?;
         let chosen = choose(request, available)?;
+        rights::may_read(&request.relation, chosen.iter().map(|(column, _)| column))?;
         let mut columns = Vec::with_capacity(chosen.len());
         for (source, wanted) in chosen {
             let name = Mysql.name(&source.name);
@@ -70,7 +80,7 @@ impl Plan {
             return Err(Error::config(format!("no column of {} is left to export", request.relation)));
         }
         let key = match &table {
-            Some(table) => catalog::primary_key(wire, table)?,
+            Some(table) => keys::primary_key(wire, table)?,
             None => Vec::new(),
         };
         let position = |name: &String| columns.iter().position(|column| column.name() == name);

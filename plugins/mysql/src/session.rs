@@ -52,7 +52,7 @@ enum Role {
         /// Dropped with the role.
         _lock: snapshot::Lock,
     },
-    /// One of those others.
+    /// One of those others, or one that is alone.
     Member,
 }
 
@@ -328,6 +328,17 @@ impl Session {
         let Some((held, lock)) = snapshot::take(&mut self.wire, self.server)? else { return Ok(None) };
         self.role = Role::Holder { _lock: lock };
         Ok(Some(held))
+    }
+
+    /// From now on reads in one transaction of its own, which takes no lock.
+    pub fn hold_alone(&mut self) -> Result<snapshot::Held> {
+        self.release()?;
+        self.reconnect()?;
+        self.apply(&SessionPolicy::default(), Mode::Rivet)?;
+        self.wire.query("ROLLBACK")?;
+        let held = snapshot::alone(&mut self.wire, self.server)?;
+        self.role = Role::Member;
+        Ok(held)
     }
 
     /// From now on reads in a transaction that begins at the snapshot's point.

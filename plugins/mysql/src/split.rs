@@ -8,9 +8,11 @@ use rivet_sdk::{
     Bound, Condition, Error, ErrorKind, ExportRequest, Result, Scalar, Slice, Split, SplitBy, SplitInto, SplitRequest,
 };
 
-use crate::catalog::{self, SourceColumn, is_ordered};
+use crate::catalog::{self, SourceColumn};
 use crate::dialect::Mysql;
+use crate::keys::is_ordered;
 use crate::plan::{self, Setting};
+use crate::rights;
 use crate::types::Base;
 use crate::wire::Wire;
 use crate::{dive, plan::tail};
@@ -30,10 +32,7 @@ pub(crate) fn split(wire: &mut Wire, setting: Setting, request: &SplitRequest) -
             format!("{} cannot be cut by physical ranges: MySQL has none", request.of.relation),
         )),
         SplitBy::Range { column } => ranges(wire, setting, request, std::slice::from_ref(column)),
-        SplitBy::Keyset { key } => {
-            prove_key(wire, setting, &request.of, key)?;
-            ranges(wire, setting, request, key)
-        }
+        SplitBy::Keyset { key } => ranges(wire, setting, request, key),
         other => Err(Error::unsupported(format!("this version cannot cut by {other:?}"))),
     }
 }
@@ -57,6 +56,10 @@ fn ranges(wire: &mut Wire, setting: Setting, request: &SplitRequest, key: &[Stri
     let of = &request.of;
     let (table, available) = plan::columns(wire, setting.server, &of.relation)?;
     let columns = key.iter().map(|name| plan::find(name, &available, of)).collect::<Result<Vec<_>>>()?;
+    rights::may_read(&of.relation, columns.iter().copied())?;
+    if matches!(request.by, SplitBy::Keyset { .. }) {
+        prove_key(wire, setting, of, key)?;
+    }
     if let (SplitBy::Range { column }, [source]) = (&request.by, &columns[..])
         && !is_ordered(source.base())
     {

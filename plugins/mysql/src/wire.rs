@@ -24,6 +24,7 @@ const FULL: usize = 0xFF_FFFF;
 
 const COM_QUIT: u8 = 0x01;
 const COM_QUERY: u8 = 0x03;
+const COM_FIELD_LIST: u8 = 0x04;
 const COM_STMT_PREPARE: u8 = 0x16;
 const COM_STMT_EXECUTE: u8 = 0x17;
 const COM_STMT_CLOSE: u8 = 0x19;
@@ -190,6 +191,24 @@ impl Wire {
                 Ok(row) => rows.push(row),
                 Err(error) => failure = Some(error),
             }
+        }
+    }
+
+    /// The columns of a table or view of the session's database, those that the login may not read as well.
+    pub fn field_list(&mut self, table: &str) -> Result<Vec<ResultColumn>> {
+        let mut request = table.as_bytes().to_vec();
+        request.push(0);
+        self.command(COM_FIELD_LIST, &request)?;
+        let extended = self.greeting.extended & capability::MARIADB_EXTENDED_METADATA != 0;
+        let mut columns = Vec::new();
+        loop {
+            let definition = self.answer(&mut control)?;
+            if self.is_end(&definition) {
+                self.busy = false;
+                return Ok(columns);
+            }
+            let parsed = ResultColumn::parse(self.body(&definition), extended);
+            columns.push(parsed.inspect_err(|_| self.broken = true)?);
         }
     }
 
@@ -390,8 +409,10 @@ fn control(_: &[u8], size: usize) -> Result<()> {
 impl Drop for Wire {
     fn drop(&mut self) {
         if !self.broken && !self.busy {
-            // The server notices a closed socket too.
-            let _ = self.command(COM_QUIT, &[]);
+            // The server notices a closed socket too, and counts the session until then.
+            if self.command(COM_QUIT, &[]).is_ok() {
+                self.stream.stream().farewell();
+            }
         }
     }
 }

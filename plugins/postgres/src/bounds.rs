@@ -16,6 +16,7 @@ pub(crate) fn bounds(wire: &mut Wire, version: u32, request: &BoundsRequest) -> 
     let mut may_lack = request.coalesced;
     for name in &request.key {
         let column = plan::find(name, &available, &request.of)?;
+        plan::may_read_columns(&request.of.relation, [column])?;
         may_lack = if request.coalesced { may_lack && !column.not_null } else { may_lack || !column.not_null };
     }
     let least = end(wire, request, "ASC")?;

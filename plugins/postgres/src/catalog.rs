@@ -2,13 +2,14 @@
 
 use rivet_sdk::sql::quote_text;
 use rivet_sdk::{
-    Description, Error, Key, KeyColumn, NativeSplit, OneReadPoint, Relation, Result, TableFilter, TableName,
-    TableSummary, nearest, serde_json,
+    Description, Error, NativeSplit, OneReadPoint, Relation, Result, TableFilter, TableName, TableSummary, nearest,
+    serde_json,
 };
 
+use crate::keys;
 use crate::sizes;
 use crate::tree;
-use crate::types::{Types, number};
+use crate::types::number;
 use crate::wire::Wire;
 
 pub(crate) const BLOCK_BYTES: u64 = 8192;
@@ -23,6 +24,17 @@ pub(crate) struct Table {
     pub has_children: bool,
     /// Whether it is stored as a heap, whose rows have block numbers.
     pub heap: bool,
+    /// Why the login cannot read it, whatever the columns.
+    pub closed: Option<Closed>,
+}
+
+/// What keeps a login out of a table as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Closed {
+    /// No USAGE on its schema.
+    Schema,
+    /// Row security would hide rows from it.
+    RowSecurity,
 }
 
 /// A column before it is known what becomes of it.
@@ -33,6 +45,8 @@ pub(crate) struct SourceColumn {
     pub typmod: i32,
     pub source_type: String,
     pub not_null: bool,
+    /// Whether the login has SELECT on it.
+    pub readable: bool,
 }
 
 impl Table {
@@ -77,20 +91,28 @@ pub(crate) fn table(wire: &mut Wire, version: u32, name: &TableName) -> Result<T
     let heap = if version >= 120_000 { "am.amname = 'heap'" } else { "TRUE" };
     let method = if version >= 120_000 { "LEFT JOIN pg_catalog.pg_am am ON am.oid = c.relam" } else { "" };
     let sql = format!(
-        "SELECT c.oid, n.nspname, c.relkind, c.relhassubclass, {heap} FROM pg_catalog.pg_class c \
+        "SELECT c.oid, n.nspname, c.relkind, c.relhassubclass, {heap}, \
+         pg_catalog.has_schema_privilege(n.oid, 'USAGE'), pg_catalog.row_security_active(c.oid) \
+         FROM pg_catalog.pg_class c \
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace {method} \
          WHERE c.relname = {} AND {schema} AND c.relkind IN ('r', 'p', 'v', 'm', 'f') LIMIT 1",
         quote_text(&name.name)
     );
     let rows = wire.simple(&sql)?.rows;
     let Some(row) = rows.first() else { return Err(no_table(wire, name)?) };
-    let [oid, schema, class, children, heap] = &row[..] else { return Err(surprise()) };
+    let [oid, schema, class, children, heap, usable, secured] = &row[..] else { return Err(surprise()) };
+    let closed = match (truth(usable), truth(secured)) {
+        (false, _) => Some(Closed::Schema),
+        (true, true) => Some(Closed::RowSecurity),
+        (true, false) => None,
+    };
     Ok(Table {
         oid: number(oid)?,
         name: TableName::qualified(words(schema), name.name.clone()),
         class: letter(class),
         has_children: truth(children),
         heap: truth(heap),
+        closed,
     })
 }
 
@@ -113,7 +135,7 @@ fn no_table(wire: &mut Wire, name: &TableName) -> Result<Error> {
 
 /// Whether no row of the table itself has NULL in the column `a`. PostgreSQL 18 lets a
 /// constraint be unvalidated, or not inherited.
-fn proven_not_null(version: u32) -> &'static str {
+pub(crate) fn proven_not_null(version: u32) -> &'static str {
     if version < 180_000 {
         return "a.attnotnull";
     }
@@ -125,7 +147,7 @@ fn proven_not_null(version: u32) -> &'static str {
 pub(crate) fn table_columns(wire: &mut Wire, version: u32, table: &Table) -> Result<Vec<SourceColumn>> {
     let sql = format!(
         "SELECT a.attname, a.atttypid, a.atttypmod, pg_catalog.format_type(a.atttypid, a.atttypmod), \
-         {not_null} FROM pg_catalog.pg_attribute a \
+         {not_null}, pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT') FROM pg_catalog.pg_attribute a \
          WHERE a.attrelid = {} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
         table.oid,
         not_null = proven_not_null(version),
@@ -135,13 +157,14 @@ pub(crate) fn table_columns(wire: &mut Wire, version: u32, table: &Table) -> Res
         .rows
         .iter()
         .map(|row| {
-            let [name, oid, typmod, source_type, not_null] = &row[..] else { return Err(surprise()) };
+            let [name, oid, typmod, source_type, not_null, readable] = &row[..] else { return Err(surprise()) };
             Ok(SourceColumn {
                 name: words(name),
                 oid: number(oid)?,
                 typmod: number(typmod)?,
                 source_type: words(source_type),
                 not_null: enforced && truth(not_null),
+                readable: truth(readable),
             })
         })
         .collect()
@@ -173,21 +196,11 @@ pub(crate) fn query_columns(wire: &mut Wire, sql: &str) -> Result<Vec<SourceColu
             typmod: column.typmod,
             source_type: source_type.unwrap_or_default(),
             not_null: false,
+            // Whether the query may be run is the server's to say.
+            readable: true,
         });
     }
     Ok(columns)
-}
-
-/// The primary key's columns, for naming a row in an error.
-pub(crate) fn primary_key(wire: &mut Wire, table: &Table) -> Result<Vec<String>> {
-    let sql = format!(
-        "SELECT a.attname FROM pg_catalog.pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[]) \
-         WITH ORDINALITY AS k(number, position) JOIN pg_catalog.pg_attribute a \
-         ON a.attrelid = i.indrelid AND a.attnum = k.number \
-         WHERE i.indrelid = {} AND i.indisprimary AND k.position <= i.indnatts ORDER BY k.position",
-        table.oid
-    );
-    Ok(wire.simple(&sql)?.rows.iter().filter_map(|row| row.first()).map(words).collect())
 }
 
 /// Tables and views, with the server's estimates.
@@ -225,7 +238,7 @@ pub(crate) fn tables(wire: &mut Wire, filter: &TableFilter) -> Result<Vec<TableS
 pub(crate) fn describe(wire: &mut Wire, version: u32, relation: &Relation) -> Result<Description> {
     let name = match relation {
         Relation::Table(name) => name,
-        Relation::Query(sql) => return describe_query(wire, relation, sql),
+        Relation::Query(sql) => return describe_query(wire, version, relation, sql),
         other => return Err(Error::unsupported(format!("this version cannot read {other:?}"))),
     };
     let table = table(wire, version, name)?;
@@ -234,34 +247,45 @@ pub(crate) fn describe(wire: &mut Wire, version: u32, relation: &Relation) -> Re
         (_, ..140_000) => NativeSplit::Impossible("block ranges need PostgreSQL 14".to_owned()),
         ('r', _) if table.has_children => NativeSplit::Impossible("the table has child tables".to_owned()),
         ('r', _) if !table.heap => NativeSplit::Impossible("the table is not stored as a heap".to_owned()),
+        ('r', _) if !may_read_ctid(wire, &table)? => NativeSplit::Impossible(
+            "the login may read columns of the table and not `ctid`; GRANT SELECT (ctid), or SELECT on the table, \
+             lets it be cut"
+                .to_owned(),
+        ),
         ('r', _) => NativeSplit::Possible,
         ('p', _) => {
             NativeSplit::Impossible("the table is partitioned: each partition has blocks of its own".to_owned())
         }
         (class, _) => NativeSplit::Impossible(format!("a {} has no blocks", kind_name(class))),
     };
-    Ok(Description::new(Relation::Table(table.name.clone()), table.kind())
-        .with_keys(keys(wire, version, &table)?)
+    let description = Description::new(Relation::Table(table.name.clone()), table.kind())
+        .with_keys(keys::keys(wire, version, &table)?)
         .with_rows(rows)
         .with_bytes(bytes)
-        .with_native(native)
-        .with_one_read_point(one_read_point(wire, &table)?))
+        .with_native(native);
+    if tree::reaches_foreign_tables(wire, &table)? {
+        // What is in the database is read at the snapshot, whatever reads it.
+        let why = "its rows are a foreign table's, which are read when it suits the foreign server";
+        return Ok(description.without_snapshot(OneReadPoint::None, why));
+    }
+    Ok(with_snapshot(version, description))
 }
 
-fn describe_query(wire: &mut Wire, relation: &Relation, sql: &str) -> Result<Description> {
+/// Whether several sessions can read what is in this database at one point.
+fn with_snapshot(version: u32, description: Description) -> Description {
+    if version >= 100_000 {
+        return description.with_one_read_point(OneReadPoint::Snapshot);
+    }
+    description.without_snapshot(OneReadPoint::Statement, "snapshots are shared from PostgreSQL 10 on")
+}
+
+fn describe_query(wire: &mut Wire, version: u32, relation: &Relation, sql: &str) -> Result<Description> {
     let (rows, bytes) = explain(wire, sql)?;
-    Ok(Description::new(relation.clone(), "query")
+    let description = Description::new(relation.clone(), "query")
         .with_rows(rows)
         .with_bytes(bytes)
-        .with_native(NativeSplit::Impossible("a query has no blocks".to_owned()))
-        .with_one_read_point(OneReadPoint::Snapshot))
-}
-
-/// What is in the database is read at the snapshot, whatever reads it; a foreign table at the
-/// foreign server's convenience.
-fn one_read_point(wire: &mut Wire, table: &Table) -> Result<OneReadPoint> {
-    let foreign = tree::reaches_foreign_tables(wire, table)?;
-    Ok(if foreign { OneReadPoint::None } else { OneReadPoint::Snapshot })
+        .with_native(NativeSplit::Impossible("a query has no blocks".to_owned()));
+    Ok(with_snapshot(version, description))
 }
 
 /// The planner's estimate of a statement's rows and bytes.
@@ -311,64 +335,15 @@ fn scale(tuples: u64, blocks: u64, pages: u64) -> u64 {
     u64::try_from(scaled).unwrap_or(u64::MAX)
 }
 
+/// Whether the login may read where rows are stored: a right on the table, or on this system column.
+fn may_read_ctid(wire: &mut Wire, table: &Table) -> Result<bool> {
+    let sql = format!("SELECT pg_catalog.has_column_privilege({}::oid, 'ctid', 'SELECT')", table.oid);
+    Ok(wire.simple(&sql)?.rows.first().and_then(|row| row.first()).is_some_and(truth))
+}
+
 /// Blocks of a plain table.
 pub(crate) fn blocks(wire: &mut Wire, table: &Table) -> Result<u64> {
     let rows = wire.simple(&format!("SELECT pg_catalog.pg_relation_size({}::oid)", table.oid))?;
     let bytes: u64 = number(rows.rows.first().and_then(|row| row.first()).unwrap_or(&None))?;
     Ok(bytes.div_ceil(BLOCK_BYTES))
-}
-
-/// Indexes over plain columns, the primary key first.
-fn keys(wire: &mut Wire, version: u32, table: &Table) -> Result<Vec<Key>> {
-    let count = if version >= 110_000 { "i.indnkeyatts" } else { "i.indnatts" };
-    let sql = format!(
-        "SELECT ic.relname, i.indisprimary, i.indisunique AND i.indimmediate, a.attname, \
-         pg_catalog.format_type(a.atttypid, a.atttypmod), a.atttypid, {not_null} \
-         FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid \
-         JOIN pg_catalog.pg_am am ON am.oid = ic.relam \
-         CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(number, position) \
-         JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number \
-         WHERE i.indrelid = {} AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indisvalid \
-         AND am.amname = 'btree' AND k.position <= {count} \
-         ORDER BY NOT i.indisprimary, NOT (i.indisunique AND i.indimmediate), ic.relname, k.position",
-        table.oid,
-        not_null = proven_not_null(version),
-    );
-    let rows = wire.simple(&sql)?.rows;
-    let mut types = Types::default();
-    let oids = rows.iter().map(|row| number(row.get(5).unwrap_or(&None))).collect::<Result<Vec<u32>>>()?;
-    types.load(wire, version, oids)?;
-    // An index of a parent by plain inheritance says nothing of the children's rows.
-    let covers_all = table.class == 'p' || !table.has_children;
-    let enforced = tree::enforces_not_null(wire, table)?;
-    let mut keys: Vec<Key> = Vec::new();
-    for row in &rows {
-        let [index, primary, unique, column, source_type, oid, not_null] = &row[..] else { return Err(surprise()) };
-        let column = KeyColumn::new(words(column), words(source_type))
-            .with_nullable(!(enforced && truth(not_null)))
-            .with_rangeable(types.base_name(number(oid)?).is_some_and(is_rangeable));
-        let name = words(index);
-        match keys.last_mut() {
-            Some(key) if key.name == name => key.columns.push(column),
-            _ => keys.push(
-                Key::new(name, vec![column]).with_primary(truth(primary)).with_unique(covers_all && truth(unique)),
-            ),
-        }
-    }
-    Ok(keys)
-}
-
-/// Whether ranges over the type are the first choice: its values have a distance, and statistics of it
-/// say how many rows lie between two.
-pub(crate) fn is_rangeable(name: &str) -> bool {
-    matches!(name, "int2" | "int4" | "int8" | "numeric" | "date" | "timestamp" | "timestamptz" | "uuid")
-}
-
-/// Whether values of the type have a total order and cross as scalars.
-pub(crate) fn is_ordered(name: &str) -> bool {
-    is_rangeable(name)
-        || matches!(
-            name,
-            "bool" | "oid" | "float4" | "float8" | "time" | "text" | "varchar" | "bpchar" | "name" | "citext" | "bytea"
-        )
 }

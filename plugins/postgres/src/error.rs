@@ -85,7 +85,10 @@ fn our_hint(code: &str) -> Option<&'static str> {
         "42501" => "grant the user SELECT on the table and USAGE on its schema; row security must not apply to it",
         "57014" => "raise `statement_timeout_s`, or make the chunks smaller",
         "55P03" => "another session holds a lock on the table; raise `lock_timeout_s` or try later",
-        "53300" => "the server has no connection left; lower `parallel`, or raise max_connections",
+        "53300" => {
+            "no connection is left for this login: with `parallel: 1` an export needs one, otherwise one more than \
+             `parallel`; lower that, or raise the role's CONNECTION LIMIT, the database's, or max_connections"
+        }
         "25006" => "the export's SQL writes; rivet opens sources read-only",
         _ => return None,
     })

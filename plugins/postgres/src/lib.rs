@@ -20,6 +20,7 @@ mod dialect;
 mod error;
 mod export;
 mod identity;
+mod keys;
 mod kind;
 mod message;
 mod options;
@@ -67,6 +68,7 @@ impl SourceDriver for PostgresDriver {
         capability::SPLIT_KEYSET,
         capability::SPLIT_NATIVE,
         capability::SNAPSHOT,
+        capability::SNAPSHOT_ALONE,
         capability::PRESSURE,
         capability::INTERRUPT,
         capability::COUNT,

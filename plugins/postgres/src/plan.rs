@@ -1,11 +1,14 @@
 //! From a request to a SELECT: which columns, as what, from where.
 
 use rivet_sdk::sql::{self, Dialect};
-use rivet_sdk::{Error, ErrorKind, ExportRequest, OnUnrepresentable, Relation, Result, Retry, TypeMapping, nearest};
+use rivet_sdk::{
+    Condition, Error, ErrorKind, ExportRequest, OnUnrepresentable, Relation, Result, Retry, TypeMapping, nearest,
+};
 
-use crate::catalog::{self, SourceColumn, Table};
+use crate::catalog::{self, Closed, SourceColumn, Table};
 use crate::dialect::Postgres;
 use crate::error::confused;
+use crate::keys;
 use crate::kind::Kind;
 use crate::overrides;
 use crate::types::{Expression, Types};
@@ -49,7 +52,9 @@ impl Plan {
     /// Looks the relation up and decides about each column.
     pub fn new(wire: &mut Wire, version: u32, request: &ExportRequest) -> Result<Self> {
         let (table, available) = columns(wire, version, &request.relation)?;
+        may_read(request, table.as_ref(), &available)?;
         let chosen = choose(request, available)?;
+        may_read_columns(&request.relation, chosen.iter().map(|(column, _)| column))?;
         let mut types = Types::default();
         types.load(wire, version, chosen.iter().map(|(source, _)| source.oid))?;
         let mut columns = Vec::with_capacity(chosen.len());
@@ -72,7 +77,7 @@ impl Plan {
             return Err(Error::config(format!("no column of {} is left to export", request.relation)));
         }
         let key = match &table {
-            Some(table) => catalog::primary_key(wire, table)?,
+            Some(table) => keys::primary_key(wire, table)?,
             None => Vec::new(),
         };
         let position = |name: &String| columns.iter().position(|column| column.name() == name);
@@ -181,6 +186,45 @@ fn choose(request: &ExportRequest, available: Vec<SourceColumn>) -> Result<Vec<C
             (column, wanted)
         })
         .collect())
+}
+
+/// Whether the login may read the relation at all, and what the request filters and sorts by.
+fn may_read(request: &ExportRequest, table: Option<&Table>, available: &[SourceColumn]) -> Result<()> {
+    let Some(table) = table else { return Ok(()) };
+    let refused =
+        |why: String, hint: String| Err(Error::new(ErrorKind::Permission, why).with_code("42501").with_hint(hint));
+    let schema = table.name.schema.as_deref().unwrap_or_default();
+    match table.closed {
+        Some(Closed::Schema) => {
+            return refused(
+                format!("the login may not use the schema {schema}, and so not read {}", table.name),
+                format!("grant it USAGE on the schema {schema}"),
+            );
+        }
+        Some(Closed::RowSecurity) => {
+            return refused(
+                format!("row security of {} hides rows from the login, and an export must not lack any", table.name),
+                "export as the table's owner, or as a role with BYPASSRLS".to_owned(),
+            );
+        }
+        None => {}
+    }
+    if !available.is_empty() && !available.iter().any(|column| column.readable) {
+        return refused(format!("the login may not read {}", table.name), "grant it SELECT on the table".to_owned());
+    }
+    let named = request.conditions.iter().flat_map(Condition::columns).chain(&request.order_by);
+    let named = named.filter_map(|name| available.iter().find(|column| column.name == *name));
+    may_read_columns(&request.relation, named)
+}
+
+/// Refuses columns that the login has no SELECT on, by name: the server would name the table alone.
+pub(crate) fn may_read_columns<'a>(
+    relation: &Relation,
+    columns: impl IntoIterator<Item = &'a SourceColumn>,
+) -> Result<()> {
+    let unreadable = columns.into_iter().filter(|column| !column.readable);
+    let names: Vec<&str> = unreadable.map(|column| column.name.as_str()).collect();
+    if names.is_empty() { Ok(()) } else { Err(Error::unreadable_columns(relation, &names).with_code("42501")) }
 }
 
 /// A column by its exact name.

@@ -9,8 +9,9 @@ use rivet_sdk::{
     SplitRequest,
 };
 
-use crate::catalog::{self, SourceColumn, Table, is_ordered, is_rangeable};
+use crate::catalog::{self, SourceColumn, Table};
 use crate::dialect::Postgres;
+use crate::keys::{is_ordered, is_rangeable};
 use crate::plan;
 use crate::types::Types;
 use crate::wire::Wire;
@@ -26,10 +27,7 @@ pub(crate) fn split(wire: &mut Wire, version: u32, request: &SplitRequest) -> Re
     match &request.by {
         SplitBy::Native => native(wire, version, request),
         SplitBy::Range { column } => ranges(wire, version, request, std::slice::from_ref(column)),
-        SplitBy::Keyset { key } => {
-            prove_key(wire, version, &request.of, key)?;
-            ranges(wire, version, request, key)
-        }
+        SplitBy::Keyset { key } => ranges(wire, version, request, key),
         other => Err(Error::unsupported(format!("this version cannot cut by {other:?}"))),
     }
 }
@@ -99,6 +97,10 @@ fn ranges(wire: &mut Wire, version: u32, request: &SplitRequest, key: &[String])
     let of = &request.of;
     let (table, available) = plan::columns(wire, version, &of.relation)?;
     let columns = key.iter().map(|name| plan::find(name, &available, of)).collect::<Result<Vec<_>>>()?;
+    plan::may_read_columns(&of.relation, columns.iter().copied())?;
+    if matches!(request.by, SplitBy::Keyset { .. }) {
+        prove_key(wire, version, of, key)?;
+    }
     let mut types = Types::default();
     types.load(wire, version, columns.iter().map(|column| column.oid))?;
     let names: Vec<&str> = columns.iter().map(|column| types.base_name(column.oid).unwrap_or("nested")).collect();

@@ -398,7 +398,10 @@ impl Drop for Wire {
         if !self.broken {
             self.output.clear();
             frontend::terminate(&mut self.output);
-            let _ = self.flush();
+            // A backend counts until its process has ended, and with that the socket.
+            if self.flush().is_ok() {
+                self.stream.farewell();
+            }
         }
     }
 }

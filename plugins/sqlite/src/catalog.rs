@@ -219,8 +219,10 @@ pub fn describe(database: &Database, relation: &Relation) -> Result<Description>
         .with_rows(rows)
         .with_bytes(bytes)
         .with_native(native)
-        // Between two statements another process may write.
-        .with_one_read_point(OneReadPoint::Statement))
+        .without_snapshot(
+            OneReadPoint::Statement,
+            "SQLite has none that several connections share, and another process may write between two statements",
+        ))
 }
 
 /// An upper bound that costs two seeks: the span of the rowids.

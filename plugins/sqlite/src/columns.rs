@@ -123,11 +123,7 @@ pub fn asked_type(request: &ExportRequest, column: &str) -> Option<WantedType> {
 }
 
 fn check_names(shape: &Shape, request: &ExportRequest) -> Result<()> {
-    let in_conditions = request.conditions.iter().flat_map(|condition| match condition {
-        Condition::Null { columns, .. } => &columns[..],
-        Condition::IsNull { column } => std::slice::from_ref(column),
-        other => compared(other),
-    });
+    let in_conditions = request.conditions.iter().flat_map(Condition::columns);
     let listed = request.columns.iter().map(|column| &column.name);
     for name in listed.chain(&request.exclude).chain(&request.order_by).chain(in_conditions) {
         if shape.column(name).is_none() {

@@ -175,6 +175,9 @@ pub struct Description {
     /// What reads the relation's rows at one point in time.
     #[serde(default)]
     pub one_read_point: OneReadPoint,
+    /// Why that is no [`OneReadPoint::Snapshot`]: what lacks it, and what would help. Goes on after "cannot be had: ".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_snapshot: Option<String>,
 }
 
 impl Description {
@@ -188,6 +191,7 @@ impl Description {
             bytes: None,
             native: NativeSplit::Impossible("this source has no physical ranges".into()),
             one_read_point: OneReadPoint::None,
+            no_snapshot: None,
         }
     }
 
@@ -219,6 +223,12 @@ impl Description {
     #[must_use]
     pub fn with_one_read_point(self, one_read_point: OneReadPoint) -> Self {
         Self { one_read_point, ..self }
+    }
+
+    /// What reads its rows at one point in time, which is no snapshot that all share, and why.
+    #[must_use]
+    pub fn without_snapshot(self, one_read_point: OneReadPoint, why: impl Into<String>) -> Self {
+        Self { one_read_point, no_snapshot: Some(why.into()), ..self }
     }
 }
 

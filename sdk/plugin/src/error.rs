@@ -399,6 +399,18 @@ impl Error {
             .with_context("column", column)
     }
 
+    /// For a source: the login may read `relation`, but for these of its columns, which an export or its key needs.
+    pub fn unreadable_columns(relation: &crate::Relation, columns: &[&str]) -> Self {
+        let list = columns.iter().map(|column| format!("`{column}`")).collect::<Vec<_>>().join(", ");
+        let (noun, it) = if columns.len() == 1 { ("column", "it") } else { ("columns", "them") };
+        let error = Self::new(ErrorKind::Permission, format!("the login may not read the {noun} {list} of {relation}"))
+            .with_hint(format!(
+                "grant the login SELECT on {it}, or leave {it} out: `exclude: [{}]`",
+                columns.join(", ")
+            ));
+        columns.iter().fold(error, |error, column| error.with_context("column", *column))
+    }
+
     /// For a source: the server sends `found` where `column` is of the type `of`, and the bytes would be misread. Add
     /// where, if it is one value.
     pub fn in_another_form(column: &str, of: &str, found: &str) -> Self {

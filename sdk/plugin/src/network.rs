@@ -1,5 +1,6 @@
 //! Sockets to a database server: found, tuned, given a time limit, and made secure.
 
+mod farewell;
 mod patience;
 
 use std::io::{self, Read, Write};

@@ -262,6 +262,17 @@ pub enum Condition {
     },
 }
 
+impl Condition {
+    /// The columns that it names.
+    pub fn columns(&self) -> &[String] {
+        match self {
+            Self::Range { key: columns, .. } | Self::Coalesced { columns, .. } | Self::Null { columns, .. } => columns,
+            Self::IsNull { column } => std::slice::from_ref(column),
+            Self::Nothing | Self::Native { .. } => &[],
+        }
+    }
+}
+
 /// One end of a range.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]

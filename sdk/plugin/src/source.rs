@@ -42,6 +42,9 @@ pub mod capability {
     pub const SPLIT_NATIVE: &str = "split_native";
     /// [`super::Source::snapshot`] gives one read point to all workers.
     pub const SNAPSHOT: &str = "snapshot";
+    /// [`super::Source::snapshot`] for no other instance gives one to this instance itself, which reads at it from then
+    /// on. Without it, the host takes a second instance to read one chunk after the other at a snapshot.
+    pub const SNAPSHOT_ALONE: &str = "snapshot_alone";
     /// [`super::Source::pressure`] reads a counter.
     pub const PRESSURE: &str = "pressure";
     /// [`super::Source::interrupt`] stops a statement from another thread.
@@ -68,6 +71,7 @@ pub mod capability {
         SPLIT_KEYSET,
         SPLIT_NATIVE,
         SNAPSHOT,
+        SNAPSHOT_ALONE,
         PRESSURE,
         INTERRUPT,
         BOUNDS,
@@ -129,7 +133,8 @@ pub trait Source: Send {
     }
 
     /// Fixes a read point that `workers` other instances may [`Source::join`], held by this
-    /// instance until [`Source::release`]. None where the database cannot.
+    /// instance until [`Source::release`]. None where the database cannot. With
+    /// [`capability::SNAPSHOT_ALONE`], `workers` may be 0: this instance itself reads at it.
     fn snapshot(&mut self, workers: u32) -> Result<Option<Snapshot>> {
         let _ = workers;
         Ok(None)

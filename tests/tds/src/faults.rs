@@ -26,6 +26,17 @@ pub enum Kind {
     Route,
     /// `slow`: every row of the next SELECT takes so many milliseconds.
     Slow,
+    // How a relative of SQL Server differs, for as long as it is armed; nothing is used up.
+    /// `lacks_textsize`: there is no `@@TEXTSIZE`.
+    LacksTextSize,
+    /// `lacks_description`: there is no `sys.dm_exec_describe_first_result_set`.
+    LacksDescription,
+    /// `lacks_units`: there is no `sys.allocation_units`.
+    LacksUnits,
+    /// `counts_nothing`: `sys.partitions` says 0 rows of every table.
+    CountsNothing,
+    /// `no_features`: a login with a list of features is hung up on.
+    NoFeatures,
 }
 
 impl Kind {
@@ -40,6 +51,11 @@ impl Kind {
             "swallow" => Self::Swallow,
             "route" => Self::Route,
             "slow" => Self::Slow,
+            "lacks_textsize" => Self::LacksTextSize,
+            "lacks_description" => Self::LacksDescription,
+            "lacks_units" => Self::LacksUnits,
+            "counts_nothing" => Self::CountsNothing,
+            "no_features" => Self::NoFeatures,
             _ => return None,
         })
     }
@@ -79,6 +95,14 @@ impl Faults {
             faults.remove(at);
         }
         Some(number)
+    }
+
+    /// Whether such a fault is armed against this session.
+    pub fn is_armed(&self, kind: Kind, database: &str, spid: u16) -> bool {
+        let faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        faults
+            .iter()
+            .any(|fault| fault.kind == kind && fault.database.eq_ignore_ascii_case(database) && fault.by != spid)
     }
 
     /// Forgets a database's faults.

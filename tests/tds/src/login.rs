@@ -95,6 +95,8 @@ pub struct Login {
     /// The client wants ODBC's settings, an unlimited TEXTSIZE among them.
     pub odbc: bool,
     pub read_only: bool,
+    /// The features it lists, by their numbers; None without a list.
+    pub features: Option<Vec<u8>>,
 }
 
 impl Login {
@@ -104,7 +106,7 @@ impl Login {
         let _tds_version = fixed.u32()?;
         let packet_size = usize::try_from(fixed.u32()?).unwrap_or(0);
         fixed.take(12)?;
-        let [_, options, type_flags, _] = fixed.array()?;
+        let [_, options, type_flags, more_flags] = fixed.array()?;
         fixed.take(8)?;
         let mut text = |secret: bool| -> Result<String, Malformed> {
             let (place, length) = (usize::from(fixed.u16()?), usize::from(fixed.u16()?));
@@ -118,8 +120,8 @@ impl Login {
         let password = text(true)?;
         let application = text(false)?;
         let _server = text(false)?;
-        // The extension's place; nothing in it concerns us.
-        fixed_skip(&mut text)?;
+        // The extension's offset may point at anything: a length in bytes follows it.
+        text(false).map(drop).or(Ok(()))?;
         let library = text(false)?;
         let language = text(false)?;
         let database = text(false)?;
@@ -134,11 +136,30 @@ impl Login {
             database,
             odbc: options & 2 != 0,
             read_only: type_flags & 0x20 != 0,
+            features: if more_flags & 0x10 != 0 { Some(features(body)?) } else { None },
         })
     }
 }
 
-/// The extension's offset may point at anything: a length in bytes follows it.
-fn fixed_skip(text: &mut impl FnMut(bool) -> Result<String, Malformed>) -> Result<(), Malformed> {
-    text(false).map(drop).or(Ok(()))
+/// The numbers in the list of features, which stands where four bytes say that ibExtension points at.
+fn features(body: &[u8]) -> Result<Vec<u8>, Malformed> {
+    const IB_EXTENSION: usize = 56;
+    const OUTSIDE: Malformed = Malformed("the features point outside LOGIN7");
+    let at = body.get(IB_EXTENSION..IB_EXTENSION + 2).ok_or(OUTSIDE)?;
+    let at = usize::from(u16::from_le_bytes([at[0], at[1]]));
+    let mut place = Reader::new(body.get(at..).ok_or(OUTSIDE)?);
+    let mut list = Reader::new(body.get(usize::try_from(place.u32()?).unwrap_or(usize::MAX)..).ok_or(OUTSIDE)?);
+    let mut found = Vec::new();
+    loop {
+        let feature = list.u8()?;
+        if feature == 0xff {
+            return Ok(found);
+        }
+        found.push(feature);
+        let length = usize::try_from(list.u32()?).unwrap_or(usize::MAX);
+        list.take(length)?;
+    }
 }
+
+/// UTF8_SUPPORT: the client takes texts in UTF-8.
+pub const UTF8_SUPPORT: u8 = 0x0a;

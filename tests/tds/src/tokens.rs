@@ -69,6 +69,11 @@ pub fn login_ack(into: &mut Vec<u8>) {
     token(into, 0xad, &body);
 }
 
+/// FEATUREEXTACK: texts come in UTF-8.
+pub fn utf8_support(into: &mut Vec<u8>) {
+    into.put(&[0xae, crate::login::UTF8_SUPPORT, 1, 0, 0, 0, 1, 0xff]);
+}
+
 /// ENVCHANGE with two texts: database (1), language (2), packet size (4).
 pub fn environment(into: &mut Vec<u8>, kind: u8, new: &str, old: &str) {
     let mut body = vec![kind];

@@ -245,8 +245,7 @@ fn a_read_point_is_claimed_only_where_statements_have_one() {
             }
             for name in ["plan", "check", "run"] {
                 let output = command(name).fails(2);
-                let why =
-                    if expected == "none" { "not even one statement" } else { "cannot give all chunks one snapshot" };
+                let why = if expected == "none" { "reads under locks" } else { "no two sessions one moment" };
                 output.says(&["`consistency: snapshot` cannot be had", why, "hint:"]);
             }
         }

@@ -101,7 +101,7 @@ impl<'a> Checked<'a> {
         row("strategy", format!("{}: {}", plan.strategy.name, plan.strategy.reason));
         row("chunks", chunks(plan));
         row("workers", plan.execution.parallel.to_string());
-        row("consistency", plan.consistency_text().to_owned());
+        row("consistency", self.planned.consistency_text());
         if let Some(incremental) = &plan.incremental {
             row("ties", incremental.ties_text());
         }
@@ -130,7 +130,7 @@ impl<'a> Checked<'a> {
             "chunks": plan.chunks.len(),
             "rows_per_chunk": rows_per_chunk(plan),
             "parallel": plan.execution.parallel,
-            "consistency": plan.consistency_text(),
+            "consistency": self.planned.consistency_text(),
             "ties": plan.incremental.as_ref().map(IncrementalSpec::ties_text),
             "advice": self.advice,
             "columns": self.types.as_ref().map(|types| types::to_json(types)),

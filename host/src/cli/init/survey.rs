@@ -50,6 +50,8 @@ pub struct Surveyed {
     pub keys: Vec<Key>,
     /// Its columns.
     pub columns: Vec<TypeMapping>,
+    /// Columns that the login may not read.
+    pub unreadable: Vec<String>,
     /// Why it could not be looked at.
     pub error: Option<Error>,
 }
@@ -68,6 +70,7 @@ impl Surveyed {
                 "name": column.name, "source_type": column.source_type, "nullable": column.field.nullable,
                 "fidelity": column.fidelity.as_str(),
             })).collect::<Vec<_>>(),
+            "unreadable": self.unreadable,
             "error": self.error.as_ref().map(ToString::to_string),
         })
     }
@@ -167,8 +170,13 @@ pub fn survey(source: &mut dyn Source, wanted: &Wanted) -> Result<Survey> {
 fn look(source: &mut dyn Source, summary: TableSummary) -> Surveyed {
     let relation = Relation::Table(summary.table.clone());
     let looked = source.describe(&relation).and_then(|description| {
-        let columns = source.type_mappings(&ExportRequest::whole(description.relation.clone()))?;
-        Ok((description, columns))
+        let mut request = ExportRequest::whole(description.relation.clone());
+        let columns = source.type_mappings(&request).or_else(|error| {
+            // What the source names of a table that the login may read otherwise can be left out.
+            request.exclude = unreadable(&error);
+            if request.exclude.is_empty() { Err(error) } else { source.type_mappings(&request) }
+        })?;
+        Ok((description, columns, request.exclude))
     });
     let (rows, bytes) = (summary.rows, summary.bytes);
     let mut surveyed = Surveyed {
@@ -178,10 +186,12 @@ fn look(source: &mut dyn Source, summary: TableSummary) -> Surveyed {
         bytes,
         keys: Vec::new(),
         columns: Vec::new(),
+        unreadable: Vec::new(),
         error: None,
     };
     match looked {
-        Ok((description, columns)) => {
+        Ok((description, columns, unreadable)) => {
+            surveyed.unreadable = unreadable;
             surveyed.rows = description.rows.or(rows);
             surveyed.bytes = description.bytes.or(bytes);
             surveyed.keys = description.keys;
@@ -190,6 +200,12 @@ fn look(source: &mut dyn Source, summary: TableSummary) -> Surveyed {
         Err(error) => surveyed.error = Some(error),
     }
     surveyed
+}
+
+/// The columns that a login may not read, as [`Error::unreadable_columns`] says them.
+fn unreadable(error: &Error) -> Vec<String> {
+    let columns = error.context().iter().filter(|(name, _)| error.kind() == ErrorKind::Permission && name == "column");
+    columns.map(|(_, column)| column.clone()).collect()
 }
 
 #[cfg(test)]

@@ -101,6 +101,10 @@ impl Draft<'_> {
             line("# mode: incremental");
             line(&format!("# cursor_column: {}", one_line(&scalar(&column.name))));
         }
+        if !table.unreadable.is_empty() {
+            let columns: Vec<String> = table.unreadable.iter().map(|column| scalar(column)).collect();
+            line(&one_line(&format!("exclude: [{}]   # the login may not read them", columns.join(", "))));
+        }
         line("format: parquet");
         line("compression: zstd   # or snappy, gzip, lz4, none");
         for (column, wanted, why) in table.columns.iter().filter_map(better_type) {

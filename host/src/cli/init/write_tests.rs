@@ -18,6 +18,7 @@ fn table(schema: Option<&str>, name: &str, rows: u64) -> Surveyed {
         bytes: None,
         keys: vec![Key::new("pk", vec![id]).with_primary(true).with_unique(true)],
         columns: vec![TypeMapping::new("total", "numeric", Fidelity::Text, &text).unwrap()],
+        unreadable: Vec::new(),
         error: None,
     }
 }

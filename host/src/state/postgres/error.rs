@@ -26,7 +26,11 @@ pub(super) fn of(error: &postgres::Error) -> Error {
             "the state's user makes its own tables: GRANT USAGE, CREATE ON SCHEMA public TO it, or give it a schema of its own",
         ),
         "25006" => (ErrorKind::Permission, "the server is a standby or read-only: the state needs the primary"),
-        "53300" => (ErrorKind::Transient, "the server has no connection left; try again"),
+        "53300" => (
+            ErrorKind::Transient,
+            "no connection is left for the state's login: it takes one of its own for as long as a command runs; try \
+             again, give it a login of its own, or raise that login's CONNECTION LIMIT or max_connections",
+        ),
         "55P03" | "57014" => {
             (ErrorKind::Transient, "another process holds the state of this export for long; try again")
         }

@@ -87,6 +87,9 @@ pub struct Grant {
     pub on: Securable,
     /// DENY.
     pub denied: bool,
+    /// Only to these columns of the object.
+    #[serde(default)]
+    pub columns: Option<Vec<String>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -190,7 +193,7 @@ impl Meta {
             return true;
         }
         let mut granted = false;
-        for grant in &self.grants {
+        for grant in self.grants.iter().filter(|grant| grant.columns.is_none()) {
             let whom = same(&grant.user, login) || same(&grant.user, "public");
             let what = same(&grant.permission, permission) || same(&grant.permission, "CONTROL");
             let on = match grant.on {
@@ -207,6 +210,34 @@ impl Meta {
             }
         }
         granted
+    }
+
+    /// Whether a login has a right to a column: one of its own, or the object's.
+    pub fn may_column(&self, login: &str, permission: &str, object: &Object<'_>, column: &str) -> bool {
+        if login == crate::session::ADMINISTRATOR {
+            return true;
+        }
+        let own = self.of_columns(login, permission, object.id());
+        let mut own = own.filter(|grant| grant.columns.iter().flatten().any(|name| same(name, column)));
+        match own.next() {
+            Some(first) => !first.denied && !own.any(|grant| grant.denied),
+            None => self.may(login, permission, object.id(), object.schema()),
+        }
+    }
+
+    /// Whether a login has a right to some column of the object.
+    pub fn may_some(&self, login: &str, permission: &str, object: &Object<'_>) -> bool {
+        self.may(login, permission, object.id(), object.schema())
+            || self.of_columns(login, permission, object.id()).any(|grant| !grant.denied)
+    }
+
+    fn of_columns<'a>(&'a self, login: &'a str, permission: &'a str, id: i32) -> impl Iterator<Item = &'a Grant> {
+        self.grants.iter().filter(move |grant| {
+            grant.columns.is_some()
+                && (same(&grant.user, login) || same(&grant.user, "public"))
+                && same(&grant.permission, permission)
+                && grant.on == Securable::Object(id)
+        })
     }
 
     /// Whether a login has a right to the server or the database as such.

@@ -20,6 +20,8 @@ pub fn databases(env: &Env) -> Rows {
             int(150),
             text(&meta.collation.name()),
             bit(meta.read_only),
+            bit(false),
+            Value::Null,
             int(0),
             text("ONLINE"),
             int(i64::from(snapshot)),

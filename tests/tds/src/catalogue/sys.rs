@@ -85,7 +85,7 @@ const VIEWS: [(&str, &str, Rows); 22] = [
     (
         "databases",
         "name sysname, database_id int, create_date datetime, compatibility_level tinyint, collation_name sysname?, \
-         is_read_only bit?, state tinyint?, state_desc nvarchar(60)?, snapshot_isolation_state tinyint?, \
+         is_read_only bit?, is_in_standby bit?, source_database_id int?, state tinyint?, state_desc nvarchar(60)?, snapshot_isolation_state tinyint?, \
          snapshot_isolation_state_desc nvarchar(60)?, is_read_committed_snapshot_on bit?, service_broker_guid uniqueidentifier, \
          user_access tinyint?, recovery_model_desc nvarchar(60)?, is_encrypted bit?",
         server::databases,
@@ -195,7 +195,14 @@ fn counted(binder: &Binder<'_>, name: &str, mut answer: Answer) -> SqlResult<Ans
             binder.engine.sqlite.query_row(&format!("SELECT COUNT(*) FROM t{table}"), [], |row| row.get(0))?;
         for column in &columns {
             let rowly = answer.columns[*column].0.starts_with("row");
-            row[*column] = Value::Integer(if rowly { rows } else { rows / 50 + i64::from(rows > 0) });
+            let counts = !binder.env.differs(crate::faults::Kind::CountsNothing);
+            row[*column] = Value::Integer(if !counts && rowly {
+                0
+            } else if rowly {
+                rows
+            } else {
+                rows / 50 + i64::from(rows > 0)
+            });
         }
     }
     Ok(answer)
@@ -241,6 +248,9 @@ pub fn function(
     }
     match name.to_ascii_lowercase().as_str() {
         "dm_exec_describe_first_result_set" if arguments.is_some() => {
+            if binder.env.differs(crate::faults::Kind::LacksDescription) {
+                return Err(SqlError::invalid_object("sys.dm_exec_describe_first_result_set"));
+            }
             let rows = description(binder, &word(0).unwrap_or_default(), word(1).as_deref());
             Ok(Some(Answer { columns: declared(DESCRIPTION)?, rows }))
         }

@@ -31,7 +31,7 @@ fn optional(text: Option<String>) -> Value {
 fn visible(env: &Env, object: Object<'_>) -> bool {
     ["SELECT", "INSERT", "UPDATE", "DELETE", "VIEW DEFINITION"]
         .iter()
-        .any(|permission| env.meta.may(&env.login, permission, object.id(), object.schema()))
+        .any(|permission| env.meta.may_some(&env.login, permission, &object))
 }
 
 fn seen(env: &Env) -> Vec<&Table> {
@@ -253,6 +253,9 @@ pub fn partitions(env: &Env) -> Rows {
 }
 
 pub fn allocation_units(env: &Env) -> Rows {
+    if env.differs(crate::faults::Kind::LacksUnits) {
+        return Err(crate::error::SqlError::invalid_object("sys.allocation_units"));
+    }
     let mut rows = Vec::new();
     for table in seen(env) {
         for index in index_numbers(table) {

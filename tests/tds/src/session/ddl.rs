@@ -170,8 +170,8 @@ fn change(session: &mut Session, meta: &mut Meta, statement: &Statement, frame: 
             Ok(Vec::new())
         }
         Statement::Drop { what, names, if_exists, on } => drop_objects(meta, what, names, *if_exists, on.as_ref()),
-        Statement::Grant { permissions, on, to, denied, revoked } => {
-            grant(meta, permissions, on, to, *denied, *revoked)?;
+        Statement::Grant { permissions, columns, on, to, denied, revoked } => {
+            grant(meta, permissions, columns.as_ref(), on, to, *denied, *revoked)?;
             Ok(Vec::new())
         }
         _ => Err(SqlError::unsupported("this statement")),
@@ -323,6 +323,7 @@ fn drop_objects(
 fn grant(
     meta: &mut Meta,
     permissions: &[String],
+    columns: Option<&Vec<String>>,
     on: &Grantee,
     to: &[String],
     denied: bool,
@@ -349,10 +350,13 @@ fn grant(
         };
         for user in to {
             let user = user.to_lowercase();
-            meta.grants
-                .retain(|grant| !(grant.user == user && grant.on == securable && same(&grant.permission, permission)));
+            meta.grants.retain(|grant| {
+                let same = grant.user == user && grant.on == securable && same(&grant.permission, permission);
+                !(same && grant.columns.as_ref() == columns)
+            });
             if !revoked {
-                meta.grants.push(Grant { user, permission: permission.clone(), on: securable.clone(), denied });
+                let (permission, on, columns) = (permission.clone(), securable.clone(), columns.cloned());
+                meta.grants.push(Grant { user, permission, on, denied, columns });
             }
         }
     }

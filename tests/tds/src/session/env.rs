@@ -46,6 +46,11 @@ impl Env {
         self.login.eq_ignore_ascii_case(super::ADMINISTRATOR)
     }
 
+    /// Whether the server is to differ like this for the session.
+    pub fn differs(&self, how: crate::faults::Kind) -> bool {
+        self.shared.faults.is_armed(how, &self.database.name, self.spid)
+    }
+
     /// A right to the whole server, e.g. VIEW SERVER STATE.
     pub fn may_on_server(&self, permission: &str) -> bool {
         self.meta.may_at(&self.login.to_lowercase(), permission, &crate::catalogue::meta::Securable::Server)

@@ -77,6 +77,10 @@ pub fn serve(socket: TcpStream, encryption: Encryption, shared: &Arc<Shared>) ->
     if secrecy == Secrecy::LoginOnly {
         transport = transport.into_plain();
     }
+    let without = || shared.faults.is_armed(faults::Kind::NoFeatures, &login.database, 0);
+    if login.features.is_some() && without() {
+        return Ok(());
+    }
     match admit(&login, shared) {
         Err(errors) => refuse(transport, &errors),
         Ok(database) => admitted(transport, &login, &database, shared),
@@ -159,6 +163,9 @@ fn admitted(transport: Transport, login: &Login, database: &Database, shared: &A
     }
     tokens::login_ack(buffer);
     tokens::environment(buffer, 4, &size.to_string(), "4096");
+    if login.features.as_ref().is_some_and(|features| features.contains(&login::UTF8_SUPPORT)) {
+        tokens::utf8_support(buffer);
+    }
     tokens::done(buffer, Done::Statement, 0, 0, 0);
     out.finish()?;
     out.set_size(size);

@@ -274,6 +274,8 @@ pub enum Statement {
     },
     Grant {
         permissions: Vec<String>,
+        /// `SELECT (a, b)`, or `ON t (a, b)`.
+        columns: Option<Vec<String>>,
         on: Grantee,
         to: Vec<String>,
         denied: bool,

@@ -330,8 +330,12 @@ impl Parser<'_> {
 
     fn grant(&mut self, word: &str) -> SqlResult<Statement> {
         self.advance()?;
+        let mut columns = None;
         let permissions = self.list(|parser| {
             let mut permission = parser.part()?;
+            if parser.is_sign("(") {
+                columns = Some(parser.names_in_parentheses()?);
+            }
             while !parser.is("ON") && !parser.is("TO") && !parser.is("FROM") && !parser.is_sign(",") {
                 permission = format!("{permission} {}", parser.part()?);
             }
@@ -347,7 +351,7 @@ impl Parser<'_> {
             };
             let name = self.name()?;
             if self.is_sign("(") {
-                return Err(SqlError::unsupported("rights to single columns"));
+                columns = Some(self.names_in_parentheses()?);
             }
             match class.as_str() {
                 "OBJECT" => Grantee::Object(name),
@@ -362,6 +366,6 @@ impl Parser<'_> {
             self.expect("FROM")?;
         }
         let to = self.list(|parser| parser.part())?;
-        Ok(Statement::Grant { permissions, on, to, denied: word == "DENY", revoked: word == "REVOKE" })
+        Ok(Statement::Grant { permissions, columns, on, to, denied: word == "DENY", revoked: word == "REVOKE" })
     }
 }

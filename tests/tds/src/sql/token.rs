@@ -95,6 +95,9 @@ pub fn tokens(text: &str) -> SqlResult<Vec<Placed>> {
             let length = rest.find(|char: char| !is_name(char)).unwrap_or(rest.len());
             at += length;
             Token::Word(rest[..length].to_owned())
+        } else if rest.get(..11).is_some_and(|start| start.eq_ignore_ascii_case("%%physloc%%")) {
+            at += 11;
+            Token::Word("%%physloc%%".to_owned())
         } else if let Some(sign) = SIGNS.iter().find(|sign| rest.starts_with(**sign)) {
             at += sign.len();
             Token::Sign(sign)

@@ -146,7 +146,7 @@ impl Binder<'_> {
 
     /// 229 unless the login has the right.
     pub fn allowed(&self, permission: &str, object: &Object<'_>) -> SqlResult<()> {
-        if self.env.meta.may(&self.env.login, permission, object.id(), object.schema()) {
+        if self.env.meta.may_some(&self.env.login, permission, object) {
             return Ok(());
         }
         Err(SqlError::new(
@@ -160,6 +160,32 @@ impl Binder<'_> {
         )
         .class(14)
         .state(5))
+    }
+
+    fn denied(&self, object: &Object<'_>, column: &str) -> Option<String> {
+        let may = self.env.meta.may_column(&self.env.login, "SELECT", object, column);
+        (!may).then(|| object.name().to_owned())
+    }
+
+    /// `%%physloc%%`: page, file and slot, fifty rows a page. Like a real server, the lowest byte comes first.
+    fn place(&self, alias: &str) -> Offered {
+        let row = Bound::new(format!("{alias}.rowid"), Type::new(crate::types::Kind::BigInt)).not_null();
+        let place = self.function(Type::of_length(crate::types::Kind::Binary, 8), &[&row], |values| {
+            let row = values[0].as_i64().unwrap_or(0);
+            let (page, slot) = (u32::try_from(row / 50 + 200).unwrap_or(0), u16::try_from(row % 50).unwrap_or(0));
+            let bytes = [&page.to_le_bytes()[..], &1_u16.to_le_bytes(), &slot.to_le_bytes()].concat();
+            Ok(rusqlite::types::Value::Blob(bytes))
+        });
+        Offered {
+            name: "%%physloc%%".to_owned(),
+            sql: place.sql,
+            ty: place.ty,
+            nullable: false,
+            identity: false,
+            hidden: true,
+            denied: None,
+            table: None,
+        }
     }
 
     fn stored(&mut self, scope: &mut Scope<'_>, name: Vec<String>, table: &Table) -> String {
@@ -176,8 +202,10 @@ impl Binder<'_> {
                 nullable: column.nullable,
                 identity: column.identity.is_some(),
                 hidden: column.hidden,
+                denied: self.denied(&Object::Table(table), &column.name),
                 table: Some(parts.clone()),
             })
+            .chain([self.place(&alias)])
             .collect();
         scope.sources.push(Source { name, columns });
         format!("{} AS {alias}", table.stored())
@@ -202,6 +230,7 @@ impl Binder<'_> {
         let parts = vec![self.env.meta.schema_name(view.schema).to_owned(), view.name.clone()];
         for column in &mut columns {
             column.table = column.table.as_ref().map(|_| parts.clone());
+            column.denied = self.denied(&Object::View(view), &column.name);
         }
         Ok(self.derived(scope, &bound.sql, shown, columns))
     }
@@ -225,6 +254,7 @@ impl Binder<'_> {
                 nullable: *nullable,
                 identity: false,
                 hidden: false,
+                denied: None,
                 table: None,
             })
             .collect();

@@ -51,6 +51,8 @@ pub struct Offered {
     pub nullable: bool,
     pub identity: bool,
     pub hidden: bool,
+    /// The object of which the login may not read it.
+    pub denied: Option<String>,
     pub table: Option<Vec<String>>,
 }
 
@@ -224,7 +226,7 @@ impl<'a> Binder<'a> {
                 if found.next().is_some() {
                     return Err(SqlError::new(209, format!("Ambiguous column name '{column}'.")));
                 }
-                return Ok(offered.bound());
+                return self.permitted(offered);
             }
             level = here.parent;
         }
@@ -236,6 +238,18 @@ impl<'a> Binder<'a> {
             level = here.parent;
         }
         Err(SqlError::new(4104, format!("The multi-part identifier \"{}\" could not be bound.", name.join("."))))
+    }
+}
+
+impl Binder<'_> {
+    /// The column; 230 where the login may not read it.
+    fn permitted(&self, offered: &Offered) -> SqlResult<Bound> {
+        let Some(object) = &offered.denied else { return Ok(offered.bound()) };
+        let text = format!(
+            "The SELECT permission was denied on the column '{}' of the object '{object}', database '{}', schema 'dbo'.",
+            offered.name, self.env.database.name
+        );
+        Err(SqlError::new(230, text).class(14))
     }
 }
 

@@ -166,7 +166,9 @@ impl Binder<'_> {
         for source in &scope.sources {
             if super::qualifies(&source.name, qualifier) {
                 found = true;
-                columns.extend(source.columns.iter().filter(|column| !column.hidden).map(Offered::bound));
+                for column in source.columns.iter().filter(|column| !column.hidden) {
+                    columns.push(self.permitted(column)?);
+                }
             }
         }
         if found {
@@ -318,6 +320,7 @@ pub fn offered(columns: &[Bound], names: &[String]) -> SqlResult<Vec<Offered>> {
             nullable: column.nullable,
             identity: column.identity,
             hidden: false,
+            denied: None,
             table: column.table.clone(),
         });
     }

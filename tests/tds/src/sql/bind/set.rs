@@ -16,6 +16,9 @@ impl Binder<'_> {
         let env = self.env.clone();
         let int = |value: i64| (Type::new(Kind::Int), Value::Integer(value));
         let text = |value: String| (Type::of_length(Kind::NVarChar, 128), Value::Text(value));
+        if name.eq_ignore_ascii_case("TEXTSIZE") && env.differs(crate::faults::Kind::LacksTextSize) {
+            return Err(SqlError::new(137, "Must declare the scalar variable \"@@TEXTSIZE\".").class(15).state(2));
+        }
         let (ty, value) = match name.to_ascii_uppercase().as_str() {
             "SPID" => (Type::new(Kind::SmallInt), Value::Integer(i64::from(env.spid))),
             "CONNECTIONS" => int(env.shared.connections()),

@@ -169,7 +169,7 @@ fn object_id(env: &Env, name: &str, class: Option<&str>) -> SqlResult<Value> {
     Ok(Value::Integer(i64::from(object.id())))
 }
 
-/// HAS_PERMS_BY_NAME(securable, class, permission)
+/// HAS_PERMS_BY_NAME(securable, class, permission, column, 'COLUMN')
 fn permitted(env: &Env, words: &[Option<&str>]) -> SqlResult<Value> {
     let class = words.get(1).copied().flatten().unwrap_or("SERVER").to_ascii_uppercase();
     let Some(permission) = words.get(2).copied().flatten() else { return Ok(Value::Null) };
@@ -180,8 +180,12 @@ fn permitted(env: &Env, words: &[Option<&str>]) -> SqlResult<Value> {
         "OBJECT" => match object_id(env, securable.unwrap_or_default(), None)? {
             Value::Integer(id) => {
                 let id = i32::try_from(id).unwrap_or(0);
-                let schema = env.meta.object_by_id(id).map_or(0, |object| object.schema());
-                bit(env.meta.may(&env.login, permission, id, schema))
+                let object = env.meta.object_by_id(id);
+                match (object, words.get(3).copied().flatten()) {
+                    (Some(object), Some(column)) => bit(env.meta.may_column(&env.login, permission, &object, column)),
+                    (Some(object), None) => bit(env.meta.may(&env.login, permission, id, object.schema())),
+                    (None, _) => bit(false),
+                }
             }
             _ => Value::Null,
         },
