@@ -26,6 +26,9 @@ LONG = {
     "product verify": 70,
     "product keys": 65,
     "product urls": 60,
+    "product silence": 75,
+    "product hostile": 45,
+    "product locks": 40,
     "product tls": 45,
     "product secrets": 60,
     "product crash_points": 65,
@@ -82,6 +85,7 @@ SLOW = {
     "mutations": ("product mutations",),
     "ties": ("product ties",),
     "secrets": ("product secrets",),
+    "silence": ("product silence",),
 }
 
 # Marked `#[ignore]`, and in no suite.

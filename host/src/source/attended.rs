@@ -2,18 +2,17 @@
 //! or a statement has had its time, the instance is asked to end, and one that does not is left behind with its thread.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
 use rivet_sdk::{
     BatchSink, Bounds, BoundsRequest, Description, Error, ErrorKind, ExportRequest, ExportStats, Identity, Interrupt,
     Relation, Result, Retry, Scalar, SessionPolicy, Snapshot, Source, Split, SplitRequest, TableFilter, TableSummary,
     TypeMapping, capability,
 };
 
+use super::relay::{Relay, Told};
 use super::{Lent, SourceEnd};
 use crate::threads;
 
@@ -62,13 +61,6 @@ enum Why {
     Stopped,
     /// It had so long.
     Late(Duration),
-}
-
-/// What an export sends to whoever asked for it.
-enum Told {
-    Schema(SchemaRef),
-    Batch(RecordBatch),
-    Over(Result<ExportStats>),
 }
 
 /// A call that is waited for.
@@ -303,30 +295,6 @@ impl Drop for Attended {
         if !self.left_behind && self.gone.recv_timeout(CLOSE) == Err(RecvTimeoutError::Timeout) {
             log::warn!("the plugin `{}` takes long to close a connection, and is left behind", self.plugin);
         }
-    }
-}
-
-/// The sink of an export, on the instance's thread.
-struct Relay {
-    told: SyncSender<Told>,
-    taken: Receiver<Result<()>>,
-}
-
-impl Relay {
-    fn pass(&self, told: Told) -> Result<()> {
-        let nobody = || Error::cancelled("nobody takes rows any more");
-        self.told.send(told).map_err(|_| nobody())?;
-        self.taken.recv().map_err(|_| nobody())?
-    }
-}
-
-impl BatchSink for Relay {
-    fn on_schema(&mut self, schema: SchemaRef) -> Result<()> {
-        self.pass(Told::Schema(schema))
-    }
-
-    fn on_batch(&mut self, batch: RecordBatch) -> Result<()> {
-        self.pass(Told::Batch(batch))
     }
 }
 

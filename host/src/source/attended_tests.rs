@@ -1,7 +1,7 @@
 use std::thread;
 
-use arrow_array::Int64Array;
-use arrow_schema::{DataType, Field, Schema};
+use arrow_array::{Int64Array, RecordBatch};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use rivet_sdk::TableName;
 
 use super::*;

@@ -5,6 +5,7 @@ mod attended;
 mod ends;
 mod lock;
 mod plugins;
+mod relay;
 
 pub use ends::{DestinationEnd, Held, Lent, SourceEnd};
 pub use lock::{NOT_LOCKED, PluginLock};

@@ -34,6 +34,7 @@ mod server;
 mod session;
 mod snapshot;
 mod split;
+mod stopper;
 mod types;
 mod url;
 mod wire;
@@ -50,7 +51,8 @@ use rivet_sdk::{
 use crate::options::Endpoint;
 pub use crate::options::{Compression, MysqlOptions};
 use crate::plan::{Plan, Setting};
-use crate::session::{Session, Stopper};
+use crate::session::Session;
+use crate::stopper::Stopper;
 
 rivet_sdk::plugin! {
     name: "mysql",

@@ -4,12 +4,10 @@
 //! What rivet asks runs under a `sql_mode` of its own; a user's query, and what rivet writes around it, under the mode
 //! that the session had after its login.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rivet_sdk::lexer::{Rules, single};
-use rivet_sdk::network::Closer;
 use rivet_sdk::{Error, ErrorKind, ExportRequest, Relation, Result, Retry, SessionPolicy};
 
 use crate::catalog;
@@ -18,7 +16,8 @@ use crate::error::confused;
 use crate::options::Endpoint;
 use crate::server::Server;
 use crate::snapshot;
-use crate::wire::{Wire, kill};
+use crate::stopper::Stopper;
+use crate::wire::Wire;
 
 /// How long a stopped statement may take to end before its connection is dropped.
 const ABANDON: Duration = Duration::from_secs(5);
@@ -66,46 +65,12 @@ enum Mode {
     Login,
 }
 
-/// What another thread needs to stop the session's statement.
-pub(crate) struct Stopper {
-    endpoint: Endpoint,
-    /// The session in use now: it changes when a broken connection is opened anew.
-    session: Mutex<Stoppable>,
-    used: AtomicBool,
-}
-
-struct Stoppable {
-    thread: u32,
-    closer: Closer,
-}
-
-impl Stoppable {
-    fn of(wire: &Wire) -> Result<Self> {
-        Ok(Self { thread: wire.thread(), closer: wire.closer()? })
-    }
-}
-
-impl Stopper {
-    /// Sends KILL QUERY over a connection of its own. Where there is none to be had (the login's only one is the
-    /// session's), ends that.
-    pub fn stop(&self) -> Result<()> {
-        self.used.store(true, Ordering::SeqCst);
-        let thread = self.session.lock().unwrap_or_else(PoisonError::into_inner).thread;
-        kill(&self.endpoint, thread)
-            .map_err(|error| self.session.lock().unwrap_or_else(PoisonError::into_inner).closer.give_up(&error))
-    }
-}
-
 impl Session {
     /// Connects, and runs one empty transaction to verify that settings hold.
     pub fn open(endpoint: Endpoint) -> Result<Self> {
         let mut wire = Wire::open(&endpoint)?;
         let login_mode = mode_of(&mut wire)?;
-        let stopper = Arc::new(Stopper {
-            endpoint: endpoint.clone(),
-            session: Mutex::new(Stoppable::of(&wire)?),
-            used: AtomicBool::new(false),
-        });
+        let stopper = Arc::new(Stopper::of(&endpoint, &wire)?);
         let server = Server::of(wire.version());
         let limits = SessionPolicy::PLANNING;
         let mut session =
@@ -228,7 +193,7 @@ impl Session {
 
     /// The server has one code for both; whether we asked is for us to know.
     fn tell_cancel(&self, error: Error) -> Error {
-        if !self.stopper.used.load(Ordering::SeqCst) {
+        if !self.stopper.was_used() {
             return error;
         }
         match error.code() {
@@ -262,8 +227,7 @@ impl Session {
         self.wire = Wire::open(&self.endpoint)?;
         self.login_mode = mode_of(&mut self.wire)?;
         self.applied = None;
-        *self.stopper.session.lock().unwrap_or_else(PoisonError::into_inner) = Stoppable::of(&self.wire)?;
-        Ok(())
+        self.stopper.moves_to(&self.wire)
     }
 
     fn apply(&mut self, policy: &SessionPolicy, mode: Mode) -> Result<()> {

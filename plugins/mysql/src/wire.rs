@@ -13,10 +13,8 @@ use crate::connect::{Connected, connect};
 use crate::error::{ServerMessage, confused};
 use crate::options::Endpoint;
 use crate::packet::{Greeting, Parts, ResultColumn, Rows, capability, text_row};
+use crate::stopper::kill;
 
-/// How long it may take to have a statement stopped, login included: the host gives a statement that it stops ten
-/// seconds.
-const CANCEL: Duration = Duration::from_secs(4);
 const BUFFER_BYTES: usize = 256 << 10;
 /// No answer to a question of the planner's is larger; rows of an export are bounded by the caller.
 const CONTROL_BYTES: usize = 256 << 20;
@@ -78,7 +76,8 @@ impl Wire {
         Self::open_within(endpoint, endpoint.connect_timeout)
     }
 
-    fn open_within(endpoint: &Endpoint, limit: Duration) -> Result<Self> {
+    /// The same within another limit than the endpoint's.
+    pub fn open_within(endpoint: &Endpoint, limit: Duration) -> Result<Self> {
         let mut patience = Patience::for_login(limit);
         let Connected { stream, greeting, sequence } = connect(endpoint, &mut patience)?;
         let mut wire = Self {
@@ -415,15 +414,5 @@ impl Drop for Wire {
                 self.stream.stream().farewell();
             }
         }
-    }
-}
-
-/// Asks the server, over a connection of its own, to stop a session's statement.
-pub(crate) fn kill(endpoint: &Endpoint, thread: u32) -> Result<()> {
-    let mut wire = Wire::open_within(endpoint, CANCEL)?;
-    match wire.query(&format!("KILL QUERY {thread}")) {
-        // The session is gone, and its statement with it.
-        Err(error) if error.code() == Some("1094") => Ok(()),
-        other => other.map(|_| ()),
     }
 }

@@ -30,6 +30,7 @@ mod session;
 mod sizes;
 mod snapshot;
 mod split;
+mod stopper;
 mod tree;
 mod types;
 mod wire;
@@ -45,7 +46,8 @@ use rivet_sdk::{
 
 use crate::options::Endpoint;
 use crate::plan::Plan;
-use crate::session::{Session, Stopper};
+use crate::session::Session;
+use crate::stopper::Stopper;
 
 rivet_sdk::plugin! {
     name: "postgres",

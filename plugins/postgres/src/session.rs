@@ -7,19 +7,17 @@
 //! Nothing is set for the session: behind a pooler it would reach somebody else's statements,
 //! and ours would not keep it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rivet_sdk::lexer::{Rules, single};
-use rivet_sdk::network::Closer;
 use rivet_sdk::sql::quote_text;
 use rivet_sdk::{Error, ErrorKind, ExportRequest, Relation, Result, Retry, SNAPSHOT_LOST, SessionPolicy};
 
-use crate::connect::Target;
 use crate::message::Rows;
 use crate::options::Endpoint;
-use crate::wire::{Wire, cancel};
+use crate::stopper::Stopper;
+use crate::wire::Wire;
 
 /// What every transaction sets, and what the server must then show.
 const SETTINGS: [(&str, &str); 4] =
@@ -57,34 +55,6 @@ pub(crate) struct Session {
     stopper: Arc<Stopper>,
 }
 
-/// What another thread needs to stop the session's statement.
-pub(crate) struct Stopper {
-    /// The session in use now: it changes when a broken connection is opened anew.
-    session: Mutex<Stoppable>,
-    used: AtomicBool,
-}
-
-struct Stoppable {
-    key: (Target, i32, i32),
-    closer: Closer,
-}
-
-impl Stoppable {
-    fn of(wire: &Wire) -> Result<Self> {
-        Ok(Self { key: wire.cancel_key(), closer: wire.closer()? })
-    }
-}
-
-impl Stopper {
-    /// Sends a cancel request over a connection of its own. Where there is none to be had, ends the session's.
-    pub fn stop(&self) -> Result<()> {
-        self.used.store(true, Ordering::SeqCst);
-        let (target, process, secret) = self.session.lock().unwrap_or_else(PoisonError::into_inner).key.clone();
-        cancel(&target, process, secret)
-            .map_err(|error| self.session.lock().unwrap_or_else(PoisonError::into_inner).closer.give_up(&error))
-    }
-}
-
 impl Session {
     /// Connects, and runs one empty transaction to verify that settings hold.
     pub fn open(endpoint: Endpoint) -> Result<Self> {
@@ -92,7 +62,7 @@ impl Session {
         // A part of the login, and of its time.
         begin_with_settings(&mut wire, BEGIN, &SessionPolicy::default(), Settings::Rivet)?;
         wire.simple("COMMIT")?;
-        let stopper = Arc::new(Stopper { session: Mutex::new(Stoppable::of(&wire)?), used: AtomicBool::new(false) });
+        let stopper = Arc::new(Stopper::of(&wire)?);
         Ok(Self { wire, endpoint, joined: None, held: false, limits: SessionPolicy::PLANNING, stopper })
     }
 
@@ -191,7 +161,7 @@ impl Session {
 
     /// The server has one code for both; whether we asked is for us to know.
     fn tell_cancel_from_timeout(&self, error: Error) -> Error {
-        if !self.stopper.used.load(Ordering::SeqCst) || error.kind() == ErrorKind::Cancelled {
+        if !self.stopper.was_used() || error.kind() == ErrorKind::Cancelled {
             return error;
         }
         match error.code() {
@@ -232,8 +202,7 @@ impl Session {
                 .with_hint("start the export again: its read point is gone"));
         }
         self.wire = Wire::open(&self.endpoint)?;
-        *self.stopper.session.lock().unwrap_or_else(PoisonError::into_inner) = Stoppable::of(&self.wire)?;
-        Ok(())
+        self.stopper.moves_to(&self.wire)
     }
 
     /// Opens the transaction that is the snapshot, and gives the row `sql` returns in it.

@@ -3,7 +3,7 @@
 mod frames;
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -18,14 +18,12 @@ use crate::connect::{Target, targets};
 use crate::error::{ServerMessage, confused};
 use crate::message::{ResultColumn, Rows, backend_key, data_row, row_description};
 use crate::options::Endpoint;
+use crate::stopper::cancel;
 
 const BUFFER_BYTES: usize = 256 << 10;
 /// No answer to a control message is larger; rows of a COPY are bounded by the caller.
 const CONTROL_BYTES: usize = 256 << 20;
 const HEADER_BYTES: usize = 5;
-
-/// How long a cancel request may take, connection included: the host gives a statement that it stops ten seconds.
-const CANCEL: Duration = Duration::from_secs(4);
 
 /// One connection with a session on it.
 pub(crate) struct Wire {
@@ -406,22 +404,6 @@ impl Drop for Wire {
                 self.stream.farewell();
             }
         }
-    }
-}
-
-/// Asks the server, over a connection of its own, to stop a session's statement.
-pub(crate) fn cancel(target: &Target, process: i32, secret: i32) -> Result<()> {
-    let (mut target, mut patience) = (target.clone(), Patience::for_login(CANCEL));
-    let mut stream = target.connect(&mut patience)?;
-    let mut request = BytesMut::new();
-    frontend::cancel_request(process, secret, &mut request);
-    stream.write_all(&request).and_then(|()| stream.flush()).map_err(|error| lost(&error))?;
-    // The server closes once it has passed the signal on.
-    match patience.within(&mut stream).read(&mut [0]) {
-        Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
-            Err(Error::connection(format!("{} does not take the request to stop", target.server.display())))
-        }
-        _ => Ok(()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A server that falls silent holds nobody up: a login has its time, a statement has its own, and the first Ctrl-C ends
 //! a command, whatever it waits for.
 
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use rivet_loader::{Plugin, Search, Settings};
 use rivet_sdk::{Context, ErrorKind, ExportRequest, Relation, SessionPolicy, Source, TableName};
 use rivet_tests::faults::{self, Faults};
-use rivet_tests::{mssql, mysql, postgres, rivet};
+use rivet_tests::{mssql, mysql, postgres, rivet, sqlite};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How long a command may take after the first Ctrl-C.
@@ -82,21 +83,45 @@ fn project(source: &str, export: &str) -> rivet::Project {
 #[test]
 fn a_login_has_its_time_from_the_first_byte_to_the_last() {
     let places = places();
-    for place in &places {
-        // One that takes the connection and says nothing, and one that stops in the middle of the login.
-        let mute = TcpListener::bind("127.0.0.1:0").unwrap();
-        let authority = place.url.rsplit_once('@').unwrap().1.split('/').next().unwrap();
-        let nobody = place.url.replacen(authority, &mute.local_addr().unwrap().to_string(), 1);
-        let (proxy, stalled) = silent_from(&place.url, place.first);
-        for url in [nobody, stalled] {
-            let project = project(", connect_timeout_s: 1", "table: t");
-            let began = Instant::now();
-            let output = project.rivet("check").env("DATABASE_URL", &url).run();
-            assert!(began.elapsed() < AT_MOST && output.code != Some(0), "{output}");
-            output.says(&["did not complete the login within 1 seconds", "hint:", "`connect_timeout_s`"]);
+    let urls: Vec<(&str, &'static str)> = places.iter().map(|place| (place.url.as_str(), place.first)).collect();
+    thread::scope(|scope| {
+        for (url, first) in urls {
+            scope.spawn(move || {
+                // One that takes the connection and says nothing, and one that stops in the middle of the login.
+                let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+                let authority = url.rsplit_once('@').unwrap().1.split('/').next().unwrap();
+                let nobody = url.replacen(authority, &mute.local_addr().unwrap().to_string(), 1);
+                let (proxy, stalled) = silent_from(url, first);
+                for url in [nobody, stalled] {
+                    let project = project(", connect_timeout_s: 1", "table: t");
+                    let began = Instant::now();
+                    let output = project.rivet("check").env("DATABASE_URL", &url).run();
+                    assert!(began.elapsed() < AT_MOST && output.code != Some(0), "{output}");
+                    output.says(&["did not complete the login within 1 seconds", "hint:", "`connect_timeout_s`"]);
+                }
+                assert!(proxy.done() > 0);
+            });
         }
-        assert!(proxy.done() > 0);
-    }
+    });
+}
+
+#[test]
+fn a_login_has_its_time_inside_tls_too() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = server.local_addr().unwrap();
+    // PostgreSQL's agreement to TLS, and nothing of the handshake.
+    thread::spawn(move || {
+        let mut kept = Vec::new();
+        for mut client in server.incoming().flatten() {
+            let _ = client.read_exact(&mut [0; 8]).and_then(|()| client.write_all(b"S"));
+            kept.push(client);
+        }
+    });
+    let project = project(", connect_timeout_s: 1", "table: t");
+    let began = Instant::now();
+    let output = project.rivet("check").env("DATABASE_URL", format!("postgres://me:secret@{address}/d")).run();
+    assert!(began.elapsed() < AT_MOST && output.code != Some(0), "{output}");
+    output.says(&["did not complete the login within 1 seconds", "hint:"]);
 }
 
 /// Waits until the proxy has fallen silent, then asks once to stop.
@@ -119,7 +144,8 @@ fn the_first_ctrl_c_ends_every_command_whose_server_is_silent() {
         places.iter().map(|place| (place.url.as_str(), place.identity, place.describe)).collect();
     thread::scope(|scope| {
         for (url, identity, describe) in urls {
-            for (command, text) in [("run", describe), ("check", describe), ("plan", identity), ("doctor", identity)] {
+            let commands = [("run", describe), ("doctor", identity), ("check", describe), ("plan", identity)];
+            for (command, text) in commands.into_iter().take(if rivet_tests::slow() { 4 } else { 2 }) {
                 scope.spawn(move || {
                     let project = project("", "table: t");
                     let (proxy, url) = silent_from(url, text);
@@ -271,4 +297,25 @@ fn a_statement_that_nobody_can_be_asked_to_stop_loses_its_connection() {
     // What connects from now on is not heard.
     proxy.set(Faults { stall_one_in: 1, ..Faults::default() });
     stopped(&mut *source, "SELECT 1 FROM pg_sleep(30)");
+}
+
+/// The state's database is waited for with limits, too, and Ctrl-C ends what waits for it.
+#[test]
+fn a_state_store_that_falls_silent_holds_nobody_up() {
+    let (database, mut source) = (postgres::database(), sqlite::database());
+    source.run("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)");
+    let project = rivet::project();
+    project.config(&format!(
+        "source: {{url: '{}'}}\nstate: {{url_env: STATE_URL}}\nexports:\n  - {{name: e, table: t, format: csv, \
+         destination: {{type: local, path: '{{out}}'}}}}\n",
+        source.url()
+    ));
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = format!("postgres://me:secret@{}/d?sslmode=disable&connect_timeout=1", mute.local_addr().unwrap());
+    let output = project.rivet("run").env("STATE_URL", nobody).fails(75);
+    output.says(&["state store: the login was not over within 1 s", "hint:"]);
+    let (proxy, silent) = silent_from(&format!("{}?sslmode=disable", database.url()), "pg_advisory_xact_lock");
+    let running = project.rivet("run").env("STATE_URL", silent).spawn();
+    interrupted(running, &|| proxy.done() > 0).says(&["interrupted", "left behind", "hint:"]);
+    assert!(!project.out().join("_SUCCESS").exists());
 }

@@ -5,6 +5,7 @@
 //! connection that broke is made again, and the transaction repeated: each is written so that
 //! it may run twice.
 
+mod client;
 mod error;
 mod url;
 
@@ -16,6 +17,7 @@ use postgres::Client;
 use postgres::types::{ToSql, Type};
 use rivet_sdk::{Error, Result, Secret};
 
+use self::client::Patient;
 use self::url::Address;
 use super::migrations::{ADDED, MIGRATIONS};
 use super::store::{Cell, Row, Statements, damaged, foreign, newer};
@@ -34,7 +36,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The database, connected.
 pub(super) struct Database {
     address: Address,
-    client: RefCell<Client>,
+    client: RefCell<Patient>,
 }
 
 impl std::fmt::Debug for Database {
@@ -87,7 +89,9 @@ impl Database {
                 .and_then(|()| work(&mut OnServer { client: &mut client, address: &self.address }));
             match result {
                 // The server's last word may arrive before the end of the connection is noticed.
-                Err(error) if attempt < ATTEMPTS && (client.is_closed() || is_last_word(&error)) => {
+                Err(error)
+                    if attempt < ATTEMPTS && !client.is_silent() && (client.is_closed() || is_last_word(&error)) =>
+                {
                     broken = true;
                     log::warn!("the state store's connection broke and is made again: {error}");
                     // The first time it is only a server that closes idle connections.
@@ -101,7 +105,7 @@ impl Database {
         }
     }
 
-    fn reconnect(&self, client: &mut Client) -> Result<()> {
+    fn reconnect(&self, client: &mut Patient) -> Result<()> {
         *client = self.address.connect()?;
         Ok(())
     }
@@ -124,7 +128,7 @@ fn is_last_word(error: &Error) -> bool {
 
 /// Statements on the connection, in or outside a transaction.
 struct OnServer<'a> {
-    client: &'a mut Client,
+    client: &'a mut Patient,
     address: &'a Address,
 }
 
@@ -165,8 +169,17 @@ impl OnServer<'_> {
         }
     }
 
+    fn ask<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Client) -> Result<T, postgres::Error> + Send + 'static,
+    ) -> Result<T> {
+        let answer = self.client.ask(work).map_err(|error| error.with_context("state", self.address.place()))?;
+        answer.map_err(|error| self.address.error(&error))
+    }
+
     fn batch(&mut self, sql: &str) -> Result<()> {
-        self.client.batch_execute(sql).map_err(|error| self.address.error(&error))
+        let sql = sql.to_owned();
+        self.ask(move |client| client.batch_execute(&sql))
     }
 
     /// None without tables of ours. Newer tables, and another tool's, are refused.
@@ -236,14 +249,14 @@ fn dialect(sql: &str) -> String {
 
 impl Statements for OnServer<'_> {
     fn query(&mut self, sql: &str, values: &[Cell]) -> Result<Vec<Row>> {
-        let rows = self.client.query_typed(&dialect(sql), &parameters(values));
-        let rows = rows.map_err(|error| self.address.error(&error))?;
+        let (sql, values) = (dialect(sql), values.to_vec());
+        let rows = self.ask(move |client| client.query_typed(&sql, &parameters(&values)))?;
         rows.iter().map(row).collect()
     }
 
     fn change(&mut self, sql: &str, values: &[Cell]) -> Result<u64> {
-        let changed = self.client.execute_typed(&dialect(sql), &parameters(values));
-        changed.map_err(|error| self.address.error(&error))
+        let (sql, values) = (dialect(sql), values.to_vec());
+        self.ask(move |client| client.execute_typed(&sql, &parameters(&values)))
     }
 }
 

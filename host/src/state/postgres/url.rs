@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postgres::config::{ChannelBinding as Binding, Config, SslMode};
-use postgres::{Client, NoTls, SimpleQueryMessage};
+use postgres::{NoTls, SimpleQueryMessage};
 use rivet_libpq::{ChannelBinding, Host, Role, STATE, Server, shuffle};
 use rivet_sdk::options::{TlsMode, TlsOptions};
 use rivet_sdk::{Error, Result, Secret, tls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::client::Patient;
 use super::error;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -30,7 +31,7 @@ impl Address {
     }
 
     /// Opens a connection with the first of the servers that is as the URL wants it.
-    pub fn connect(&self) -> Result<Client> {
+    pub fn connect(&self) -> Result<Patient> {
         let shuffled = self.url.random_order.then(|| shuffle(&self.url.servers));
         let servers = shuffled.as_ref().unwrap_or(&self.url.servers);
         rivet_libpq::connect(
@@ -38,7 +39,9 @@ impl Address {
             self.url.wanted,
             |server| self.log_in(server),
             |client| {
-                let answer = client.simple_query(Role::QUESTION).map_err(|error| self.error(&error))?;
+                let answer = client.ask(|client| client.simple_query(Role::QUESTION));
+                let answer = answer.map_err(|error| error.with_context("state", self.place()))?;
+                let answer = answer.map_err(|error| self.error(&error))?;
                 let row = answer.iter().find_map(|message| match message {
                     SimpleQueryMessage::Row(row) => Some(row),
                     _ => None,
@@ -48,15 +51,18 @@ impl Address {
         )
     }
 
-    fn log_in(&self, server: &Server) -> Result<Client> {
+    fn log_in(&self, server: &Server) -> Result<Patient> {
         let config = self.config(server)?;
         let secured = tls::client(&self.tls, self.url.tls_versions.list(), &[]).map_err(|error| {
             error.with_hint("in the state's URL, sslrootcert=FILE names an authority, and sslcert=FILE and sslkey=FILE belong together")
         })?;
-        let connected = match secured {
+        // The client's own limit is of the connection alone.
+        let limit = self.url.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
+        let connected = Patient::log_in(limit, move || match secured {
             Some(tls) => config.connect(MakeRustlsConnect::new(Arc::unwrap_or_clone(tls))),
             None => config.connect(NoTls),
-        };
+        });
+        let connected = connected.map_err(|error| error.with_context("state", self.place()))?;
         connected.map_err(|error| self.error(&error))
     }
 
