@@ -65,6 +65,7 @@ SLOW = {
         "product kill::killed_at_random_and_resumed_it_is_the_table",
         "product stores::killed_at_random_and_resumed_elsewhere_it_is_the_table",
     ),
+    "models": ("model/unit commit::explore::the_protocol_holds_in_every_interleaving_with_two_deaths",),
     "consistency": ("product consistency",),
     "crash-points": ("product crash_points",),
     "store-faults": ("product store_faults",),
@@ -89,9 +90,7 @@ SLOW = {
 
 # Marked `#[ignore]`, and in no suite.
 BY_HAND = {
-    "rivet/unit commit::tests_crash::victim": "another test starts it, and kills it",
-    "rivet/unit commit::model::explore::the_protocol_holds_in_every_interleaving_with_two_deaths": "it takes gigabytes and "
-    "minutes even of a release build",
+    "rivet/unit commit::tests::crash::victim": "another test starts it, and kills it",
 }
 
 # Slow suites that are workspaces of their own, by the folder of each.

@@ -7,6 +7,7 @@
 //! * [`standby`]: a PostgreSQL primary of its own, and a standby that lags behind it;
 //! * [`stores`]: a prefix of its own in each object store, and [`faults`] on the way to it, or a
 //!   [`cloud`] that plays who gives credentials and, with [`signatures`], a store that asks for them;
+//! * [`impostors`]: what listens where a database or a store should;
 //! * [`mysql`]: a database of its own on the MariaDB and on the MySQL that it starts;
 //! * [`sqlite`]: a database file in a temporary folder;
 //! * [`damage`]: to a text that rivet wrote, as its unit tests do it;
@@ -28,6 +29,7 @@ pub mod cloud;
 pub mod damage;
 pub mod drivers;
 pub mod faults;
+pub mod impostors;
 pub mod mssql;
 pub mod mysql;
 pub mod postgres;

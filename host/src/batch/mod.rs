@@ -7,9 +7,7 @@
 //! source failed finds the queue ended without [`Receiver::is_complete`].
 
 mod check;
-mod outcome;
 mod queue;
 
 pub use check::check_schema;
-pub use outcome::outcome;
 pub use queue::{ChannelSpec, Counters, QueuedBatch, Receiver, Sender, channel};

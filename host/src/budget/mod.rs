@@ -247,7 +247,7 @@ impl ShareState {
                 }
                 drop(state);
                 budget.changed.notify_all();
-                return Err(Error::cancelled("the host asked to stop"));
+                return Err(Error::cancelled("interrupted"));
             }
             if state.large.as_ref().is_some_and(|permit| permit.fence.load(Ordering::Relaxed)) {
                 state.large = None;

@@ -43,16 +43,11 @@ pub fn apply(arguments: &ApplyArguments, global: &Global, stop: Stop) -> Outcome
             })
         }
     };
-    match (result, stop.reason()) {
-        (Ok(summary), _) => {
-            if arguments.json {
-                print::json(&summary)?;
-            }
-            Ok(())
-        }
-        (Err(error), Some(reason)) => Err(Failed::Stopped(reason, vec![error])),
-        (Err(error), None) => Err(error.into()),
+    let summary = result?;
+    if arguments.json {
+        print::json(&summary)?;
     }
+    Ok(())
 }
 
 fn chunk_index(text: &str) -> Result<u32> {
@@ -68,7 +63,7 @@ fn chunk_index(text: &str) -> Result<u32> {
 pub fn commit(arguments: &CommitArguments, global: &Global, stop: Stop) -> Outcome {
     let plan = read(&arguments.file.plan)?;
     let sealed = Sealed::open(&arguments.file, global, &plan, 512)?;
-    let (mut destination, state) = (sealed.destination()?, sealed.state()?);
+    let (mut destination, state) = (sealed.destination(&stop)?, sealed.state()?);
     let hold = hold(state.as_ref(), arguments.lock_wait);
     let finished = run::commit_plan(plan, &mut *destination, hold, &stop)?;
     print::note(&format!(
@@ -85,9 +80,9 @@ fn hold(state: Option<&StateConfig>, wait: Duration) -> Option<Hold<'_>> {
     state.map(|state| Hold { state, wait })
 }
 
-pub fn status(arguments: &StatusArguments, global: &Global, _: Stop) -> Outcome {
+pub fn status(arguments: &StatusArguments, global: &Global, stop: Stop) -> Outcome {
     let plan = read(&arguments.file.plan)?;
-    let mut destination = Sealed::open(&arguments.file, global, &plan, 512)?.destination()?;
+    let mut destination = Sealed::open(&arguments.file, global, &plan, 512)?.destination(&stop)?;
     plan.tell_versions(None);
     commit::check_published(&mut *destination, &plan)?;
     let decision = commit::decision(&mut *destination, &RunKey::of(&plan)?)?;
@@ -115,9 +110,9 @@ pub fn status(arguments: &StatusArguments, global: &Global, _: Stop) -> Outcome 
     Ok(())
 }
 
-pub fn clean(arguments: &PlanFile, global: &Global, _: Stop) -> Outcome {
+pub fn clean(arguments: &PlanFile, global: &Global, stop: Stop) -> Outcome {
     let plan = read(&arguments.plan)?;
-    let mut destination = Sealed::open(arguments, global, &plan, 512)?.destination()?;
+    let mut destination = Sealed::open(arguments, global, &plan, 512)?.destination(&stop)?;
     let cleaned = commit::clean(&mut *destination, &plan.export, &plan.destination.data_prefix, false)?;
     let unfinished = destination.tidy()?;
     print::note(&format!(
@@ -203,7 +198,7 @@ impl<'a> Sealed<'a> {
         Ok(end.at_planned(destination.place.as_deref(), &self.plan.export))
     }
 
-    fn destination(&self) -> Result<Box<dyn Destination>> {
-        self.destination_end()?.open(&Lent::new(&self.budget))
+    fn destination(&self, stop: &Stop) -> Result<Box<dyn Destination>> {
+        self.destination_end()?.open(&Lent::cancelled_by(stop.flag(), &self.budget))
     }
 }

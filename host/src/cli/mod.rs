@@ -70,7 +70,7 @@ fn dispatch(command: Command, global: &Global, stop: Stop) -> Outcome {
         Command::Validate(arguments) => validate::validate(&arguments, global, stop),
         Command::Reconcile(arguments) => reconcile::reconcile(&arguments, global, stop),
         Command::Repair(arguments) => repair::repair(&arguments, global, stop),
-        Command::Init(arguments) => init::init(&arguments, global, &stop),
+        Command::Init(arguments) => init::init(&arguments, global, stop),
         Command::Doctor(arguments) => doctor::doctor(&arguments, global, stop),
         Command::Check(arguments) => check::check(&arguments, global, stop),
         Command::Journal(arguments) => journal::journal(&arguments),

@@ -4,6 +4,7 @@ use rivet_sdk::{Destination, Error, Result};
 
 use super::decision::{Decision, decided, decision};
 use super::keys::{RunKey, new_attempt_id, parse_part};
+use super::removal::remove_parts;
 use super::text::parse;
 use crate::crash::crash_point;
 use crate::plan::{Plan, Report};
@@ -48,14 +49,9 @@ pub fn fence(dest: &mut dyn Destination, plan: &Plan, chunk: u32, attempt: &str)
 /// failed with an error: that report may stand.
 pub fn discard_attempt(dest: &mut dyn Destination, plan: &Plan, chunk: u32, attempt: &str) -> Result<()> {
     let run = RunKey::of(plan)?;
-    // The whole run is listed, since partition folders come before a part's name.
-    for object in dest.list(&plan.destination.data_prefix)? {
-        let ours = run.parse_part(&object.key).is_some_and(|part| part.chunk == chunk && part.attempt == attempt);
-        if ours {
-            crash_point("attempt.discard");
-            dest.delete(&object.key)?;
-        }
-    }
+    remove_parts(dest, run.export(), &plan.destination.data_prefix, "attempt.discard", |_, part| {
+        part.run_id == run.run_id() && part.chunk == chunk && part.attempt == attempt
+    })?;
     Ok(())
 }
 

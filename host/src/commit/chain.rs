@@ -3,7 +3,7 @@
 use rivet_sdk::{Destination, Error, ErrorKind, Result};
 
 use super::keys::RunKey;
-use super::repair::withdraw;
+use super::removal::withdraw;
 use super::runs::newest_committed;
 use crate::crash::crash_point;
 use crate::plan::{Manifest, Plan};

@@ -8,7 +8,7 @@ use rivet_sdk::{Destination, Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 use super::keys::RunKey;
-use super::text::parse;
+use super::text::{now, parse};
 use crate::plan::Manifest;
 use crate::seal::{checksum, to_json};
 
@@ -63,6 +63,20 @@ pub struct Tombstone {
     /// Other runs of whose parts it had taken some over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub owned: Vec<String>,
+}
+
+impl Tombstone {
+    /// One made now, for a run whose parts lie under `data_prefix`; `by` says why, or by which run.
+    pub(super) fn new(run: &RunKey, data_prefix: &str, by: &str) -> Self {
+        Self {
+            run_id: run.run_id().to_owned(),
+            export: run.export().to_owned(),
+            data_prefix: data_prefix.to_owned(),
+            at: now(),
+            by: by.to_owned(),
+            owned: Vec::new(),
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -9,10 +9,10 @@
 use rivet_sdk::{Destination, Error, ErrorKind, Result};
 
 use super::attempt::{publish_report, read_report};
-use super::decision::{Decision, decide_abandoned, decision};
+use super::decision::{Decision, decision};
 use super::keys::RunKey;
-use super::replace::{remove_abandoned, tombstone};
-use super::runs::{abandon, list_runs, read_plan, resume_point};
+use super::recover::abandon;
+use super::runs::resume_point;
 use crate::crash::crash_point;
 use crate::plan::{MadeBy, Plan, Report};
 
@@ -54,41 +54,4 @@ fn gone(run: &RunKey, base: &RunKey) -> Error {
         .with_hint("a later run took its place, or its reports were removed; `rivet run` makes a new run")
         .with_context("export", run.export())
         .with_context("repair", run.run_id())
-}
-
-/// Abandons every undecided repair of a run that is marked as replaced.
-pub(super) fn withdraw_repairs(dest: &mut dyn Destination, base: &RunKey) -> Result<()> {
-    crash_point("repair.list");
-    withdraw(dest, base, "repair.withdraw", "the run it repairs is replaced", |plan| {
-        plan.repairs.as_ref().is_some_and(|repairs| repairs.run_id == base.run_id())
-    })
-}
-
-/// Abandons the undecided runs of the export, but `but`, whose plans are meant.
-pub(super) fn withdraw(
-    dest: &mut dyn Destination,
-    but: &RunKey,
-    point: &'static str,
-    why: &str,
-    meant: impl Fn(&Plan) -> bool,
-) -> Result<()> {
-    for run in list_runs(dest, but.export())?.into_iter().filter(|run| run.has_plan && !run.has_decision) {
-        if run.key == *but {
-            continue;
-        }
-        let plan = match read_plan(dest, &run.key) {
-            // Somebody else gave it up meanwhile.
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            plan => plan?,
-        };
-        if !meant(&plan) {
-            continue;
-        }
-        let prefix = &plan.destination.data_prefix;
-        crash_point(point);
-        if decide_abandoned(dest, &run.key, tombstone(&run.key, prefix, why))? {
-            remove_abandoned(dest, &run.key, prefix)?;
-        }
-    }
-    Ok(())
 }

@@ -1,26 +1,25 @@
-//! Taking a run's objects away, once it is abandoned or a later run took its place.
+//! Taking a committed run away, once a later one took its place.
 //!
 //! Runs are ordered by their standing: by their ids, a repair right after the run it repairs. A
 //! committed run is superseded by its repair, and by any later committed run with
 //! `write_mode: replace` at the same data prefix. Every committer applies this rule after its
 //! own manifest is in place, so whoever comes last sees all, in whatever order they commit.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use rivet_sdk::{Destination, Result};
 
 use super::decision::{Decision, Tombstone, decided, decision, mark_replaced};
-use super::finish::sweep;
-use super::keys::{ControlObject, RunKey, parse_control, parse_part, success};
-use super::repair::withdraw_repairs;
+use super::keys::{RunKey, success};
+use super::manifest::taken_over;
+use super::removal::{remove_control, remove_parts, withdraw_repairs};
 use super::runs::list_runs;
 use super::success::{is_foreign, own_success};
-use super::text::now;
 use crate::crash::crash_point;
 use crate::plan::{Manifest, WriteMode};
 
 /// Removes the runs that this committed run supersedes, or itself if another one supersedes it.
-pub(super) fn settle_replaced(dest: &mut dyn Destination, run: &RunKey, manifest: &Manifest) -> Result<()> {
+pub(super) fn remove_superseded(dest: &mut dyn Destination, run: &RunKey, manifest: &Manifest) -> Result<()> {
     crash_point("replace.runs");
     let prefix = &manifest.data_prefix;
     for other in list_runs(dest, run.export())?.into_iter().filter(|other| other.has_decision && !other.is_tombstone())
@@ -70,7 +69,7 @@ pub(super) fn remove_replaced(dest: &mut dyn Destination, run: &RunKey, data_pre
         Decision::Replaced(tombstone) => tombstone,
         Decision::Committed { manifest, .. } => {
             let by = format!("replaced by run {by}");
-            let tombstone = Tombstone { owned: taken_over(run, &manifest), ..tombstone(run, data_prefix, &by) };
+            let tombstone = Tombstone { owned: taken_over(run, &manifest), ..Tombstone::new(run, data_prefix, &by) };
             mark_replaced(dest, run, tombstone.clone())?;
             tombstone
         }
@@ -81,16 +80,10 @@ pub(super) fn remove_replaced(dest: &mut dyn Destination, run: &RunKey, data_pre
     crash_point("replace.list");
     let keep = kept(dest, run)?;
     let runs: Vec<&str> = tombstone.owned.iter().map(String::as_str).chain([run.run_id()]).collect();
-    let keep = keep.iter().map(String::as_str).collect();
-    sweep(dest, run.export(), &runs, data_prefix, &keep, "replace.part")?;
+    remove_parts(dest, run.export(), data_prefix, "replace.part", |key, part| {
+        runs.contains(&part.run_id.as_str()) && !keep.contains(key)
+    })?;
     remove_control(dest, run, "replace.reports", "replace.plan")
-}
-
-/// The other runs whose parts a manifest names.
-pub(super) fn taken_over(run: &RunKey, manifest: &Manifest) -> Vec<String> {
-    let named = manifest.parts.iter().filter_map(|part| parse_part(run.export(), &part.part.key));
-    let others = named.map(|part| part.run_id).filter(|id| id != run.run_id());
-    others.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// The parts that committed repairs name. Oldest first: a repair of a repair that commits
@@ -106,35 +99,4 @@ fn kept(dest: &mut dyn Destination, run: &RunKey) -> Result<BTreeSet<String>> {
         }
     }
     Ok(keep)
-}
-
-/// Takes an abandoned run away.
-pub(super) fn remove_abandoned(dest: &mut dyn Destination, run: &RunKey, data_prefix: &str) -> Result<Vec<String>> {
-    crash_point("abandon.list");
-    let gone = sweep(dest, run.export(), &[run.run_id()], data_prefix, &HashSet::new(), "abandon.part")?;
-    remove_control(dest, run, "abandon.reports", "abandon.plan")?;
-    Ok(gone)
-}
-
-/// Deletes reports, then the plan. The decision stays: it keeps late workers out for good.
-fn remove_control(dest: &mut dyn Destination, run: &RunKey, reports: &'static str, plan: &'static str) -> Result<()> {
-    for object in dest.list(&run.folder())? {
-        if let Some((_, ControlObject::Report(_))) = parse_control(run.export(), &object.key) {
-            crash_point(reports);
-            dest.delete(&object.key)?;
-        }
-    }
-    crash_point(plan);
-    dest.delete(&run.plan())
-}
-
-pub(super) fn tombstone(run: &RunKey, data_prefix: &str, by: &str) -> Tombstone {
-    Tombstone {
-        run_id: run.run_id().to_owned(),
-        export: run.export().to_owned(),
-        data_prefix: data_prefix.to_owned(),
-        at: now(),
-        by: by.to_owned(),
-        owned: Vec::new(),
-    }
 }

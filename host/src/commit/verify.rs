@@ -6,7 +6,7 @@ use rivet_sdk::{Destination, Error, ErrorKind, Result};
 
 use super::decision::{Decision, decision};
 use super::keys::{RunKey, parse_part, success};
-use super::replace::taken_over;
+use super::manifest::taken_over;
 use super::success::{is_foreign, own_success};
 use crate::plan::{Part, Verify};
 

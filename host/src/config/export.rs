@@ -10,10 +10,10 @@ use super::mode::{self, Mode};
 use super::output::{self, OutputConfig};
 use super::quality;
 use super::relation;
-use super::tables;
+use super::template;
 use super::tuning::{self, Environment, Tuning};
 use super::variables::Variables;
-use crate::plan::{ConsistencyPolicy, QualitySpec, Verify, WriteMode};
+use crate::plan::{ConsistencyPolicy, Granularity, QualitySpec, Verify, WriteMode};
 
 /// One table or query, its format and its destination.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,16 +90,6 @@ pub struct PartitionBy {
     pub granularity: Granularity,
 }
 
-/// How finely dates and instants are told apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs)]
-pub enum Granularity {
-    Day,
-    Month,
-    Year,
-}
-
 /// How a table is cut into chunks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chunking {
@@ -154,7 +144,11 @@ pub(super) struct Around<'a> {
 /// Reads one export. None if something without a default is missing.
 pub(super) fn read(export: &Fields, around: &Around<'_>, faults: &mut Vec<Diagnostic>) -> Option<ExportConfig> {
     if let Some(name) = export.text("name")
-        && !tables::is_name(&if export.has("tables") { name.replace(tables::TABLE, "t") } else { name.to_owned() })
+        && !template::is_export_name(&if export.has("tables") {
+            name.replace(template::TABLE, "t")
+        } else {
+            name.to_owned()
+        })
     {
         let message = "cannot stand in a path: it is empty, too long, begins with a dot or holds a slash, a brace or a \
                        control character";

@@ -1,4 +1,4 @@
-//! What a table of keys is made of. The table itself is [`super::grammar`].
+//! What a table of keys is made of. The table itself is `grammar.rs`.
 
 /// A mapping with known keys.
 #[derive(Debug)]
@@ -97,37 +97,35 @@ impl Block {
     pub fn key(&self, name: &str) -> Option<&'static Key> {
         self.keys.iter().find(|key| key.name == name)
     }
-}
 
-/// Every block, outermost first.
-pub fn blocks() -> Vec<&'static Block> {
-    let mut found: Vec<&'static Block> = vec![&super::grammar::ROOT];
-    let mut next = 0;
-    while let Some(block) = found.get(next).copied() {
-        next += 1;
-        for key in block.keys {
-            if let Kind::Block(inner) | Kind::Blocks(inner) = key.kind
-                && !found.iter().any(|known| std::ptr::eq(*known, inner))
-            {
-                found.push(inner);
+    /// This block and every one in it, outermost first.
+    pub fn all(&'static self) -> Vec<&'static Self> {
+        let mut found: Vec<&'static Self> = vec![self];
+        let mut next = 0;
+        while let Some(block) = found.get(next).copied() {
+            next += 1;
+            for key in block.keys {
+                if let Kind::Block(inner) | Kind::Blocks(inner) = key.kind
+                    && !found.iter().any(|known| std::ptr::eq(*known, inner))
+                {
+                    found.push(inner);
+                }
             }
         }
+        found
     }
-    found
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn every_key_is_documented_once() {
-        for block in blocks() {
+        for block in crate::config::grammar::ROOT.all() {
             for (index, key) in block.keys.iter().enumerate() {
                 assert!(key.doc.ends_with('.'), "{}.{}", block.path, key.name);
                 assert!(block.keys.iter().skip(index + 1).all(|other| other.name != key.name), "{}", key.name);
             }
         }
-        assert_eq!(blocks().len(), 14);
+        assert_eq!(crate::config::grammar::ROOT.all().len(), 14);
     }
 }

@@ -1,11 +1,12 @@
 //! The reference page of the configuration, made from the table of keys.
 
-use super::keys::{self, Block, Key, Kind, Support};
+use super::grammar;
+use super::keys::{Block, Key, Kind, Support};
 
 /// `docs/reference/config.md`.
 pub fn reference_markdown() -> String {
     let mut page = String::from(INTRODUCTION);
-    for block in keys::blocks() {
+    for block in grammar::ROOT.all() {
         page.push_str(&section(block));
     }
     page

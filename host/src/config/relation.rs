@@ -4,7 +4,7 @@ use rivet_sdk::{Relation, TableName};
 
 use super::diagnostic::{Diagnostic, Position};
 use super::fields::Fields;
-use super::tables::TABLE;
+use super::template::TABLE;
 use super::variables::{Unexpanded, Variables};
 
 /// Reads `table`, `query` or `query_file`, exactly one of which must be there.

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{self, Block, Key, Kind};
+use super::grammar;
+use super::keys::{Block, Key, Kind};
 
 /// The role in which a plugin's options stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub struct PluginSchema {
 /// The whole grammar. Options of the given plugins are checked where `type` names them.
 pub fn document(plugins: &[PluginSchema]) -> Value {
     let mut definitions = Map::new();
-    for block in keys::blocks().into_iter().skip(1) {
+    for block in grammar::ROOT.all().into_iter().skip(1) {
         let mut schema = object(block);
         let role = match block.path {
             "source" => Some(Role::Source),
@@ -41,7 +42,7 @@ pub fn document(plugins: &[PluginSchema]) -> Value {
         }
         definitions.insert(name(block), schema);
     }
-    let mut root = object(&super::grammar::ROOT);
+    let mut root = object(&grammar::ROOT);
     root["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
     root["title"] = "rivet configuration".into();
     root["$defs"] = definitions.into();

@@ -3,15 +3,11 @@
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use rivet_sdk::{Error, Relation, Result, TableName, TableSummary};
 
-use super::overlap::{LeftOut, Overlap};
-
 use super::diagnostic::{Diagnostic, nearest};
 use super::export::ExportConfig;
 use super::fields::{Fields, Named};
-use super::template::is_file_name;
-
-/// What stands for the table's name in the export's.
-pub(super) const TABLE: &str = "{table}";
+use super::overlap::{LeftOut, Overlap};
+use super::template::{TABLE, is_export_name, is_file_name};
 
 /// An entry of `exports` with `tables`: an export for each match.
 #[derive(Debug, Clone, PartialEq)]
@@ -104,7 +100,7 @@ impl Family {
 
     fn export(&self, table: &TableName) -> Result<ExportConfig> {
         let name = self.name(table);
-        if !is_name(&name) || !is_file_name(&table.name) {
+        if !is_export_name(&name) || !is_file_name(&table.name) {
             let error = Error::config(format!("the table {table} cannot name an export: a path could not hold it"));
             return Err(error.with_hint(format!(
                 "leave it out with '!{}', and give it an entry with `table` and a `name` of its own",
@@ -117,11 +113,6 @@ impl Family {
     fn at(&self, glob: &Named<()>, error: Error) -> Error {
         error.with_context("line", glob.at.line.to_string()).with_context("export", self.template.name.clone())
     }
-}
-
-/// Whether a name can be an export's.
-pub(super) fn is_name(name: &str) -> bool {
-    is_file_name(name) && !name.starts_with('.') && !name.contains(['{', '}'])
 }
 
 /// Globs that name tables.

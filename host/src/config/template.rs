@@ -4,6 +4,9 @@ use rivet_sdk::{Error, Result};
 
 use super::diagnostic::nearest;
 
+/// What stands for the table's name in the export's.
+pub(super) const TABLE: &str = "{table}";
+
 const TOKENS: [&str; 5] = ["date", "export", "table", "run_id", "partition"];
 
 /// What stands for the tokens.
@@ -126,6 +129,11 @@ fn pieces(text: &str) -> impl Iterator<Item = Result<Piece<'_>, String>> {
         rest = after;
         Some(if literal.contains('}') { Err("`}` without its `{`".to_owned()) } else { Ok(Piece::Literal(literal)) })
     })
+}
+
+/// Whether a name can be an export's.
+pub(super) fn is_export_name(name: &str) -> bool {
+    is_file_name(name) && !name.starts_with('.') && !name.contains(['{', '}'])
 }
 
 #[cfg(test)]

@@ -1,49 +1,25 @@
 //! Makes a plan: asks the source what is there, and decides everything that is left open.
 
-use rivet_sdk::{
-    Description, Error, ErrorKind, ExportRequest, OneReadPoint, Relation, Result, Source, TypeMapping, capability,
-};
+use rivet_sdk::{Description, Error, ErrorKind, OneReadPoint, Relation, Result, Source, TypeMapping, capability};
 
-use super::chunks::{self, Wanted};
-use super::document::{AsRead, TIES};
+use super::as_read::{AsRead, PLAN_VERSION, PLAN_VERSION_REQUIRING};
+use super::chunks;
+use super::column::PlannedColumn;
+use super::document::TIES;
 use super::fingerprint::{self, Fingerprint};
-use super::made_by::MadeBy;
+use super::inputs::{Inputs, whole_request};
 use super::output::*;
-use super::scope::{self, StandsAt};
+use super::scope;
+use super::spec::{ConsistencyPolicy, Execution, SourceSpec};
 use super::ties::TiesSpec;
-use super::types::*;
+use super::types::Plan;
+use super::wanted::Wanted;
 use crate::config::{ExportConfig, Tokens, expand, without_secrets};
 
 /// Batches larger than this share of the memory budget, split among the workers, are made smaller.
 const BATCHES_OF_BUDGET: u64 = 32;
 /// Smaller batches are slow to pass on.
 const MIN_BATCH_BYTES: usize = 256 << 10;
-
-/// What a plan is made from, beside the source itself.
-pub struct Inputs<'a> {
-    /// The export.
-    pub export: &'a ExportConfig,
-    /// The source plugin's name.
-    pub source_plugin: &'a str,
-    /// Its options as configured, references unexpanded.
-    pub source_options: &'a serde_json::Value,
-    /// What the source plugin declares.
-    pub capabilities: &'a [String],
-    /// The run's id.
-    pub run_id: String,
-    /// The process's memory, which bounds row groups.
-    pub memory_limit_bytes: u64,
-    /// Where an incremental export stands; None before its first run.
-    pub stands_at: Option<StandsAt>,
-    /// The newest committed run of an incremental export.
-    pub follows: Option<String>,
-    /// The destination as it calls itself; None for standard output, and where nothing is to land.
-    pub place: Option<String>,
-    /// Who makes it.
-    pub made_by: MadeBy,
-    /// Now.
-    pub now: jiff::Timestamp,
-}
 
 /// What the planner learned, for `check` and summaries; the plan itself is complete without it.
 pub struct Planned {
@@ -121,7 +97,7 @@ pub fn build(source: &mut dyn Source, inputs: &Inputs<'_>) -> Result<Planned> {
     let conditions = scope.boundary.condition(&chunks).map_or(scope.conditions, |condition| vec![condition]);
     let ties = scope.incremental.as_ref().and_then(|incremental| incremental.ties.as_ref());
     let requires = if ties.is_some_and(TiesSpec::is_required) { vec![TIES.to_owned()] } else { Vec::new() };
-    let config = fingerprint(inputs)?;
+    let config = configuration_fingerprint(inputs)?;
     let plan = Plan {
         plan_version: if requires.is_empty() { PLAN_VERSION } else { PLAN_VERSION_REQUIRING },
         run_id: inputs.run_id.clone(),
@@ -242,25 +218,9 @@ fn format(inputs: &Inputs<'_>) -> Format {
 }
 
 /// [`fingerprint::of_configuration`] of what a plan is made from.
-pub fn fingerprint(inputs: &Inputs<'_>) -> Result<Fingerprint> {
+pub fn configuration_fingerprint(inputs: &Inputs<'_>) -> Result<Fingerprint> {
     fingerprint::of_configuration(inputs.export, inputs.source_plugin, inputs.source_options)
 }
-/// The request that describes the export's rows before it is cut.
-pub fn whole_request(export: &ExportConfig, relation: &Relation) -> ExportRequest {
-    let mut request = ExportRequest::whole(relation.clone());
-    request.columns = export
-        .columns
-        .iter()
-        .map(|column| rivet_sdk::ColumnRequest::new(column.name.clone(), Some(column.value)))
-        .collect();
-    request.exclude = export.exclude.iter().map(|column| column.name.clone()).collect();
-    request.batch = rivet_sdk::BatchLimits::new(export.tuning.batch_rows, export.tuning.batch_bytes);
-    request.session = export.tuning.session;
-    request.on_unrepresentable = export.on_unrepresentable;
-    request.max_value_bytes = export.tuning.max_value_bytes;
-    request
-}
-
 fn columns(source: &mut dyn Source, export: &ExportConfig, relation: &Relation) -> Result<Vec<PlannedColumn>> {
     let request = whole_request(export, relation);
     let mut whole = request.clone();

@@ -1,15 +1,15 @@
 //! Decides how an export is cut into chunks, and says why in one line.
 
 use rivet_sdk::{
-    Condition, Description, Error, ErrorKind, Key, NativeSplit, OneReadPoint, Relation, Result, Source, Split, SplitBy,
-    SplitInto, SplitRequest, capability,
+    Condition, Error, ErrorKind, Key, NativeSplit, OneReadPoint, Result, Source, Split, SplitBy, SplitInto,
+    SplitRequest, capability,
 };
 
-use super::build::{Inputs, whole_request};
 use super::days;
-use super::scope::Scope;
-use super::types::{Chunk, ConsistencyPolicy, PlannedColumn, Strategy};
-use crate::config::{ChunkBy, ChunkSize, ExportConfig};
+use super::inputs::whole_request;
+use super::spec::{Chunk, ConsistencyPolicy, Strategy};
+use super::wanted::Wanted;
+use crate::config::{ChunkBy, ChunkSize};
 
 /// About how large a chunk is where the user says nothing: large enough that its statement's
 /// start costs nothing, small enough to bound a statement and to balance workers.
@@ -19,22 +19,7 @@ const MIN_CHUNK_ROWS: u64 = 10_000;
 /// What a row takes, where the source cannot say.
 const ROW_BYTES: u64 = 256;
 
-/// What the choice depends on.
-pub(super) struct Wanted<'a> {
-    pub export: &'a ExportConfig,
-    pub relation: &'a Relation,
-    pub description: &'a Description,
-    pub capabilities: &'a [String],
-    pub columns: &'a [PlannedColumn],
-    pub inputs: &'a Inputs<'a>,
-    pub scope: &'a Scope,
-}
-
 impl Wanted<'_> {
-    pub(super) fn can(&self, capability: &str) -> bool {
-        self.capabilities.iter().any(|declared| declared == capability)
-    }
-
     /// Native ranges move when rows move: they need one read point for all chunks.
     fn has_snapshot(&self) -> bool {
         self.can(capability::SNAPSHOT)

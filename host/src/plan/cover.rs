@@ -5,7 +5,8 @@
 
 use rivet_sdk::{Bound, Condition, Error, OnUnrepresentable, Result};
 
-use super::types::{Chunk, Plan};
+use super::spec::Chunk;
+use super::types::Plan;
 
 impl Plan {
     /// Refuses chunks that leave rows out or hold them twice.

@@ -7,9 +7,9 @@ use rivet_sdk::{
     TypeMapping, capability,
 };
 
-use super::chunks::Wanted;
 use super::moment::temporal;
 use super::scope::key_mappings;
+use super::wanted::Wanted;
 
 /// More windows than this are a mistake in the data or the settings.
 const MOST: usize = 20_000;

@@ -5,44 +5,19 @@
 
 use std::sync::Arc;
 
+use rivet_loader::PluginManifest;
 use rivet_sdk::{Error, Result};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::types::{PLAN_VERSION, PLAN_VERSION_REQUIRING, Plan};
-use crate::seal::{self, Seal};
+use super::as_read::{AsRead, Document, PLAN_VERSION, PLAN_VERSION_REQUIRING, first_id};
+use super::made_by::MadeBy;
+use super::types::Plan;
+use crate::seal;
 
 /// The keys that change rows and that a plan may list under `requires`: those that came after version 1.
 pub const KNOWN_REQUIRED: &[&str] = &[TIES];
 /// Rows at the watermark are left out, or remembered.
 pub const TIES: &str = "ties";
-
-/// The JSON that a plan was read from; nothing for one that was just made. It is no part of what the plan says.
-#[derive(Debug, Clone, Default)]
-pub struct AsRead(Option<Arc<Document>>);
-
-impl PartialEq for AsRead {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-#[derive(Debug)]
-struct Document {
-    body: Vec<u8>,
-    seal: Seal,
-    id: String,
-}
-
-impl Document {
-    fn of(body: &[u8], seal: Seal) -> Result<Self> {
-        let value: Value =
-            serde_json::from_slice(body).map_err(|error| Error::internal(format!("a plan's JSON: {error}")))?;
-        let body = [body.trim_ascii_end(), b"\n"].concat();
-        let of_version_1 = value.get("plan_version").and_then(Value::as_u64) == Some(PLAN_VERSION.into());
-        let id = if of_version_1 { first_id(&value) } else { seal.hash.clone() };
-        Ok(Self { body, seal, id })
-    }
-}
 
 impl Plan {
     /// Reads a plan, and refuses one that is not what was sealed or that this version does not understand. `what`
@@ -104,6 +79,14 @@ impl Plan {
         let both_sealed = one.seal.is_there && other.seal.is_there;
         Ok(one.seal.hash == other.seal.hash || (!both_sealed && one.id == other.id))
     }
+
+    /// Says so where other versions than these made the plan; the source's plugin's where one is at hand.
+    pub fn tell_versions(&self, plugin: Option<&PluginManifest>) {
+        let now = MadeBy::this(plugin);
+        if let Some(difference) = self.made_by.as_ref().and_then(|made_by| made_by.difference(&now)) {
+            log::warn!("{}: the plan was made by other versions: {difference}", self.export);
+        }
+    }
 }
 
 /// Refuses a plan whose rows depend on what this version does not know, by its names.
@@ -133,68 +116,6 @@ fn check_version(what: &str, value: &Value) -> Result<()> {
 
 fn text_of(key: &Value) -> String {
     key.as_str().map_or_else(|| key.to_string(), str::to_owned)
-}
-
-/// The keys of a plan of version 1 by their places, in their order. What came later is not in the id, so that rivet
-/// 0.1, which drops what it does not know, comes to the same.
-const FIRST_KEYS: [(&str, &[&str]); 9] = [
-    (
-        "",
-        &[
-            "plan_version",
-            "run_id",
-            "export",
-            "created_at",
-            "config_fingerprint",
-            "source",
-            "relation",
-            "columns",
-            "conditions",
-            "order_by",
-            "incremental",
-            "repairs",
-            "chunks",
-            "strategy",
-            "consistency",
-            "one_read_point",
-            "on_unrepresentable",
-            "quality",
-            "output",
-            "destination",
-            "execution",
-        ],
-    ),
-    ("source", &["plugin", "options", "identity", "product"]),
-    ("columns", &["mapping", "output_name", "wanted"]),
-    ("incremental", &["cursor", "coalesced", "fingerprint", "after", "from", "to", "at_risk", "recount"]),
-    ("repairs", &["run_id", "first", "first_committed_at", "manifest_checksum", "chunks"]),
-    ("chunks", &["index", "condition", "beside", "estimated_rows"]),
-    ("strategy", &["name", "key", "reason", "method"]),
-    (
-        "output",
-        &["format", "compression", "max_file_size_bytes", "skip_empty", "partition", "exported_at_us", "row_hash"],
-    ),
-    ("destination", &["plugin", "options", "data_prefix", "write_mode", "verify"]),
-];
-
-fn first_id(plan: &Value) -> String {
-    seal::checksum(first_form(plan, "").to_string().as_bytes())
-}
-
-/// A value of the plan, with the keys of version 1 only.
-fn first_form(value: &Value, place: &str) -> Value {
-    let known = FIRST_KEYS.iter().find(|(of, _)| *of == place).map(|(_, keys)| *keys);
-    match (value, known) {
-        (Value::Array(items), Some(_)) => items.iter().map(|item| first_form(item, place)).collect(),
-        (Value::Object(entries), Some(known)) => {
-            let child = |key: &str| if place.is_empty() { key.to_owned() } else { format!("{place}.{key}") };
-            let kept = known.iter().filter_map(|key| Some((*key, entries.get(*key)?)));
-            Value::Object(
-                kept.map(|(key, value)| (key.to_owned(), first_form(value, &child(key)))).collect::<Map<_, _>>(),
-            )
-        }
-        _ => value.clone(),
-    }
 }
 
 #[cfg(test)]

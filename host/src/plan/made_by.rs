@@ -4,8 +4,6 @@ use rivet_loader::PluginManifest;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::types::Plan;
-
 /// Who made a document: versions, for people and for the search for a cause. A document with this key is sealed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MadeBy {
@@ -63,16 +61,6 @@ impl MadeBy {
             compare("the plugin's SDK", &made.sdk, &now.sdk);
         }
         (!found.is_empty()).then(|| found.join("; "))
-    }
-}
-
-impl Plan {
-    /// Says so where other versions than these made the plan; the source's plugin's where one is at hand.
-    pub fn tell_versions(&self, plugin: Option<&PluginManifest>) {
-        let now = MadeBy::this(plugin);
-        if let Some(difference) = self.made_by.as_ref().and_then(|made_by| made_by.difference(&now)) {
-            log::warn!("{}: the plan was made by other versions: {difference}", self.export);
-        }
     }
 }
 

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::made_by::MadeBy;
 use super::output::WriteMode;
+use super::spec::{Consistency, IncrementalSpec};
 use super::ties::{ChunkTies, Ties};
-use super::types::{Consistency, IncrementalSpec};
 
 /// One file this run wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

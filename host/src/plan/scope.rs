@@ -9,31 +9,14 @@ use rivet_sdk::{
 };
 
 use super::boundary::{Begin, BoundaryRows, TiesOf};
-use super::build::{Inputs, whole_request};
+use super::column::PlannedColumn;
 use super::fingerprint::{self, Fingerprint};
+use super::inputs::{Inputs, whole_request};
 use super::moment::{data_type, server_now, temporal, whole_unit};
-use super::place::KnownPlace;
 use super::recount::Rows;
-use super::ties::{Ties, TiesEnd};
-use super::types::{IncrementalSpec, PlannedColumn, Recount};
+use super::spec::{IncrementalSpec, Recount};
+use super::ties::TiesEnd;
 use crate::config::{Incremental, Mode, OnNullCursor, TimeWindow};
-
-/// Where an incremental export stands, as the state store or the last manifest knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StandsAt {
-    /// What the values belong to.
-    pub fingerprint: Fingerprint,
-    /// The cursor's values; None before the first row.
-    pub values: Option<Vec<Scalar>>,
-    /// What the last run counted before them.
-    pub recount: Option<Recount>,
-    /// What is known of the rows with these very values; None: nothing, a version before remembered none.
-    pub ties: Option<Ties>,
-    /// Where its rows landed, if that was noted.
-    pub place: Option<KnownPlace>,
-    /// The newest run at this destination ended there.
-    pub is_here: bool,
-}
 
 /// The rows of a run.
 #[derive(Debug, Default)]

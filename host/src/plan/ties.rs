@@ -11,7 +11,7 @@ use rivet_sdk::{Error, FieldSpec, OnUnrepresentable, Result, TypeMapping};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::types::PlannedColumn;
+use super::column::PlannedColumn;
 
 /// The most rows at one value that are remembered.
 pub const MOST: u64 = 10_000;

@@ -43,7 +43,7 @@ pub fn apply(
     watch: &mut dyn Watch,
 ) -> Result<Finished> {
     let started = Instant::now();
-    let lent = ends.lent();
+    let lent = ends.lent(stop);
     let mut destination = ends.destination.open(&lent)?;
     let run = RunKey::of(&plan)?;
     // Of a committed plan no row is read any more.
@@ -133,7 +133,7 @@ pub fn apply_chunk(
         return Err(Error::config("a chunk run on its own cannot share a snapshot with the others")
             .with_hint("plan with `consistency: auto`, or apply the plan as a whole"));
     }
-    let lent = ends.lent();
+    let lent = ends.lent(stop);
     let mut destination = ends.destination.open(&lent)?;
     if plan.strategy.name == "native" && plan.chunks.len() > 1 {
         return Err(Error::config(

@@ -4,8 +4,8 @@ use rivet_sdk::Result;
 
 use super::export::{from, inputs};
 use super::journal::Journal;
-use super::place;
 use super::watermark::Start;
+use super::{place, planning};
 use crate::commit;
 use crate::config::{ExportConfig, Mode};
 use crate::plan;
@@ -20,9 +20,11 @@ pub fn draft_export(session: &Session, export: &ExportConfig) -> Result<plan::Pl
         Mode::Incremental(_) => Journal::peek(session, export, &mut *session.open_destination(export)?.1)?,
         Mode::Full | Mode::TimeWindow(_) => Start::default(),
     };
-    let mut source = source_end.open(&session.lent())?;
-    let inputs = inputs(session, export, &source_end, ulid::Ulid::generate().to_string());
-    plan::build(&mut *source, &from(start, inputs))
+    let run_id = ulid::Ulid::generate().to_string();
+    let looked = planning::look(session, export, &source_end, |source| {
+        plan::build(source, &from(start.clone(), inputs(session, export, &source_end, run_id.clone())))
+    })?;
+    Ok(looked.found)
 }
 
 /// Makes a plan and shows it to nobody: for `plan`.
@@ -38,8 +40,10 @@ pub fn plan_export(session: &Session, export: &ExportConfig) -> Result<plan::Pla
         };
         (commit::new_run_id(&mut *destination, &export.name)?, start)
     };
-    let mut source = source_end.open(&session.lent())?;
-    let mut planned = plan::build(&mut *source, &from(start, inputs(session, export, &source_end, run_id)))?;
+    let looked = planning::look(session, export, &source_end, |source| {
+        plan::build(source, &from(start.clone(), inputs(session, export, &source_end, run_id.clone())))
+    })?;
+    let mut planned = looked.found;
     if !matches!(export.mode, Mode::Incremental(_)) {
         let state = State::look(&session.config.state)?;
         planned.warnings.extend(place::told(state.as_ref(), &planned.plan)?);

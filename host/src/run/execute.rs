@@ -28,13 +28,14 @@ pub struct Ends {
 }
 
 impl Ends {
-    pub(super) fn lent(&self) -> Lent {
-        Lent::new(&self.budget)
+    /// What a destination's instance outside the pool of workers gets.
+    pub(super) fn lent(&self, stop: &Stop) -> Lent {
+        Lent::cancelled_by(stop.flag(), &self.budget)
     }
 
     /// For a source's instance that ends once stopping is wanted.
     pub(super) fn lent_until(&self, stop: &Stop) -> Lent {
-        Lent::until(stop.wish(), &self.budget)
+        Lent::until(stop.flag(), &self.budget)
     }
 }
 
@@ -173,14 +174,18 @@ pub(super) fn execute(
     let job = job(Arc::clone(&plan), ends.clone(), counters, snapshot.clone())?;
     let mut joined = || source.as_mut().map_or(Ok(()), |instance| instance.source.release());
     let allowance = Arc::clone(&job.allowance);
-    let watcher = if one_worker { None } else { governor::watch(&plan, &ends.source, ends.lent(), &allowance)? };
+    let watcher =
+        if one_worker { None } else { governor::watch(&plan, &ends.source, Lent::new(&ends.budget), &allowance)? };
     let reports = run_chunks(job, left, seat.clone(), stop, &mut joined, &mut |event| {
         if let ChunkEvent::Retried { .. } = event {
             retries += 1;
         }
         watch.chunk(event);
     })?;
-    let lowest_workers = watcher.as_ref().map(|_| allowance.lowest());
+    let lowest_workers = watcher.as_ref().and_then(|_| allowance.lowest());
+    if watcher.is_some() && lowest_workers.is_none() {
+        warnings.push("`adaptive` moved nothing: the source's pressure could not be read".to_owned());
+    }
     drop(watcher);
     let mut source = source.map(|instance| instance.source).or_else(|| seat.as_ref().and_then(Seat::leave));
     let counted = match &snapshot {

@@ -8,10 +8,12 @@ use rivet_sdk::{Destination, Error, ErrorKind, Result};
 
 use super::execute::{Ends, Instance, Prepared, committed, execute, recorded, tidy};
 use super::journal::Journal;
+use super::planning::{self, Looked};
+use super::pool::interrupted;
 use super::reconcile::{self, Counted};
 use super::resume::{Resumed, resumable};
 use super::watermark::Start;
-use super::{Checks, ChunkEvent, checks, drift, place, read_point, watermark};
+use super::{Checks, ChunkEvent, Stop, checks, drift, place, read_point, watermark};
 use crate::batch::Counters;
 use crate::commit;
 use crate::config::{ExportConfig, Mode, StateConfig};
@@ -63,7 +65,7 @@ pub struct Finished {
     pub schema_changed: bool,
     /// The run was complete before: nothing was done.
     pub already_committed: bool,
-    /// The fewest workers that the source's pressure left; None without `adaptive`.
+    /// The fewest workers that the source's pressure left; None without `adaptive`, and where it could not be read.
     pub lowest_workers: Option<u32>,
     /// What was looked at after the commit.
     pub checks: Checks,
@@ -88,10 +90,16 @@ pub fn run_export(
     let journal =
         if destination_end.is_stdout() { None } else { Some(Journal::open(session, export, options.lock_wait)?) };
     let ends = Ends { source: source_end, destination: destination_end, budget: Arc::clone(&session.budget) };
-    let finished = run(session, export, ends.clone(), &mut *destination, journal.as_ref(), options, watch);
-    let mut finished = finished.map_err(|error| beside_the_state(session, error))?;
+    let mut finished = run(session, export, ends.clone(), &mut *destination, journal.as_ref(), options, watch)
+        .map_err(|error| continued(beside_the_state(session, error), &session.stop))?;
     finished.checks = checks::after_commit(&ends, &mut *destination, &finished, options, &session.stop);
     Ok(finished)
+}
+
+/// What stopped on a signal, wherever it was, can go on.
+fn continued(error: Error, stop: &Stop) -> Error {
+    let stopped = error.kind() == ErrorKind::Cancelled && stop.is_wanted();
+    if stopped && error.hint().is_none() { interrupted() } else { error }
 }
 
 /// [`run_export`] without what comes after the commit.
@@ -176,9 +184,10 @@ fn fresh(
     run_id: String,
     start: Start,
 ) -> Result<Prepared> {
-    let mut instance = Instance::open(source_end, session.lent())?;
-    let planned = plan::build(&mut *instance.source, &from(start, inputs(session, export, source_end, run_id)))?;
-    let Planned { plan, warnings, .. } = planned;
+    let looked = planning::look(session, export, source_end, |source| {
+        plan::build(source, &from(start.clone(), inputs(session, export, source_end, run_id.clone())))
+    })?;
+    let Looked { instance, found: Planned { plan, warnings, .. } } = looked;
     Ok(Prepared { plan, done: BTreeSet::new(), source: Some(instance), warnings })
 }
 

@@ -26,13 +26,17 @@ const CALM: u32 = 5;
 pub struct Allowance {
     allowed: AtomicU32,
     lowest: AtomicU32,
+    /// Whether the source's pressure could be read once, and whether it could not.
+    known: AtomicBool,
+    unknown: AtomicBool,
 }
 
 impl Allowance {
     /// All of a run's workers.
     pub fn of(workers: u32) -> Arc<Self> {
         let workers = workers.max(1);
-        Arc::new(Self { allowed: AtomicU32::new(workers), lowest: AtomicU32::new(workers) })
+        let (number, flag) = (|| AtomicU32::new(workers), || AtomicBool::new(false));
+        Arc::new(Self { allowed: number(), lowest: number(), known: flag(), unknown: flag() })
     }
 
     /// How many may take a chunk now.
@@ -40,9 +44,10 @@ impl Allowance {
         usize::try_from(self.allowed.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
     }
 
-    /// The fewest that ever might.
-    pub(super) fn lowest(&self) -> u32 {
-        self.lowest.load(Ordering::Relaxed)
+    /// The fewest that ever might; None where the source's pressure had no word in it, for it could not be read.
+    pub(super) fn lowest(&self) -> Option<u32> {
+        let unknown = self.unknown.load(Ordering::Relaxed) && !self.known.load(Ordering::Relaxed);
+        (!unknown).then(|| self.lowest.load(Ordering::Relaxed))
     }
 
     fn set(&self, workers: u32) {
@@ -126,6 +131,7 @@ pub(super) fn watch(
         if let Err(error) = govern(&export, &source, &lent, &allowance, Governor::new(least, most), &ended)
             && !lent.cancelled.load(Ordering::SeqCst)
         {
+            allowance.unknown.store(true, Ordering::Relaxed);
             log::warn!("{export}: the source's pressure cannot be read, the number of workers stays: {error}");
         }
     })?;
@@ -144,6 +150,8 @@ fn govern(
     let mut unreadable = false;
     loop {
         let counter = source.pressure()?;
+        let noted = if counter.is_some() { &allowance.known } else { &allowance.unknown };
+        noted.store(true, Ordering::Relaxed);
         if counter.is_none() && !unreadable {
             unreadable = true;
             log::warn!("{export}: this login cannot read the source's pressure; the number of workers stays");

@@ -135,7 +135,7 @@ pub fn run_chunks(
     Ok(pool.reports)
 }
 
-fn interrupted() -> Error {
+pub(super) fn interrupted() -> Error {
     Error::cancelled("interrupted").with_hint("`rivet run --resume` continues this run")
 }
 
@@ -381,7 +381,7 @@ fn resumable(error: Error) -> Error {
 
 /// Doubles from `first_ms`, up to a minute, with up to half of it cut off at random so that
 /// workers do not come back all at once.
-fn backoff(first_ms: u64, failures: u32) -> Duration {
+pub(super) fn backoff(first_ms: u64, failures: u32) -> Duration {
     let full = first_ms.saturating_mul(1 << (failures - 1).min(16)).min(60_000);
     let noise = std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), failures);
     Duration::from_millis(full - noise % (full / 2 + 1))

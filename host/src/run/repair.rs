@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::execute::{Ends, Instance, Prepared, recorded, tidy};
 use super::export::{Finished, Watch, inputs};
 use super::journal::Journal;
+use super::planning;
 use super::reconcile::{self, Compared, CountedAt, Newest, RECONCILIATION_VERSION, Reconciliation};
 use super::resume::{check_drift, done_chunks};
 use crate::commit::{self, Depth, RunKey};
@@ -83,10 +84,8 @@ pub fn repair(
         }
     }
     let newest = reconcile::newest(&mut *destination, export)?;
-    let mut instance = source.open(&session.lent())?;
-    check_drift(&newest.plan, &mut *instance)?;
     // The count has an instance of its own, and the login maybe one connection.
-    drop(instance);
+    drop(planning::look(session, export, &source, |source| check_drift(&newest.plan, source))?);
     let differing = differing(session, &source, &mut *destination, &newest, options)?;
     let mut repaired =
         Repaired { run_id: newest.plan.run_id.clone(), chunks: newest.plan.chunks.len(), differing, finished: None };
@@ -205,7 +204,12 @@ fn check_repairable(
         return Err(unrepairable(plan, "`consistency: snapshot` asks for one read point, which is gone")
             .with_hint("run the export again; or use `consistency: auto`, whose runs can be repaired"));
     }
-    if !plan.configuration().is_of(&plan::fingerprint(&inputs(session, export, source, plan.run_id.clone()))?) {
+    if !plan.configuration().is_of(&plan::configuration_fingerprint(&inputs(
+        session,
+        export,
+        source,
+        plan.run_id.clone(),
+    ))?) {
         return Err(unrepairable(plan, "the configuration changed since it was planned")
             .with_hint("undo the change; or run the export again"));
     }

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use rivet_sdk::{Destination, Error, ErrorKind, Result, Source};
 
-use super::execute::{Instance, Prepared};
+use super::execute::Prepared;
 use super::export::inputs;
 use super::journal::Journal;
+use super::planning::{self, Looked};
 use super::read_point;
 use crate::commit::{self, Decision};
 use crate::config::ExportConfig;
@@ -50,14 +51,14 @@ pub(super) fn resumable(
     }
     let source_end = session.source_end(export)?;
     let now = inputs(session, export, &source_end, plan.run_id.clone());
-    if !plan.configuration().is_of(&plan::fingerprint(&now)?) {
+    if !plan.configuration().is_of(&plan::configuration_fingerprint(&now)?) {
         return Err(Error::config(format!("the configuration changed since run {} began", plan.run_id))
             .with_hint("run without --resume to abandon that run and start afresh")
             .with_context("export", export.name.clone()));
     }
-    let mut instance = Instance::open(&source_end, session.lent())?;
     plan.check_chunks()?;
-    check_drift(&plan, &mut *instance.source)?;
+    let looked = planning::look(session, export, &source_end, |source| check_drift(&plan, source))?;
+    let Looked { instance, .. } = looked;
     let mut warnings = Vec::new();
     if let Some(difference) = plan.made_by.as_ref().and_then(|made_by| made_by.difference(&now.made_by)) {
         warnings.push(format!("the run was begun by other versions: {difference}"));

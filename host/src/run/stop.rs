@@ -82,6 +82,11 @@ impl Stop {
         Ok(())
     }
 
+    /// The flag itself, for whoever looks at one.
+    pub(crate) fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.wanted)
+    }
+
     /// Whether to stop.
     pub fn is_wanted(&self) -> bool {
         self.wanted.load(Ordering::Relaxed)
@@ -91,11 +96,6 @@ impl Stop {
     #[cfg(test)]
     pub(crate) fn want(&self) {
         self.wanted.store(true, Ordering::Relaxed);
-    }
-
-    /// The wish itself, for whoever waits without knowing of signals.
-    pub fn wish(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.wanted)
     }
 
     /// The signal that asked for it, if one did.

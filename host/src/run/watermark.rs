@@ -14,7 +14,7 @@ use crate::plan::{IncrementalSpec, Manifest, Plan, StandsAt};
 use crate::state::{State, Watermark};
 
 /// Where an incremental export's next run begins.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Start {
     /// The watermark; None before the first run, and after a reset.
     pub stands_at: Option<StandsAt>,

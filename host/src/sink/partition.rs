@@ -14,7 +14,7 @@ use jiff::ToSpan;
 use jiff::civil::{Date, date};
 use rivet_sdk::{Error, Result};
 
-use crate::config::Granularity;
+use crate::plan::Granularity;
 use crate::plan::{PartitionSpec, PlannedColumn};
 
 /// What Hive and its kin call the folder of NULL.

@@ -6,7 +6,6 @@
 //! folder is written as a row group; once too many files are open, the one written longest ago
 //! is finished, and a folder that comes again gets another file.
 
-use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -15,8 +14,8 @@ use arrow_select::take::take_record_batch;
 use rivet_sdk::{Destination, Error, ErrorKind, Result};
 
 use super::blocks::{BlockLimits, Blocks, LARGE_ROW_BYTES, byte_size};
+use super::chunk::{ChunkSink, Parts, See, SinkSpec, Written};
 use super::partition::{at_row, by_folder};
-use super::{ChunkSink, Parts, See, SinkSpec, Written};
 use crate::batch::Receiver;
 use crate::budget::{Held, Share};
 use crate::plan::{OutputSpec, Part, PartitionSpec, PlannedColumn};
@@ -82,12 +81,7 @@ impl<'a> Router<'a> {
             part_when_empty,
             memory: share.record(0),
             share,
-            shared: Rc::new(Parts {
-                destination: RefCell::new(destination),
-                part_key: RefCell::new(part_key),
-                on_part: RefCell::new(on_part),
-                named: Cell::new(0),
-            }),
+            shared: Parts::new(destination, part_key, on_part),
             index,
             blocks: Blocks::new(limits),
             folders: BTreeMap::new(),

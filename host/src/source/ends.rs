@@ -44,6 +44,11 @@ impl Lent {
         [Some(&self.cancelled), self.wish.as_ref()].into_iter().flatten().cloned().collect()
     }
 
+    /// For a destination's that works outside a pool of workers: it is cancelled once `stop` is set, which it leaves alone.
+    pub fn cancelled_by(stop: Arc<AtomicBool>, budget: &Arc<Budget>) -> Self {
+        Self { lane: budget.lane(Arc::clone(&stop)), cancelled: stop, wish: None }
+    }
+
     fn context(&self, services: fn(Share, Arc<AtomicBool>) -> InstanceServices) -> Context {
         Context::new(Arc::new(services(self.lane.share(), Arc::clone(&self.cancelled))))
     }

@@ -45,12 +45,12 @@ struct Pin {
 }
 
 impl Pin {
-    fn of(plugin: &Inspected) -> Self {
-        Self {
+    fn of(plugin: &Inspected) -> Result<Self> {
+        Ok(Self {
             version: plugin.manifest.version.clone(),
             abi: format!("{}.{}", plugin.abi.0, plugin.abi.1),
-            sha256: plugin.sha256.clone(),
-        }
+            sha256: plugin.sha256()?,
+        })
     }
 
     /// What differs between the pinned plugin and the one found.
@@ -67,9 +67,10 @@ impl Pin {
 
 impl PluginLock {
     /// Pins `plugins`, for the file `path`.
-    pub fn of<'a>(path: &Path, plugins: impl IntoIterator<Item = &'a Inspected>) -> Self {
-        let pins = plugins.into_iter().map(|plugin| (plugin.manifest.name.clone(), Pin::of(plugin)));
-        Self { path: path.to_owned(), content: Content { lock_version: LOCK_VERSION, plugins: pins.collect() } }
+    pub fn of<'a>(path: &Path, plugins: impl IntoIterator<Item = &'a Inspected>) -> Result<Self> {
+        let pins = plugins.into_iter().map(|plugin| Ok((plugin.manifest.name.clone(), Pin::of(plugin)?)));
+        let content = Content { lock_version: LOCK_VERSION, plugins: pins.collect::<Result<_>>()? };
+        Ok(Self { path: path.to_owned(), content })
     }
 
     /// Reads a lock file.
@@ -137,7 +138,7 @@ impl PluginLock {
                 "if it is to be used: look at `rivet plugin info`, then `rivet plugin lock`",
             );
         };
-        let differences = pin.differences(&Pin::of(plugin));
+        let differences = pin.differences(&Pin::of(plugin)?);
         if differences.is_empty() {
             return Ok(());
         }

@@ -10,7 +10,7 @@ mod words;
 use opendal_core::Operator;
 use opendal_service_azblob::Azblob;
 use rivet_sdk::{Context, DestinationDriver, Result};
-use rivet_store_core::{Dialect, Secrets, Setup, Store, Wire, prefix, setup_error};
+use rivet_store_core::{Dialect, ListApi, Secrets, Setup, Store, Wire, prefix, setup_error};
 
 use crate::connection::Account;
 use crate::credentials::Signing;
@@ -62,6 +62,7 @@ impl DestinationDriver for AzureDriver {
             bucket: options.bucket.clone(),
             prefix,
             transfer: options.transfer.clone(),
+            objects: ListApi { url: format!("{}/{}", account.endpoint, options.bucket), dialect: Dialect::Azure },
             uploads: None,
             secrets,
         };

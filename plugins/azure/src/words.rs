@@ -28,9 +28,8 @@ fn advise(refusal: &Refusal, _: Doing) -> Option<Advice> {
         ),
         "AuthorizationFailure" => advice(
             ErrorKind::Permission,
-            "the role may be too narrow, a SAS may have expired, the account's firewall may refuse this address",
+            "the key may be another account's, the role too narrow; a SAS may have expired, the account's firewall may refuse this address",
         ),
-        "ContainerNotFound" => advice(ErrorKind::NotFound, "there is no such container; check `bucket`, or make it"),
         "ResourceNotFound" | "InvalidResourceName" | "OutOfRangeInput" => {
             advice(ErrorKind::Config, "a container's name has 3 to 63 lower-case letters, digits and dashes")
         }

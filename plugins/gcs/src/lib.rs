@@ -10,7 +10,7 @@ mod words;
 use opendal_core::Operator;
 use opendal_service_gcs::Gcs;
 use rivet_sdk::{Context, DestinationDriver, Result};
-use rivet_store_core::{Dialect, MultipartApi, Secrets, Setup, Store, Wire, prefix, setup_error};
+use rivet_store_core::{Dialect, ListApi, MultipartApi, Secrets, Setup, Store, Wire, prefix, setup_error};
 
 use crate::credentials::Signing;
 pub use crate::options::GcsOptions;
@@ -56,6 +56,7 @@ impl DestinationDriver for GcsDriver {
             bucket: options.bucket.clone(),
             prefix,
             transfer: options.transfer.clone(),
+            objects: ListApi { url: format!("{endpoint}/storage/v1/b/{}/o", options.bucket), dialect: Dialect::Gcs },
             uploads: Some(uploads),
             secrets: Secrets::default(),
         };

@@ -21,13 +21,10 @@ fn permission(doing: Doing) -> &'static str {
     }
 }
 
-fn advise(refusal: &Refusal, doing: Doing) -> Option<Advice> {
+fn advise(refusal: &Refusal, _: Doing) -> Option<Advice> {
     let advice = |kind, hint: &str| Some(Advice { kind, hint: hint.to_owned() });
     match (refusal.status, refusal.code.as_str()) {
         (401, _) => advice(ErrorKind::Auth, "the credentials are wrong or have expired; a `token` lives for an hour"),
-        (404, _) if matches!(doing, Doing::Write | Doing::List | Doing::ListUploads) => {
-            advice(ErrorKind::NotFound, "there is no such bucket; check `bucket`, or make it")
-        }
         (403, "accountDisabled" | "userProjectAccountProblem") => {
             advice(ErrorKind::Permission, "the project's billing is off; ask its owner")
         }

@@ -155,7 +155,7 @@ fn read_prelogin(from: &mut impl Read, failed: impl Fn(io::Error) -> Error) -> R
         let payload = length.checked_sub(HEADER_BYTES);
         let (Some(payload), packet::kind::ANSWER | packet::kind::PRELOGIN) = (payload, kind) else {
             return Err(confused("the answer to PRELOGIN").with_hint(
-                "is this the port of SQL Server? A server that wants TDS 8.0 needs `strict_encryption: true`",
+                "check that host and port are those of a SQL Server; one that wants TDS 8.0 needs `strict_encryption: true`",
             ));
         };
         let start = message.len();

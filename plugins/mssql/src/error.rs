@@ -107,7 +107,9 @@ fn hint(number: i32) -> Option<&'static str> {
 
 /// The server said something the protocol does not allow here.
 pub(crate) fn confused(what: impl std::fmt::Display) -> Error {
-    Error::connection(format!("the server's answer is not the TDS protocol: {what}")).with_retry(Retry::Permanent)
+    Error::connection(format!("the server's answer is not the TDS protocol: {what}"))
+        .with_retry(Retry::Permanent)
+        .with_hint("check that host and port are those of a SQL Server")
 }
 
 #[cfg(test)]

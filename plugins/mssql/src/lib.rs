@@ -42,6 +42,7 @@ mod wire;
 
 use std::sync::Arc;
 
+use rivet_sdk::network;
 use rivet_sdk::{
     BatchSink, Bounds, BoundsRequest, Context, Description, Error, ErrorKind, ExportRequest, ExportStats, Identity,
     Interrupt, Relation, Result, Scalar, SessionPolicy, Snapshot, Source, SourceDriver, Split, SplitRequest,
@@ -88,7 +89,8 @@ impl SourceDriver for MssqlDriver {
         context.check()?;
         let endpoint = Endpoint::new(options)?;
         let place = endpoint.display();
-        let session = Session::open(endpoint).map_err(|error| error.with_context("server", place))?;
+        let session =
+            Session::open(endpoint).map_err(|error| network::while_connecting(error, &place, "a SQL Server"))?;
         Ok(Mssql { session, context: context.clone() })
     }
 }

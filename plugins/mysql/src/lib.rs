@@ -41,6 +41,7 @@ mod wire;
 
 use std::sync::Arc;
 
+use rivet_sdk::network;
 use rivet_sdk::{
     BatchSink, Bounds, BoundsRequest, Context, Description, Error, ErrorKind, ExportRequest, ExportStats, Identity,
     Interrupt, Relation, Result, Scalar, SessionPolicy, Snapshot, Source, SourceDriver, Split, SplitRequest,
@@ -83,7 +84,11 @@ impl SourceDriver for MysqlDriver {
 
     fn open(options: MysqlOptions, context: &Context) -> Result<Mysql> {
         context.check()?;
-        Ok(Mysql { session: Session::open(Endpoint::new(options)?)?, context: context.clone() })
+        let endpoint = Endpoint::new(options)?;
+        let place = endpoint.display();
+        let session = Session::open(endpoint)
+            .map_err(|error| network::while_connecting(error, &place, "a MySQL or MariaDB server"))?;
+        Ok(Mysql { session, context: context.clone() })
     }
 }
 

@@ -80,11 +80,22 @@ fn our_hint(code: &str) -> Option<&'static str> {
     Some(match code {
         "28P01" => "check the user and the password; a password in a URL must be percent-encoded",
         "28000" => "the server's pg_hba.conf has no line that lets this user in from here; it may ask for TLS",
+        "3F000" => "check the schema's name, upper and lower case included",
+        "42P01" => "check the table's name and schema; a name with upper case is written in double quotes",
+        "42703" => "check the column's name; a name with upper case is written in double quotes",
+        "42704" | "42883" => "check the name and its schema; a query is read with the login's own search_path",
         "42601" => "run the export's query in psql to find the place",
         "3D000" => "check the database's name; PostgreSQL takes the user's name where none is given",
         "42501" => "grant the user SELECT on the table and USAGE on its schema; row security must not apply to it",
         "57014" => "raise `statement_timeout_s`, or make the chunks smaller",
         "55P03" => "another session holds a lock on the table; raise `lock_timeout_s` or try later",
+        "53100" => "the server's disk is full: free space there",
+        "53200" => "the server is out of memory: lower `parallel`, or its work_mem",
+        "57P01" | "57P02" => "the server is being stopped, or somebody ended the session there",
+        "57P03" => "the server is starting or being stopped: try again soon",
+        "40001" | "72000" => {
+            "a standby may give up statements that hold up its replay: see max_standby_streaming_delay"
+        }
         "53300" => {
             "no connection is left for this login: with `parallel: 1` an export needs one, otherwise one more than \
              `parallel`; lower that, or raise the role's CONNECTION LIMIT, the database's, or max_connections"
@@ -96,7 +107,9 @@ fn our_hint(code: &str) -> Option<&'static str> {
 
 /// The server said something the protocol does not allow here.
 pub(crate) fn confused(what: impl std::fmt::Display) -> Error {
-    Error::connection(format!("the server's answer is not PostgreSQL's protocol: {what}")).with_retry(Retry::Permanent)
+    Error::connection(format!("the server's answer is not PostgreSQL's protocol: {what}"))
+        .with_retry(Retry::Permanent)
+        .with_hint("check that host and port are those of a PostgreSQL server, or of a pooler before one")
 }
 
 #[cfg(test)]

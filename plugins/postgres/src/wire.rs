@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
 use rivet_libpq::{Role, Server};
-use rivet_sdk::network::{Closer, Patience, Stream, lost};
+use rivet_sdk::network::{Closer, Patience, Stream, lost, while_connecting};
 use rivet_sdk::{Error, ErrorKind, Result};
 
 use crate::chosen;
@@ -77,7 +77,8 @@ impl Wire {
         let log_in = |server: &Server| {
             let target = targets.iter().find(|target| target.server == *server);
             let target = target.ok_or_else(|| Error::internal("a server that is not the endpoint's"))?;
-            let mut wire = Self::log_in(endpoint, target.clone())?;
+            let mut wire = Self::log_in(endpoint, target.clone())
+                .map_err(|error| while_connecting(error, &server.display(), "a PostgreSQL server"))?;
             if let Some(chosen) = chosen.as_ref().filter(|chosen| *chosen != server)
                 && wire.role()?.standby
             {

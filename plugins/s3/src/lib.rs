@@ -10,7 +10,7 @@ mod words;
 use opendal_core::Operator;
 use opendal_service_s3::S3;
 use rivet_sdk::{Context, DestinationDriver, Result};
-use rivet_store_core::{Dialect, MultipartApi, Secrets, Setup, Store, Wire, prefix, setup_error};
+use rivet_store_core::{Dialect, ListApi, MultipartApi, Secrets, Setup, Store, Wire, prefix, setup_error};
 
 use crate::credentials::Signing;
 pub use crate::options::{Checksum, Encryption, EncryptionMode, S3Options};
@@ -71,6 +71,7 @@ impl DestinationDriver for S3Driver {
             bucket: options.bucket.clone(),
             prefix,
             transfer: options.transfer.clone(),
+            objects: ListApi { url: place.bucket_url(&options.bucket), dialect },
             uploads: Some(uploads),
             secrets: Secrets::default(),
         };

@@ -118,7 +118,9 @@ fn find(database: &Database, table: &TableName) -> Result<(String, String, bool)
             let error = Error::not_found(format!("no table `{table}`"));
             Err(match nearest(&table.name, all.iter().map(|(name, ..)| name.as_str())) {
                 Some(near) => error.with_hint(format!("did you mean `{near}`?")),
-                None => error.with_hint("`rivet tables` lists what is there"),
+                None => error.with_hint(
+                    "`rivet init --discover` lists what is there; a relative path starts at the working directory",
+                ),
             })
         }
     }

@@ -150,7 +150,13 @@ impl Database {
             }
             return Error::cancelled("the statement was interrupted");
         }
-        fault(error)
+        // A writer may have died since the file was opened.
+        let error = why_closed(&self.file, error.sqlite_error_code(), fault(error));
+        match error.kind() {
+            // What is wrong with the file, and not with the statement.
+            ErrorKind::NotFound | ErrorKind::InvalidQuery | ErrorKind::Data | ErrorKind::Other => error,
+            _ => error.with_context("file", self.file.display().to_string()),
+        }
     }
 
     /// Stops the running statement from another thread.

@@ -54,15 +54,28 @@ fn by_code(code: rusqlite::ffi::Error, message: String) -> Error {
             ErrorKind::Permission,
             Some("the file must be readable, and a database in WAL mode needs its folder writable for the -shm file"),
         ),
-        ErrorCode::SystemIoFailure => (ErrorKind::Connection, None),
-        ErrorCode::OutOfMemory | ErrorCode::DiskFull => (ErrorKind::ResourceExhausted, None),
-        ErrorCode::TooBig => (ErrorKind::Data, None),
+        ErrorCode::SystemIoFailure => {
+            (ErrorKind::Connection, Some("the disk or the network drive of the file failed: see the system's log"))
+        }
+        ErrorCode::OutOfMemory => {
+            (ErrorKind::ResourceExhausted, Some("this machine has no memory left: lower `parallel`"))
+        }
+        ErrorCode::DiskFull => (
+            ErrorKind::ResourceExhausted,
+            Some("SQLite sorts in temporary files: free space there, or set SQLITE_TMPDIR"),
+        ),
+        ErrorCode::TooBig => (ErrorKind::Data, Some("a value is larger than SQLite can make in a query: leave it out")),
         ErrorCode::OperationInterrupted | ErrorCode::OperationAborted => (ErrorKind::Cancelled, None),
         // SQLITE_ERROR: unknown names, wrong syntax and failed functions have no codes of their own.
         ErrorCode::Unknown if message.starts_with("no such table") || message.starts_with("no such column") => {
-            (ErrorKind::NotFound, None)
+            (ErrorKind::NotFound, Some("check the name in the export's query, in sqlite3 for example"))
         }
-        ErrorCode::Unknown => (ErrorKind::InvalidQuery, None),
+        ErrorCode::Unknown => (
+            ErrorKind::InvalidQuery,
+            Some(
+                "run the export's query in sqlite3 to find the place; extensions, and their functions, are not loaded",
+            ),
+        ),
         _ => (ErrorKind::Other, None),
     };
     let error = Error::new(kind, message).with_code(code.extended_code.to_string());

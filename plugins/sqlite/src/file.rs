@@ -93,6 +93,10 @@ pub fn why_closed(file: &Path, code: Option<ErrorCode>, error: Error) -> Error {
     {
         return error;
     }
+    if File::open(file).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
+        return Error::new(ErrorKind::Permission, format!("{} cannot be read", file.display()))
+            .with_hint("allow this user to read the file");
+    }
     let folder = file.parent().unwrap_or(Path::new("/")).display();
     if std::fs::metadata(beside(file, "-journal")).is_ok_and(|journal| journal.len() > 0) {
         return Error::new(ErrorKind::Permission, format!("a write to {} was cut off", file.display()))

@@ -3,8 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, StatusCode};
+use rivet_sdk::tls;
 use serde::Deserialize;
+
+use crate::genuine::root_of;
 
 /// The most text of an answer that is looked at.
 const MOST: usize = 64 << 10;
@@ -22,6 +25,8 @@ pub struct Refusal {
     pub region: Option<String>,
     /// Why there was no answer.
     pub broken: Option<Broken>,
+    /// What is wrong with TLS, where [`Broken::Tls`] says that something is.
+    pub tls: Option<Box<tls::Fault>>,
     /// When the store wants the next request.
     pub retry_after: Option<Duration>,
     /// Whether an earlier try of the same request may have been carried out.
@@ -33,14 +38,16 @@ pub struct Refusal {
 pub enum Broken {
     /// No connection could be made.
     Connect,
-    /// The server's certificate was refused.
-    Certificate,
+    /// The two sides did not agree on TLS.
+    Tls,
     /// It broke on the way.
     Reset,
     /// Nothing moved for too long.
     Stalled,
     /// What arrived is not what was sent.
     Damaged,
+    /// What answers is not the store, or not as one.
+    Foreign,
 }
 
 impl Refusal {
@@ -83,13 +90,11 @@ impl Refusal {
 
     /// An error inside an answer that calls itself a success, as S3 sends when completing an
     /// upload fails after it had begun to answer.
-    pub(crate) fn hidden(method: &Method, body: &[u8]) -> Option<Self> {
-        if method != Method::POST || body.len() > MOST {
+    pub(crate) fn hidden(body: &[u8]) -> Option<Self> {
+        if body.len() > MOST {
             return None;
         }
-        let text = std::str::from_utf8(body).ok()?;
-        let root = text.split('<').map(str::trim).find(|tag| !tag.is_empty() && !tag.starts_with('?'))?;
-        if !(root.starts_with("Error>") || root.starts_with("Error ")) {
+        if root_of(body) != Some("Error") {
             return None;
         }
         let mut refusal = Self { status: 500, ..Self::default() };
@@ -100,7 +105,7 @@ impl Refusal {
     /// Whether the same request may succeed later.
     pub fn is_transient(&self) -> bool {
         match self.broken {
-            Some(Broken::Certificate) => false,
+            Some(Broken::Tls | Broken::Foreign) => false,
             Some(_) => true,
             None => match self.code.as_str() {
                 // What is damaged on the way is sent again.
@@ -137,7 +142,7 @@ impl Refusal {
 
     /// Whether the request may have been carried out although it looks refused.
     pub(crate) fn may_have_happened(&self) -> bool {
-        !matches!(self.broken, Some(Broken::Connect | Broken::Certificate))
+        !matches!(self.broken, Some(Broken::Connect | Broken::Tls))
     }
 }
 
@@ -227,14 +232,10 @@ mod tests {
     #[test]
     fn an_error_inside_a_success_is_seen() {
         let body = b"<?xml version=\"1.0\"?>\n<Error><Code>InternalError</Code><Message>try again</Message></Error>";
-        assert_eq!(Refusal::hidden(&Method::POST, body).unwrap().code, "InternalError");
+        assert_eq!(Refusal::hidden(body).unwrap().code, "InternalError");
         assert!(
-            Refusal::hidden(
-                &Method::POST,
-                b"<CompleteMultipartUploadResult><Key>Error></Key></CompleteMultipartUploadResult>"
-            )
-            .is_none()
+            Refusal::hidden(b"<CompleteMultipartUploadResult><Key>Error></Key></CompleteMultipartUploadResult>")
+                .is_none()
         );
-        assert!(Refusal::hidden(&Method::GET, body).is_none());
     }
 }

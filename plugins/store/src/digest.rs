@@ -26,7 +26,7 @@ pub enum Dialect {
 /// Sends and compares.
 #[derive(Debug)]
 pub(crate) struct Digests {
-    dialect: Dialect,
+    pub dialect: Dialect,
 }
 
 impl Digests {

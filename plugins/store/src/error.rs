@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use rivet_sdk::{Error, ErrorKind, Result, Retry};
+use rivet_sdk::{Error, ErrorKind, Result, Retry, tls};
 
 use crate::answer::{Broken, Refusal};
 use crate::identity::NoCredentials;
@@ -77,7 +77,7 @@ impl Place<'_> {
             Cause::Refused(refusal) => self.refused(doing, &what, refusal),
             Cause::Unsigned { text, refused } => {
                 let or = if refused { "correct what was refused, or " } else { "" };
-                Error::new(ErrorKind::Auth, format!("{what}: no credentials: {text}"))
+                Error::new(ErrorKind::Auth, format!("{}: no credentials: {text}", self.location))
                     .with_hint(format!("{or}{}", self.words.credentials))
             }
             Cause::Other => {
@@ -93,7 +93,14 @@ impl Place<'_> {
     }
 
     fn refused(&self, doing: Doing, what: &str, refusal: &Refusal) -> Error {
-        let advice = (self.words.advise)(refusal, doing).unwrap_or_else(|| self.general(doing, refusal));
+        // A store's own words are about what it answered.
+        let own = if refusal.broken.is_none() { (self.words.advise)(refusal, doing) } else { None };
+        let advice = own.unwrap_or_else(|| self.general(doing, refusal));
+        // Where there is no store or no bucket, or nobody is let in, what was to be done there says nothing.
+        let any = matches!(refusal.broken, Some(Broken::Connect | Broken::Tls | Broken::Foreign))
+            || matches!(advice.kind, ErrorKind::Auth | ErrorKind::Config)
+            || self.is_no_bucket(doing, refusal);
+        let what = if any { self.location } else { what };
         let mut error = Error::new(advice.kind, format!("{what}: {}", refusal.told())).with_hint(advice.hint);
         if refusal.is_transient() {
             error = error.with_retry(Retry::Transient(refusal.retry_after));
@@ -107,6 +114,13 @@ impl Place<'_> {
         }
     }
 
+    /// Whether the bucket itself is missing: of an object alone nobody needs to be there to write or to list.
+    fn is_no_bucket(&self, doing: Doing, refusal: &Refusal) -> bool {
+        let named = matches!(refusal.code.as_str(), "NoSuchBucket" | "ContainerNotFound");
+        let whole = matches!(doing, Doing::Write | Doing::List | Doing::ListUploads);
+        refusal.broken.is_none() && (named || (refusal.status == 404 && whole))
+    }
+
     fn general(&self, doing: Doing, refusal: &Refusal) -> Advice {
         let Self { words, bucket, .. } = self;
         let noun = words.bucket;
@@ -116,12 +130,13 @@ impl Place<'_> {
             (Some(Broken::Connect), ..) => {
                 advice(ErrorKind::Connection, "check `endpoint`, the network, and proxies on the way".into())
             }
-            (Some(Broken::Certificate), ..) => advice(
+            (Some(Broken::Tls), ..) => advice(ErrorKind::Connection, tls_hint(refusal)),
+            (Some(Broken::Foreign), ..) => advice(
                 ErrorKind::Connection,
-                "the server's certificate is not trusted; give its authority as `transfer: {ca_file: …}`".into(),
+                "check `endpoint`: its host, its port and its path; or a proxy on the way answers for the store".into(),
             ),
             (Some(Broken::Reset), ..) => {
-                advice(ErrorKind::Connection, "the connection keeps breaking; check the network".into())
+                advice(ErrorKind::Connection, "the connection keeps breaking; check the network, and that a store answers at `endpoint`, which begins with http:// or https:// as it speaks".into())
             }
             (Some(Broken::Stalled), ..) => {
                 advice(ErrorKind::Timeout, "raise `transfer: {stall_timeout_s: …}` if the store is only slow".into())
@@ -130,7 +145,7 @@ impl Place<'_> {
                 ErrorKind::Integrity,
                 "what arrived is not what was sent; check the network, and use https".into(),
             ),
-            (None, _, "NoSuchBucket" | "ContainerNotFound") => {
+            _ if self.is_no_bucket(doing, refusal) => {
                 advice(ErrorKind::NotFound, format!("there is no {noun} `{bucket}`; check its name, or make it"))
             }
             (None, 401, _) => advice(ErrorKind::Auth, words.credentials.into()),
@@ -160,6 +175,19 @@ impl Place<'_> {
             }
             _ => advice(ErrorKind::Other, format!("check `endpoint` and the {noun} `{bucket}`")),
         }
+    }
+}
+
+fn tls_hint(refusal: &Refusal) -> String {
+    match &refusal.tls {
+        Some(fault) if fault.cause == tls::Cause::Plain => {
+            "check the port in `endpoint`; a store without TLS is named with http://".into()
+        }
+        Some(fault) => fault.hint(
+            "name the authority that signed it: `transfer: { ca_file: … }`; a certificate that signed itself can be named \
+             there if it was made with CA:FALSE",
+        ),
+        None => "check `endpoint`, and `transfer: { ca_file: … }`".into(),
     }
 }
 

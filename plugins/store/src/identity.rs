@@ -123,7 +123,7 @@ fn broken(place: &str, error: &Error) -> String {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(one) = next {
         if let Some(refusal) = one.downcast_ref::<Refusal>() {
-            return refusal.message.replacen("the store", place, 1);
+            return refusal.message.clone();
         }
         next = one.source();
     }

@@ -71,6 +71,7 @@ impl TransferOptions {
         let Some(file) = &self.ca_file else { return Ok(Vec::new()) };
         let bad = |what: &dyn std::fmt::Display| {
             Error::config(format!("transfer.ca_file {}: {what}", Path::new(file).display()))
+                .with_hint("name a PEM file that this user can read; a relative path starts at the working directory")
         };
         let pem = std::fs::read(file).map_err(|error| bad(&error))?;
         let found = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| bad(&error))?;

@@ -11,6 +11,8 @@ use jiff::Timestamp;
 use opendal_core::{Buffer, Error, ErrorKind, HttpTransporter, Result};
 use serde::Deserialize;
 
+use crate::pages;
+
 /// Puts credentials into a request.
 pub trait SignRequest: Send + Sync {
     /// Signs `head`; credentials may be fetched with `transport`.
@@ -45,33 +47,15 @@ impl Upload {
 impl MultipartApi {
     /// Every unfinished upload under `prefix`.
     pub(crate) async fn list(&self, transport: &HttpTransporter, prefix: &str) -> Result<Vec<Upload>> {
-        let mut found = Vec::new();
-        let mut markers: Option<(String, String)> = None;
-        loop {
+        let found = pages::all(async |marker: Option<&Id>| {
             let mut query = format!("max-uploads=1000&prefix={}", encoded(prefix, false));
-            if let Some((key, id)) = &markers {
+            if let Some((key, id)) = marker {
                 query = format!("key-marker={}&{query}&upload-id-marker={}", encoded(key, false), encoded(id, false));
             }
             let url = format!("{}?{query}&uploads=", self.bucket_url);
-            let body = self.send(transport, Method::GET, url).await?;
-            let page: Page = quick_xml::de::from_reader(&body.to_bytes()[..]).map_err(|error| {
-                Error::new(ErrorKind::Unexpected, "the list of unfinished uploads is not the XML expected")
-                    .set_source(error)
-            })?;
-            for upload in page.uploads {
-                let started = upload.initiated.parse().map_err(|error: jiff::Error| {
-                    Error::new(ErrorKind::Unexpected, "the list of unfinished uploads holds no proper time")
-                        .set_source(error)
-                })?;
-                found.push(Upload { key: upload.key, id: upload.upload_id, started });
-            }
-            let next = (page.next_key_marker.unwrap_or_default(), page.next_upload_id_marker.unwrap_or_default());
-            // A store that repeats itself must not keep us here.
-            if !page.is_truncated || next.0.is_empty() || markers.as_ref() == Some(&next) {
-                return Ok(found);
-            }
-            markers = Some(next);
-        }
+            page(&self.send(transport, Method::GET, url).await?.to_bytes())
+        });
+        Ok(found.await?.into_iter().map(|((key, id), started)| Upload { key, id, started }).collect())
     }
 
     /// Aborts one. One that is gone by now is no fault.
@@ -101,6 +85,23 @@ pub fn encoded(text: &str, slashes_stay: bool) -> String {
         }
     }
     out
+}
+
+/// Its key and its own name.
+type Id = (String, String);
+
+fn page(body: &[u8]) -> Result<pages::Page<Id, Timestamp, Id>> {
+    let wrong = |what: &str| Error::new(ErrorKind::Unexpected, format!("the list of unfinished uploads {what}"));
+    let page: Page =
+        quick_xml::de::from_reader(body).map_err(|error| wrong("is not the XML expected").set_source(error))?;
+    let mut entries = Vec::with_capacity(page.uploads.len());
+    for UploadXml { key, upload_id, initiated } in page.uploads {
+        let started =
+            initiated.parse().map_err(|error: jiff::Error| wrong("holds no proper time").set_source(error))?;
+        entries.push(((key, upload_id), started));
+    }
+    let next = (page.next_key_marker.unwrap_or_default(), page.next_upload_id_marker.unwrap_or_default());
+    Ok(pages::Page { entries, next: (page.is_truncated && !next.0.is_empty()).then_some(next) })
 }
 
 #[derive(Deserialize)]

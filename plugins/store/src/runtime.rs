@@ -23,6 +23,8 @@ fn runtime() -> Result<&'static Runtime> {
 
 /// Waits for `work`, or until the host asks to stop.
 pub fn wait<T>(context: &Context, work: impl Future<Output = T>) -> Result<T> {
+    // Where one short work follows another, none of them would look.
+    context.check()?;
     runtime()?.block_on(async {
         let mut work = std::pin::pin!(work);
         loop {

@@ -1,6 +1,5 @@
 //! The SDK's `Destination` over any store.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use rivet_sdk::{Context, Destination, Object, ObjectWriter, Result, WriteOptions
 use crate::digest::md5;
 use crate::error::{Doing, Place, Words};
 use crate::key;
+use crate::listing::ListApi;
 use crate::options::{Secrets, TransferOptions};
 use crate::pending::{Alive, MultipartApi};
 use crate::runtime::wait;
@@ -32,6 +32,8 @@ pub struct Setup {
     pub prefix: String,
     /// How bytes travel.
     pub transfer: TransferOptions,
+    /// How objects are listed.
+    pub objects: ListApi,
     /// How unfinished uploads are found, where the store keeps any.
     pub uploads: Option<MultipartApi>,
     /// What must not be printed.
@@ -58,6 +60,7 @@ struct Rest {
     bucket_location: String,
     bucket: String,
     prefix: String,
+    objects: ListApi,
     uploads: Option<MultipartApi>,
     secrets: Secrets,
 }
@@ -65,14 +68,15 @@ struct Rest {
 impl Store {
     /// A destination over `setup`.
     pub fn new(setup: Setup, context: &Context) -> Self {
-        let Setup { operator, wire, words, bucket_location, bucket, prefix, transfer, uploads, secrets } = setup;
+        let Setup { operator, wire, words, bucket_location, bucket, prefix, transfer, objects, uploads, secrets } =
+            setup;
         let base = operator.base_context().with_http_transport(wire.transporter());
         let shared = Shared {
             operator: operator.with_context(base),
             context: context.clone(),
             transfer,
             location: format!("{bucket_location}{prefix}"),
-            setup: Rest { wire, words, bucket_location, bucket, prefix, uploads, secrets },
+            setup: Rest { wire, words, bucket_location, bucket, prefix, objects, uploads, secrets },
         };
         Self { shared: Arc::new(shared) }
     }
@@ -215,19 +219,13 @@ impl Destination for Store {
 
     fn list(&mut self, prefix: &str) -> Result<Vec<Object>> {
         let shared = &self.shared;
-        // opendal trims spaces: list more, and compare.
-        let asked =
-            if prefix.trim() == prefix { prefix } else { prefix.rsplit_once('/').map_or("", |(folder, _)| folder) };
-        let listed = wait(&shared.context, shared.operator.list_with(asked).recursive(true).into_future())?;
+        let Rest { wire, prefix: root, objects, .. } = &shared.setup;
+        let listed = wait(&shared.context, objects.list(&wire.transporter(), &format!("{root}{prefix}")))?;
         let listed = listed.map_err(|error| shared.error(Doing::List, prefix, &error))?;
-        let mut found = BTreeMap::new();
-        for entry in listed {
-            let (key, metadata) = entry.into_parts();
-            if metadata.is_file() && key.starts_with(prefix) && !key.ends_with('/') {
-                found.insert(key.clone(), shared.object(&key, metadata.content_length(), &metadata));
-            }
-        }
-        Ok(found.into_values().collect())
+        let below = listed.into_iter().filter_map(|(name, found)| Some((name.strip_prefix(root)?.to_owned(), found)));
+        // A name that ends with a slash is a folder's, made by another program.
+        let objects = below.filter(|(key, _)| key.starts_with(prefix) && !key.is_empty() && !key.ends_with('/'));
+        Ok(objects.map(|(key, found)| Object::new(key, found.size).with_etag(found.etag)).collect())
     }
 
     fn delete(&mut self, key: &str) -> Result<()> {

@@ -15,6 +15,7 @@ use crate::LOG;
 use crate::answer::{Broken, Refusal};
 use crate::digest::{Dialect, Digests};
 use crate::exchange::{Answer, exchange};
+use crate::genuine;
 use crate::options::TransferOptions;
 use crate::pending::SignRequest;
 
@@ -117,7 +118,7 @@ impl Wire {
     /// before there is a store, such as a bucket's region.
     pub async fn ask(&self, request: Request<Buffer>) -> Result<Response<Buffer>, Refusal> {
         let (head, body) = request.into_parts();
-        let answer = exchange(&self.0.client, &head, &body, self.0.stall).await?;
+        let answer = exchange(&self.0.client, &head, &body, self.0.stall, false).await?;
         let mut response = Response::new(answer.body);
         *response.status_mut() = answer.status;
         *response.headers_mut() = answer.headers;
@@ -142,21 +143,22 @@ impl Wire {
     async fn carry(&self, mut head: request::Parts, body: Buffer) -> opendal_core::Result<Answer> {
         let inner = &*self.0;
         if !self.is_store(&head.uri) {
-            let answer = exchange(&inner.elsewhere, &head, &body, CONNECT).await;
+            let answer = exchange(&inner.elsewhere, &head, &body, CONNECT, false).await;
             return answer.map_err(|refusal| typed(&refusal));
         }
         let part = head.method == Method::PUT && head.uri.query().is_some_and(|query| query.contains("uploadId="));
         let _under_way = part.then(|| UnderWay::new(&inner.parts_under_way));
         inner.digests.add(&head.method, &mut head.headers, &body);
+        let is_content = genuine::is_content(inner.digests.dialect, &head);
         let (start, mut ambiguous) = (Instant::now(), false);
         for attempt in 0.. {
             let outcome = match &inner.signer {
-                None => exchange(&inner.client, &head, &body, inner.stall).await,
+                None => exchange(&inner.client, &head, &body, inner.stall, is_content).await,
                 Some(signer) => {
                     let mut signed = head.clone();
                     signer.sign(&mut signed, self.transporter()).await?;
                     signed.headers.remove(http::header::HOST);
-                    exchange(&inner.client, &signed, &body, inner.stall).await
+                    exchange(&inner.client, &signed, &body, inner.stall, is_content).await
                 }
             };
             let mut refusal = match outcome.map(|answer| self.judge(&head, &body, answer)) {
@@ -183,12 +185,17 @@ impl Wire {
     /// An answer that is good, or why it is not.
     fn judge(&self, head: &request::Parts, sent: &Buffer, answer: Answer) -> Result<Answer, Refusal> {
         let Answer { status, headers, body } = &answer;
+        let dialect = self.0.digests.dialect;
         // 308 is Google's "go on" within an upload.
         if !status.is_success() && *status != StatusCode::PERMANENT_REDIRECT {
-            return Err(Refusal::read(*status, headers, &body.to_bytes()));
+            let body = body.to_bytes();
+            let foreign = genuine::contradiction(dialect, head, *status, headers, &body);
+            return Err(foreign.unwrap_or_else(|| Refusal::read(*status, headers, &body)));
         }
-        if head.method == Method::POST
-            && let Some(refusal) = Refusal::hidden(&head.method, &body.to_bytes())
+        // An object's content is not looked at.
+        let text = if genuine::is_content(dialect, head) { bytes::Bytes::new() } else { body.to_bytes() };
+        if let Some(refusal) =
+            Refusal::hidden(&text).or_else(|| genuine::contradiction(dialect, head, *status, headers, &text))
         {
             return Err(refusal);
         }
@@ -217,7 +224,7 @@ impl HttpTransport for Wire {
 
 /// A refusal as opendal's error, with itself as the source. The kinds that opendal acts on are
 /// set; everything else is for [`crate::error`].
-fn typed(refusal: &Refusal) -> Error {
+pub(crate) fn typed(refusal: &Refusal) -> Error {
     let kind = match (refusal.status, refusal.code.as_str()) {
         (_, "NoSuchBucket" | "ContainerNotFound") => ErrorKind::ConfigInvalid,
         (404, _) => ErrorKind::NotFound,

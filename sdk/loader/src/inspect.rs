@@ -1,12 +1,13 @@
 //! Reads a plugin's file without loading it: is it a whole library, and which ABI is it for.
 
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::Seek;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use object::elf::{EM_AARCH64, EM_X86_64, FileHeader64, Machine, PT_LOAD};
-use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
-use object::{Endianness, Object, ObjectSection, ReadCache, ReadRef};
+use object::read::elf::{FileHeader, ProgramHeader, SectionHeader};
+use object::{Endianness, ReadCache, ReadRef};
 use rivet_abi::{ABI_MAJOR, FLAG_PANIC_UNWIND, META_HEADER_BYTES, META_MAGIC, META_SECTION};
 use rivet_sdk::{Error, ErrorKind, Result};
 use sha2::{Digest, Sha256};
@@ -22,11 +23,21 @@ pub struct Inspected {
     pub manifest: PluginManifest,
     /// ABI numbers of its link section.
     pub abi: (u32, u32),
-    /// SHA-256 of the file, in hex.
-    pub sha256: String,
     /// Size of the file.
     pub size_bytes: u64,
     pub(crate) file: File,
+}
+
+impl Inspected {
+    /// SHA-256 of the open file, in hex. Reads all of it, so only who compares it asks.
+    pub fn sha256(&self) -> Result<String> {
+        hash(&self.file).map_err(|error| unreadable(&self.path, &error))
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+    Error::new(ErrorKind::Config, format!("{}: {error}", path.display()))
+        .with_hint("check the path and its permissions")
 }
 
 /// Reads `path` and checks everything that can be checked before loading.
@@ -41,11 +52,8 @@ pub fn inspect_steps(path: &Path, passed: &mut dyn FnMut(Step)) -> Result<Inspec
     let refuse = |why: &str, hint: &str| {
         Error::new(ErrorKind::Config, format!("{}: {why}", path.display())).with_hint(hint.to_owned())
     };
-    let unreadable = |error: std::io::Error| {
-        Error::new(ErrorKind::Config, format!("{}: {error}", path.display()))
-            .with_hint("check the path and its permissions")
-    };
-    let (sha256, size_bytes) = hash(&mut file).map_err(unreadable)?;
+    let unreadable = |error| unreadable(path, &error);
+    let size_bytes = file.metadata().map_err(unreadable)?.len();
     // What is looked at is read once, and little of it is.
     let bytes = ReadCache::new(file.try_clone().map_err(unreadable)?);
     if let Some(missing) = missing_bytes(&bytes, size_bytes) {
@@ -54,18 +62,23 @@ pub fn inspect_steps(path: &Path, passed: &mut dyn FnMut(Step)) -> Result<Inspec
             "the download or copy did not finish; install it again by writing a new file and renaming it",
         ));
     }
-    let elf = ElfFile64::<Endianness, _>::parse(&bytes).map_err(|error| {
+    // Not an `ElfFile`: that reads every symbol as well.
+    let no_library = |error: object::read::Error| {
         refuse(&format!("not a shared library ({error})"), "install the plugin's .so file for this platform")
-    })?;
-    if let Some(machine) = MACHINE.filter(|machine| elf.elf_header().e_machine(elf.endian()) != *machine) {
-        let found = elf.elf_header().e_machine(elf.endian());
+    };
+    let header = FileHeader64::<Endianness>::parse(&bytes).map_err(no_library)?;
+    let endian = header.endian().map_err(no_library)?;
+    let sections = header.sections(endian, &bytes).map_err(no_library)?;
+    let found = header.e_machine(endian);
+    if let Some(machine) = MACHINE.filter(|machine| found != *machine) {
         return Err(refuse(
             &format!("built for another processor (ELF machine {}, this one is {})", found.0, machine.0),
             "install the build for this platform",
         ));
     }
     passed(Step::Library);
-    let section = elf.section_by_name(META_SECTION).and_then(|section| section.data().ok());
+    let section = sections.section_by_name(endian, META_SECTION.as_bytes());
+    let section = section.and_then(|(_, section)| section.data(endian, &bytes).ok());
     let Some(section) = section else {
         return Err(refuse("not a rivet plugin (it has no .rivet_meta section)", "build it with rivet_sdk::plugin!"));
     };
@@ -84,26 +97,26 @@ pub fn inspect_steps(path: &Path, passed: &mut dyn FnMut(Step)) -> Result<Inspec
         .map_err(|error| refuse(&format!("its manifest cannot be read: {error}"), "rebuild the plugin"))?;
     passed(Step::Manifest);
     file.rewind().map_err(unreadable)?;
-    Ok(Inspected { path: path.to_owned(), manifest, abi: head.abi, sha256, size_bytes, file })
+    Ok(Inspected { path: path.to_owned(), manifest, abi: head.abi, size_bytes, file })
 }
 
-/// SHA-256 of a file, in hex, and its size; read in pieces.
-fn hash(file: &mut File) -> std::io::Result<(String, u64)> {
+/// SHA-256 of a file, in hex; read in pieces.
+fn hash(file: &File) -> std::io::Result<String> {
     let mut hash = Sha256::new();
     let mut piece = vec![0; 256 << 10];
-    let mut size_bytes = 0;
+    let mut at = 0;
     loop {
-        match file.read(&mut piece) {
+        match file.read_at(&mut piece, at) {
             Ok(0) => break,
             Ok(length) => {
                 hash.update(piece.get(..length).unwrap_or_default());
-                size_bytes += length as u64;
+                at += length as u64;
             }
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-    Ok((hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(), size_bytes))
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// The processor that this process runs on, as ELF numbers it.

@@ -48,7 +48,7 @@ impl Context {
     /// that neither waits for the network nor feeds the sink.
     pub fn check(&self) -> Result<()> {
         if self.is_cancelled() {
-            return Err(Error::cancelled("the host asked to stop"));
+            return Err(Error::cancelled("interrupted"));
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use rustls_pki_types::ServerName;
 
 pub use patience::{Over, Patience, Within};
 
-use crate::{Error, Result, Retry};
+use crate::{Error, ErrorKind, Result, Retry, tls};
 
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
@@ -108,7 +108,10 @@ pub fn unix(path: &Path) -> Result<UnixStream> {
 
 /// A TLS session with `host`, which people know as `place`; nothing is sent yet.
 pub fn tls_session(host: &str, place: &str, config: &Arc<ClientConfig>) -> Result<ClientConnection> {
-    let name = ServerName::try_from(host.to_owned()).map_err(|error| tls_refused(place, &error))?;
+    let name = ServerName::try_from(host.to_owned()).map_err(|_| {
+        Error::config(format!("TLS with {place} failed: `{host}` is not a name that a certificate can bear"))
+            .with_hint("connect by the server's host name")
+    })?;
     ClientConnection::new(Arc::clone(config), name).map_err(|error| tls_refused(place, &error))
 }
 
@@ -122,8 +125,10 @@ pub fn handshake(
     while session.is_handshaking() {
         match session.complete_io(&mut patience.over(socket)) {
             Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(tls_refused(place, &error)),
-            Err(error) => return Err(patience.explain(place, &error)),
+            Err(error) => {
+                let fault = tls::in_io(&error);
+                return Err(fault.map_or_else(|| patience.explain(place, &error), |fault| refused(place, &fault)));
+            }
         }
     }
     Ok(())
@@ -143,14 +148,16 @@ pub fn secured(
 }
 
 /// The two sides did not agree on TLS.
-pub fn tls_refused(place: &str, cause: &dyn std::fmt::Display) -> Error {
-    let cause = cause.to_string();
-    let hint = if ["certificate expired", "not valid yet"].iter().any(|words| cause.contains(words)) {
-        "renew the server's certificate, or set this machine's clock"
-    } else {
-        "check `tls.mode`, `tls.ca_file` and that the certificate names this host"
-    };
-    Error::connection(format!("TLS with {place} failed: {cause}")).with_retry(Retry::Permanent).with_hint(hint)
+pub fn tls_refused(place: &str, cause: &rustls::Error) -> Error {
+    refused(place, &tls::fault(cause))
+}
+
+fn refused(place: &str, fault: &tls::Fault) -> Error {
+    let mut hint = fault.hint("name the authority that signed it, or the certificate itself: `tls: { ca_file: … }`");
+    if fault.cause == tls::Cause::Name {
+        hint.push_str("; `tls: { mode: verify-ca }` asks for no name");
+    }
+    Error::connection(format!("TLS with {place} failed: {}", fault.text)).with_retry(Retry::Permanent).with_hint(hint)
 }
 
 /// TLS was demanded, and the server has none.
@@ -173,13 +180,29 @@ fn is_this_machine(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
+/// An error of connecting and logging in to `place`, which is to be `product` (`a MySQL server`): with where that was
+/// and, where the other side only hung up or stayed silent, what to look at.
+pub fn while_connecting(error: Error, place: &str, product: &str) -> Error {
+    let error = if error.message().contains(place) { error } else { error.with_context("server", place) };
+    match (error.kind(), error.hint()) {
+        (ErrorKind::Connection, None) => error.with_hint(format!(
+            "check that {product} listens there: host and port; its log says why it lets nobody in"
+        )),
+        _ => error,
+    }
+}
+
 /// A failure of the socket while talking to the server.
 pub fn lost(error: &io::Error) -> Error {
-    if error.kind() == io::ErrorKind::InvalidData {
+    match tls::in_io(error) {
         // TLS 1.3 servers refuse a client's certificate only after the handshake.
-        return Error::connection(format!("TLS failed: {error}"))
-            .with_retry(Retry::Permanent)
-            .with_hint("check `tls.client_cert_file`, and that the server speaks TLS 1.2 or later");
+        Some(fault) if fault.cause == tls::Cause::Client => {
+            return Error::connection(format!("TLS failed: {}", fault.text))
+                .with_retry(Retry::Permanent)
+                .with_hint("check `tls.client_cert_file`, and that the server trusts who signed it");
+        }
+        Some(fault) => return Error::connection(format!("the connection broke: {}", fault.text)),
+        None => {}
     }
     Error::connection(match error.kind() {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {

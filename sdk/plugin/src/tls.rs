@@ -1,5 +1,6 @@
 //! Transport security: the modes, the roots, the client's certificate.
 
+mod fault;
 mod pinned;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use rustls::{
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
+pub use self::fault::{Cause, Fault, fault, in_io};
 use crate::options::{TlsMode, TlsOptions};
 use crate::{Error, Result};
 
@@ -97,21 +99,26 @@ pub fn client(
     Ok(Some(Arc::new(config)))
 }
 
+const WHICH_FILES: &str = "`tls.ca_file`, `client_cert_file` and `client_key_file` (or the URL's names for them) are PEM \
+                           files that this user can read; a relative path starts at the working directory";
+
 fn read_certificates(path: &str) -> Result<Vec<CertificateDer<'static>>> {
-    let unreadable = |error| Error::config(format!("cannot read certificates from {path}: {error}"));
+    let unreadable =
+        |error| Error::config(format!("cannot read certificates from {path}: {error}")).with_hint(WHICH_FILES);
     let certificates = CertificateDer::pem_file_iter(path)
         .map_err(unreadable)?
         .collect::<std::result::Result<Vec<_>, _>>()
         .map_err(unreadable)?;
     if certificates.is_empty() {
-        return Err(Error::config(format!("{path} holds no PEM certificate")));
+        return Err(Error::config(format!("{path} holds no PEM certificate")).with_hint(WHICH_FILES));
     }
     Ok(certificates)
 }
 
 fn read_key(path: &str) -> Result<PrivateKeyDer<'static>> {
-    PrivateKeyDer::from_pem_file(path)
-        .map_err(|error| Error::config(format!("cannot read a private key from {path}: {error}")))
+    PrivateKeyDer::from_pem_file(path).map_err(|error| {
+        Error::config(format!("cannot read a private key from {path}: {error}")).with_hint(WHICH_FILES)
+    })
 }
 
 /// Checks as much of a server's certificate as the mode demands.

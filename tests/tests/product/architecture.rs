@@ -11,7 +11,7 @@ use serde_json::Value;
 
 /// Crates of ours that a crate's code may use, and those that its tests and examples may use too.
 /// `PLUGIN` stands for each of them.
-const ALLOWED: [(&str, &[&str], &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str], &[&str]); 12] = [
     ("rivet-abi", &[], &[]),
     ("rivet-sdk", &["rivet-abi"], &[]),
     ("rivet-loader", &["rivet-abi", "rivet-sdk"], &[]),
@@ -22,6 +22,7 @@ const ALLOWED: [(&str, &[&str], &[&str]); 11] = [
     ("rivet-store-core", &["rivet-sdk"], &[]),
     (PLUGIN, &["rivet-libpq", "rivet-sdk", "rivet-store-core"], &["rivet-testkit"]),
     ("rivet-tds", &[], &[]),
+    ("rivet-model", &[], &["rivet"]),
     // For their libraries; it calls neither.
     ("rivet-demo", &["rivet-plugin-example", "rivet-plugin-sqlite"], &[]),
     // The boundary's bench compares a driver in process with the same one loaded; the state

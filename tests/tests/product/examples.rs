@@ -7,7 +7,8 @@ use std::{
 };
 
 use ::rivet::config::{
-    keys::{self, Block, Kind},
+    grammar,
+    keys::{Block, Kind},
     tree,
 };
 use rivet_tests::{
@@ -60,9 +61,9 @@ fn note(block: &'static Block, value: &Value, found: &mut BTreeSet<String>) {
 fn every_key_of_the_grammar_stands_in_an_example() {
     let mut found = BTreeSet::new();
     for (_, example) in examples() {
-        note(keys::blocks()[0], &example, &mut found);
+        note(&grammar::ROOT, &example, &mut found);
     }
-    let keys = keys::blocks();
+    let keys = grammar::ROOT.all();
     let every = keys.iter().flat_map(|block| block.keys.iter().map(|key| format!("{}.{}", block.path, key.name)));
     let missing: Vec<String> = every.filter(|key| !found.contains(key)).collect();
     assert!(missing.is_empty(), "no example shows {missing:?}");

@@ -175,5 +175,5 @@ fn what_is_refused_is_told_and_not_shown() {
     fails(&[TENANT, CLIENT, missing, host, machine], &["workload identity", "missing"]);
     assert!(metadata.seen().is_empty(), "the machine's identity took the place of the one set up");
     fails(&[("AZURE_STORAGE_BEARER_TOKEN", "hush-old-token")], &["InvalidAuthenticationInfo"]);
-    fails(&[], &["managed identity: no connection to 127.0.0.1:9", "account_key_env"]);
+    fails(&[], &["managed identity: no connection to http://127.0.0.1:9", "account_key_env"]);
 }

@@ -235,7 +235,7 @@ fn what_is_refused_is_told_and_not_shown() {
         "credentials_file: key.json",
         &user("http://127.0.0.1:9/token"),
         &[],
-        &["no connection to 127.0.0.1:9"],
+        &["no connection to http://127.0.0.1:9"],
     );
     let broken = file.replace("MII", "hush");
     fails(&store().1, "credentials_file: key.json", &broken, &[], &["`private_key` is not an RSA key"]);
@@ -246,6 +246,6 @@ fn what_is_refused_is_told_and_not_shown() {
         "",
         "{}",
         &[],
-        &["the machine's service account: no connection to 127.0.0.1:9", "credentials_file"],
+        &["the machine's service account: no connection to http://127.0.0.1:9", "credentials_file"],
     );
 }

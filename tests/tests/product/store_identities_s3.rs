@@ -211,6 +211,6 @@ fn a_machine_has_a_role() {
         &place,
         "",
         &[("AWS_EC2_METADATA_DISABLED", "false"), ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:9")],
-        &["the machine's role: no connection to 127.0.0.1:9", "access_key_env"],
+        &["the machine's role: no connection to http://127.0.0.1:9", "access_key_env"],
     );
 }

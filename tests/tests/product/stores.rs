@@ -342,7 +342,7 @@ fn wrong_settings_are_told_with_a_remedy() {
         wrong.never_says("d3JvbmdrZXktd3JvbmdrZXk=");
         let endpoint = place.endpoint.clone();
         let nobody = attempt(place.yaml("transfer: {retries: 1}").replace(&endpoint, "http://127.0.0.1:9"), &[]);
-        nobody.says(&["no connection to the store", "endpoint"]);
+        nobody.says(&["no connection to http://127.0.0.1:9", "endpoint"]);
         let escaping = attempt(place.yaml("").replace(&place.prefix, "a/../../b/"), &[]);
         assert_eq!(escaping.code, Some(2), "{kind:?} {escaping}");
         if kind == Kind::S3 {

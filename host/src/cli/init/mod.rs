@@ -23,7 +23,7 @@ use crate::source::{Lent, Plugins, SourceEnd};
 /// Memory for looking around; no rows are read.
 const MEMORY_BYTES: u64 = 64 << 20;
 
-pub fn init(arguments: &InitArguments, global: &Global, stop: &Stop) -> Outcome {
+pub fn init(arguments: &InitArguments, global: &Global, stop: Stop) -> Outcome {
     let to_stdout = arguments.output.as_os_str() == "-";
     if !arguments.discover && !to_stdout && !arguments.force && arguments.output.exists() {
         return Err(exists(&arguments.output).into());
@@ -37,7 +37,7 @@ pub fn init(arguments: &InitArguments, global: &Global, stop: &Stop) -> Outcome 
     // The references are this command line's, so they start at the working directory.
     let variables = config::variables(Path::new("rivet.yaml"), std::collections::BTreeMap::new());
     let end = SourceEnd::new(&plugins, &plugin, &options, &variables)?;
-    let lent = Lent::until(stop.wish(), &Budget::new(MEMORY_BYTES));
+    let lent = Lent::until(stop.flag(), &Budget::new(MEMORY_BYTES));
     let mut source = end.open(&lent).map_err(|error| match error.hint() {
         Some(_) => error,
         None => error.with_hint(format!("`rivet plugin info {plugin}` shows its options")),

@@ -20,7 +20,7 @@ pub fn info(arguments: &PluginInfoArguments, plugins: &Plugins) -> Outcome {
     if arguments.json {
         return Ok(print::json(&json!({
             "path": plugin.path,
-            "sha256": plugin.sha256,
+            "sha256": plugin.sha256()?,
             "size_bytes": plugin.size_bytes,
             "abi": format!("{}.{}", plugin.abi.0, plugin.abi.1),
             "sdk": plugin.manifest.sdk_version(),
@@ -29,7 +29,7 @@ pub fn info(arguments: &PluginInfoArguments, plugins: &Plugins) -> Outcome {
             "manifest": plugin.manifest,
         }))?);
     }
-    Ok(print::out(&to_text(plugin))?)
+    Ok(print::out(&to_text(plugin)?)?)
 }
 
 /// The SDK it was built with, beside this rivet's where they differ.
@@ -40,7 +40,7 @@ fn sdk(manifest: &PluginManifest) -> String {
     }
 }
 
-fn to_text(plugin: &Inspected) -> String {
+fn to_text(plugin: &Inspected) -> rivet_sdk::Result<String> {
     let manifest = &plugin.manifest;
     let mut out = format!("{} {}\n", manifest.name, manifest.version);
     for (name, text) in [
@@ -55,7 +55,7 @@ fn to_text(plugin: &Inspected) -> String {
         ("lacks", manifest.lacks().join(", ")),
         ("file", plugin.path.display().to_string()),
         ("size", print::bytes(plugin.size_bytes)),
-        ("sha256", plugin.sha256.clone()),
+        ("sha256", plugin.sha256()?),
     ] {
         out.push_str(&format!("  {name:<13} {}\n", or_dash(text)));
     }
@@ -72,5 +72,5 @@ fn to_text(plugin: &Inspected) -> String {
             out.push_str(&table::render("  ", ["option", "value", "default", "meaning"], &rows));
         }
     }
-    out
+    Ok(out)
 }

@@ -15,7 +15,7 @@ pub fn list(arguments: &PluginListArguments, plugins: &Plugins, global: &Global)
     if arguments.json {
         let folders: Vec<Value> =
             search.folders().iter().map(|folder| json!({ "path": folder.path, "origin": folder.origin })).collect();
-        let plugins: Vec<Value> = candidates.iter().map(to_json).collect();
+        let plugins: Vec<Value> = candidates.iter().map(to_json).collect::<rivet_sdk::Result<_>>()?;
         print::json(&json!({ "plugins": plugins, "searched": folders }))?;
         return Ok(());
     }
@@ -38,10 +38,10 @@ fn status(candidate: &Candidate) -> &'static str {
     }
 }
 
-fn to_json(candidate: &Candidate) -> Value {
+fn to_json(candidate: &Candidate) -> rivet_sdk::Result<Value> {
     let inspected = candidate.inspected.as_ref().ok();
     let error = candidate.inspected.as_ref().err();
-    json!({
+    Ok(json!({
         "name": candidate.name,
         "status": status(candidate),
         "path": candidate.path,
@@ -52,10 +52,10 @@ fn to_json(candidate: &Candidate) -> Value {
         "abi": inspected.map(|plugin| format!("{}.{}", plugin.abi.0, plugin.abi.1)),
         "sdk": inspected.map(|plugin| plugin.manifest.sdk_version()),
         "lacks": inspected.map(|plugin| plugin.manifest.lacks()),
-        "sha256": inspected.map(|plugin| &plugin.sha256),
+        "sha256": inspected.map(rivet_loader::Inspected::sha256).transpose()?,
         "reason": error.map(|error| error.to_string()),
         "hint": error.and_then(|error| error.hint()),
-    })
+    }))
 }
 
 fn to_text(candidates: &[Candidate]) -> String {

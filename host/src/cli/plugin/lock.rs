@@ -27,7 +27,7 @@ pub fn lock(arguments: &PluginLockArguments, plugins: Plugins, global: &Global) 
             .with_hint("`rivet plugin list -v` says where was searched")
             .into());
     }
-    let lock = PluginLock::of(arguments.output.as_deref().unwrap_or(&path), &found);
+    let lock = PluginLock::of(arguments.output.as_deref().unwrap_or(&path), &found)?;
     lock.write()?;
     for (name, version, sha256) in lock.pins() {
         print::line(&format!("{name} {version} {sha256}"))?;

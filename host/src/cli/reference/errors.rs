@@ -49,7 +49,8 @@ const KINDS: &str = "
 ## Kinds
 
 The kind says whose fault an error is. A retried error ends the attempt, not the export: the chunk is tried again, \
-`max_retries` times, with growing pauses. A plugin may say otherwise for a single error: its word counts.
+`max_retries` times, with growing pauses. Planning begins again \
+in the same way once the source was reached; a source that was never reached is an error at once. A plugin may say otherwise for a single error: its word counts.
 
 | kind | number | exit code | retry | meaning | what to do |
 |---|---|---|---|---|---|

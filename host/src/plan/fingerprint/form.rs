@@ -7,11 +7,12 @@ use rivet_sdk::{OnUnrepresentable, Relation, Result};
 use serde_json::{Map, Value, json};
 
 use crate::config::{
-    ChunkBy, ChunkSize, Chunking, ExportConfig, Granularity, Incremental, Mode, OnCursorTies, OnNullCursor,
-    OutputConfig, PartitionBy, TimeWindow,
+    ChunkBy, ChunkSize, Chunking, ExportConfig, Incremental, Mode, OnCursorTies, OnNullCursor, OutputConfig,
+    PartitionBy, TimeWindow,
 };
 use crate::plan::{
-    Codec, Compression, ConsistencyPolicy, CsvSpec, Format, ParquetSpec, QualitySpec, RowGroups, Statistics, WriteMode,
+    Codec, Compression, ConsistencyPolicy, CsvSpec, Format, Granularity, ParquetSpec, QualitySpec, RowGroups,
+    Statistics, WriteMode,
 };
 use crate::seal;
 

@@ -7,41 +7,13 @@ mod form;
 mod old;
 #[cfg(test)]
 mod tests;
+mod value;
 
 use rivet_sdk::{Relation, Result};
 use serde_json::Value;
 
+pub use self::value::Fingerprint;
 use crate::config::{ExportConfig, Incremental, without_secrets};
-
-/// Both forms of one fingerprint, as stored side by side.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fingerprint {
-    /// The first form; where something is used that it does not know, the second.
-    pub first: String,
-    /// The second form. What rivet 0.1 wrote has none.
-    pub second: Option<String>,
-}
-
-impl Fingerprint {
-    /// As read from a document or a row.
-    pub fn stored(first: &str, second: Option<&str>) -> Self {
-        Self { first: first.to_owned(), second: second.map(str::to_owned) }
-    }
-
-    fn of(first: Option<String>, second: String) -> Self {
-        Self { first: first.unwrap_or_else(|| second.clone()), second: Some(second) }
-    }
-
-    /// Whether both name the same thing, in either form.
-    pub fn is_of(&self, other: &Self) -> bool {
-        self.first == other.first || (self.second.is_some() && self.second == other.second)
-    }
-
-    /// Whether it can be told that they name different things: both were written with the same forms.
-    pub fn is_comparable(&self, other: &Self) -> bool {
-        self.second.is_some() == other.second.is_some()
-    }
-}
 
 /// Everything in the configuration that decides which rows land where, and how. A run is resumed only under the same.
 pub fn of_configuration(export: &ExportConfig, source_plugin: &str, source_options: &Value) -> Result<Fingerprint> {

@@ -9,11 +9,11 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::config::{
-    ChunkBy, ChunkSize, Chunking, ExportConfig, Granularity, Incremental, Mode, OnNullCursor, OutputConfig,
-    PartitionBy, TimeWindow,
+    ChunkBy, ChunkSize, Chunking, ExportConfig, Incremental, Mode, OnNullCursor, OutputConfig, PartitionBy, TimeWindow,
 };
 use crate::plan::{
-    Codec, Compression, ConsistencyPolicy, CsvSpec, Format, ParquetSpec, QualitySpec, RowGroups, Statistics, WriteMode,
+    Codec, Compression, ConsistencyPolicy, CsvSpec, Format, Granularity, ParquetSpec, QualitySpec, RowGroups,
+    Statistics, WriteMode,
 };
 
 /// That of a configuration. The options stand without their secrets.

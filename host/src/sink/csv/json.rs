@@ -7,29 +7,28 @@ use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, Field};
 use rivet_sdk::{Error, Result};
 
-use super::text::{Column, Kind, WriteValue};
+use super::column::{Column, Kind, MakeColumn, WriteValue};
 
 /// Writes a list as an array, a struct as an object, a map with text keys as an object and any
 /// other map as an array of pairs. NULL is `null`, also inside.
-pub(super) fn nested(array: &ArrayRef) -> Result<WriteValue<'_>> {
+pub(super) fn nested(array: &ArrayRef, column: MakeColumn) -> Result<WriteValue<'_>> {
     match array.data_type() {
         DataType::List(field) => {
             let list = array.as_list::<i32>();
-            elements(Column::new(field, list.values())?, |row| range(list.value_offsets(), row))
+            elements(column(field, list.values())?, |row| range(list.value_offsets(), row))
         }
         DataType::LargeList(field) => {
             let list = array.as_list::<i64>();
-            elements(Column::new(field, list.values())?, |row| range(list.value_offsets(), row))
+            elements(column(field, list.values())?, |row| range(list.value_offsets(), row))
         }
         DataType::FixedSizeList(field, size) => {
             let size = usize::try_from(*size).unwrap_or(0);
-            elements(Column::new(field, array.as_fixed_size_list().values())?, move |row| row * size..(row + 1) * size)
+            elements(column(field, array.as_fixed_size_list().values())?, move |row| row * size..(row + 1) * size)
         }
         DataType::Struct(fields) => {
             let columns = fields.iter().zip(array.as_struct().columns());
-            let columns = columns
-                .map(|(field, column)| Ok((key(field), Column::new(field, column)?)))
-                .collect::<Result<Vec<_>>>()?;
+            let columns =
+                columns.map(|(field, array)| Ok((key(field), column(field, array)?))).collect::<Result<Vec<_>>>()?;
             Ok(Box::new(move |row, out| {
                 out.push(b'{');
                 for (index, (key, column)) in columns.iter().enumerate() {
@@ -50,8 +49,8 @@ pub(super) fn nested(array: &ArrayRef) -> Result<WriteValue<'_>> {
             let [key_field, value_field] = &fields[..] else {
                 return Err(Error::protocol("a map's entries are not pairs"));
             };
-            let keys = Column::new(key_field, map.keys())?;
-            let values = Column::new(value_field, map.values())?;
+            let keys = column(key_field, map.keys())?;
+            let values = column(value_field, map.values())?;
             let object = keys.kind == Kind::Text;
             let [open, close] = if object { *b"{}" } else { *b"[]" };
             Ok(Box::new(move |row, out| {

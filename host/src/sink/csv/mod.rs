@@ -4,6 +4,7 @@
 //! equals NULL's text is quoted, and what some reader would take for something else. `docs/reference/csv.md` says how each type is written.
 
 mod calendar;
+mod column;
 mod json;
 mod text;
 
@@ -15,7 +16,7 @@ use flate2::GzBuilder;
 use flate2::write::GzEncoder;
 use rivet_sdk::{Error, Result};
 
-use self::text::{Column, Kind};
+use self::column::{Column, Kind};
 use super::object::{Failure, Finished, PartFile};
 use crate::plan::{Codec, Compression, CsvSpec};
 
@@ -197,7 +198,7 @@ impl CsvPart {
     pub(super) fn write(&mut self, format: &CsvFormat, batch: &RecordBatch, start: usize) -> Result<Option<usize>> {
         let schema: &Schema = &format.schema;
         let columns = schema.fields().iter().zip(batch.columns());
-        let columns = columns.map(|(field, array)| Column::new(field, array)).collect::<Result<Vec<_>>>()?;
+        let columns = columns.map(|(field, array)| text::column(field, array)).collect::<Result<Vec<_>>>()?;
         for row in start..batch.num_rows() {
             if self.full {
                 return Ok(Some(row));

@@ -12,51 +12,19 @@ use arrow_array::types::{
     UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, ArrayRef, PrimitiveArray};
-use arrow_buffer::{NullBuffer, i256};
+use arrow_buffer::i256;
 use arrow_schema::extension::{EXTENSION_TYPE_NAME_KEY, ExtensionType, Json, Uuid};
 use arrow_schema::{DataType, Field, IntervalUnit, TimeUnit};
 use rivet_sdk::{Error, ErrorKind, Result};
 
 use super::calendar::{resolution, write_date, write_padded, write_time, write_timestamp};
+use super::column::{Column, Kind, WriteValue};
 use super::json;
 
-/// What may stand in a value's text, and how JSON writes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// A JSON number, unless it is `NaN` or `Infinity`.
-    Number,
-    /// `true` or `false`.
-    Boolean,
-    /// ASCII without quotes, backslashes or control characters.
-    Plain,
-    /// Anything.
-    Text,
-    /// JSON already.
-    Json,
-}
-
-/// A column whose values can be written.
-pub(super) struct Column<'a> {
-    pub(super) kind: Kind,
-    nulls: Option<NullBuffer>,
-    write: WriteValue<'a>,
-}
-
-pub(super) type WriteValue<'a> = Box<dyn Fn(usize, &mut Vec<u8>) + 'a>;
-
-impl<'a> Column<'a> {
-    pub(super) fn new(field: &Field, array: &'a ArrayRef) -> Result<Self> {
-        let (kind, write) = writer(field, array)?;
-        Ok(Self { kind, nulls: array.logical_nulls(), write })
-    }
-
-    pub(super) fn is_null(&self, row: usize) -> bool {
-        self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
-    }
-
-    pub(super) fn write(&self, row: usize, out: &mut Vec<u8>) {
-        (self.write)(row, out);
-    }
+/// The column of an array of any type that has a CSV form.
+pub(super) fn column<'a>(field: &Field, array: &'a ArrayRef) -> Result<Column<'a>> {
+    let (kind, write) = writer(field, array)?;
+    Ok(Column::new(kind, array, write))
 }
 
 fn writer<'a>(field: &Field, array: &'a ArrayRef) -> Result<(Kind, WriteValue<'a>)> {
@@ -142,7 +110,7 @@ fn writer<'a>(field: &Field, array: &'a ArrayRef) -> Result<(Kind, WriteValue<'a
         | DataType::LargeList(_)
         | DataType::FixedSizeList(_, _)
         | DataType::Struct(_)
-        | DataType::Map(_, _) => (Kind::Json, json::nested(array)?),
+        | DataType::Map(_, _) => (Kind::Json, json::nested(array, column)?),
         other => {
             return Err(Error::new(
                 ErrorKind::UnsupportedType,

@@ -8,12 +8,12 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{Field, Schema, SchemaRef};
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::errors::ParquetError;
 use parquet::file::writer::SerializedFileWriter;
-use rivet_sdk::Result;
+use rivet_sdk::{Error, Result};
 
 use super::declared;
 use super::dictionary::{Choice, Sample, choose};
-use super::encoding;
 use super::properties::Settings;
 use crate::sink::blocks::{Block, Cell, byte_size};
 
@@ -123,4 +123,9 @@ fn gather(cell: &Cell, index: usize) -> Result<ArrayRef> {
             Ok(arrow_select::concat::concat(&pieces)?)
         }
     }
+}
+
+/// What the encoder's own failure is: a fault here, never the user's.
+pub(super) fn encoding(error: ParquetError) -> Error {
+    Error::internal(format!("Parquet encoder: {error}"))
 }

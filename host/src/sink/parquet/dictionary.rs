@@ -14,7 +14,10 @@ use parquet::basic::Encoding;
 use rivet_sdk::{Error, Result};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::properties::DICTIONARY_BYTES;
+/// A dictionary that outgrows this is given up.
+pub(super) const DICTIONARY_BYTES: usize = 1 << 20;
+/// Rows of a row group at most, however few bytes they take: readers parallelise over them.
+pub(super) const MAX_GROUP_ROWS: usize = 1 << 20;
 
 /// How a leaf column is encoded in one row group.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -73,7 +76,7 @@ fn choice(sample: &Sample, rows: usize, first: &ArrayRef, second: &ArrayRef) -> 
 /// Rows the row group will have, about: bytes shrink to a third or so.
 fn expected_rows(sample: &Sample) -> f64 {
     let row_bytes = (sample.bytes as f64 / sample.rows.max(1) as f64).max(1.0);
-    (3.0 * sample.group_bytes as f64 / row_bytes).min(super::MAX_GROUP_ROWS as f64)
+    (3.0 * sample.group_bytes as f64 / row_bytes).min(MAX_GROUP_ROWS as f64)
 }
 
 fn expected_distinct(first: &Values, second: &Values, expected: f64) -> f64 {

@@ -22,17 +22,14 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::SchemaDescriptor;
 use rivet_sdk::{Error, ErrorKind, Result};
 
-use self::column::Column;
-pub(super) use self::properties::Settings;
+use self::column::{Column, encoding};
+use self::dictionary::MAX_GROUP_ROWS;
+use self::properties::{CELL_ROWS, Settings};
 use super::blocks::{Block, BlockLimits, LARGE_ROW_BYTES};
 use super::object::{Failure, Finished, PartFile};
 use super::pool::{Pool, Running};
 use crate::plan::{Compression, ParquetSpec, RowGroups};
 
-/// Rows of a row group at most, however few bytes they take: readers parallelise over them.
-const MAX_GROUP_ROWS: usize = 1 << 20;
-/// Rows given to a column writer at once.
-const CELL_ROWS: usize = 4096;
 /// Bytes given to a column writer at once, about.
 const CELL_BYTES: usize = 1 << 20;
 /// Cells of a block.
@@ -238,8 +235,4 @@ impl ParquetPart {
 
 fn unsupported(error: ParquetError) -> Error {
     Error::new(ErrorKind::UnsupportedType, format!("a column has no Parquet form: {error}"))
-}
-
-fn encoding(error: ParquetError) -> Error {
-    Error::internal(format!("Parquet encoder: {error}"))
 }

@@ -10,15 +10,16 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPrope
 use parquet::schema::types::{ColumnPath, SchemaDescriptor};
 use rivet_sdk::{Error, Result};
 
+use super::dictionary::{Choice, DICTIONARY_BYTES};
 use crate::plan::{Codec, Compression, ParquetSpec, Statistics};
 
-/// A dictionary that outgrows this is given up.
-pub(super) const DICTIONARY_BYTES: usize = 1 << 20;
+/// Rows given to a column writer at once.
+pub(super) const CELL_ROWS: usize = 4096;
 /// Rows of a page at most: readers skip by page.
 const PAGE_ROWS: usize = 1 << 15;
 
 /// How the parts of a chunk are written.
-pub(in crate::sink) struct Settings {
+pub(super) struct Settings {
     schema: SchemaRef,
     compression: ParquetCompression,
     page_size_bytes: usize,
@@ -72,7 +73,7 @@ impl Settings {
     pub(super) fn column_properties(
         &self,
         name: &str,
-        leaves: impl Iterator<Item = (ColumnPath, super::dictionary::Choice)>,
+        leaves: impl Iterator<Item = (ColumnPath, Choice)>,
         statistics: bool,
     ) -> WriterProperties {
         let mut properties = self.builder();
@@ -104,7 +105,7 @@ impl Settings {
             .set_data_page_size_limit(self.page_size_bytes)
             .set_data_page_row_count_limit(PAGE_ROWS)
             .set_dictionary_page_size_limit(DICTIONARY_BYTES)
-            .set_write_batch_size(super::CELL_ROWS)
+            .set_write_batch_size(CELL_ROWS)
             .set_statistics_enabled(statistics)
             .set_offset_index_disabled(self.statistics != Statistics::Page)
     }

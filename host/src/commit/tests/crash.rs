@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::test_store::{data_files, part_keys, plan, repair_of, run_all, run_attempt, run_chunk, write_part};
-use super::{check_destination, commit, own_success, publish_plan, recover, take_over};
+use super::store::{data_files, part_keys, plan, repair_of, run_all, run_attempt, run_chunk, write_part};
+use crate::commit::{check_destination, commit, own_success, publish_plan, recover, take_over};
 use crate::crash::{CRASH_POINTS, CRASH_VARIABLE};
 use crate::destination::{Local, LocalOptions};
 use crate::plan::{IncrementalSpec, Plan, WriteMode};
@@ -64,7 +64,7 @@ fn a_kill_at_every_crash_point_leaves_a_folder_that_the_next_run_puts_right() {
         publish_plan(&mut dest, &plan(2, WriteMode::Append)).unwrap();
         run_attempt(&mut dest, &plan(2, WriteMode::Append), 0, "A").unwrap();
         let killed = Command::new(std::env::current_exe().unwrap())
-            .args(["commit::tests_crash::victim", "--exact", "--ignored"])
+            .args(["commit::tests::crash::victim", "--exact", "--ignored"])
             .env(CRASH_VARIABLE, point)
             .env(FOLDER_VARIABLE, folder.path())
             .stdout(Stdio::null())

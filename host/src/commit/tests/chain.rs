@@ -2,8 +2,8 @@
 
 use rivet_sdk::{ErrorKind, Scalar};
 
-use super::test_store::{Memory, plan, run_all};
-use super::{check_chain, decision, publish_plan};
+use super::store::{Memory, plan, run_all};
+use crate::commit::{RunKey, check_chain, decision, publish_plan};
 use crate::plan::ties::{Remembered, TiesEnd, TiesSpec};
 use crate::plan::{IncrementalSpec, Plan, WriteMode};
 
@@ -67,5 +67,5 @@ fn a_run_with_ties_follows_the_run_it_was_planned_after_and_no_other_of_the_same
     let third = with_ties(3, Some(5), 5, Some(&first), Some(known));
     assert_eq!(check_chain(&mut store.copy(), &third).unwrap_err().code(), Some("watermark_moved"));
     publish_plan(&mut store, &third).unwrap();
-    assert_eq!(decision(&mut store, &super::RunKey::of(&third).unwrap()).unwrap().word(), "unfinished");
+    assert_eq!(decision(&mut store, &RunKey::of(&third).unwrap()).unwrap().word(), "unfinished");
 }

@@ -2,9 +2,9 @@
 
 use rivet_sdk::Destination;
 
-use super::keys::RunKey;
-use super::test_store::{Death, Memory, data_files, part_keys, plan, run_all};
-use super::{Decision, Depth, own_success, read_plan, recover, status, unfinished, validate};
+use super::store::{Death, Memory, data_files, part_keys, plan, run_all};
+use crate::commit::keys::RunKey;
+use crate::commit::{Decision, Depth, own_success, read_plan, recover, status, unfinished, validate};
 use crate::plan::{Manifest, WriteMode};
 
 /// The directory is the manifests, `_SUCCESS` names the latest, every part is whole.
@@ -78,8 +78,11 @@ fn the_latest_run_is_found_by_its_id() {
     let mut store = Memory::default();
     let first = run_all(&mut store, &plan(1, WriteMode::Append)).unwrap();
     run_all(&mut store, &plan(2, WriteMode::Append)).unwrap();
-    let found = super::find_run(&mut store, "orders", Some(&first.run_id)).unwrap();
+    let found = crate::commit::find_run(&mut store, "orders", Some(&first.run_id)).unwrap();
     assert_eq!(found, RunKey::new("orders", &first.run_id).unwrap());
-    assert_eq!(super::find_run(&mut store, "orders", None).unwrap().run_id(), plan(2, WriteMode::Append).run_id);
-    assert!(super::find_run(&mut store, "orders", Some("01JD")).is_err());
+    assert_eq!(
+        crate::commit::find_run(&mut store, "orders", None).unwrap().run_id(),
+        plan(2, WriteMode::Append).run_id
+    );
+    assert!(crate::commit::find_run(&mut store, "orders", Some("01JD")).is_err());
 }

@@ -1,8 +1,8 @@
 //! Every state of the model of repairs, and what it must find.
 
-use super::super::model::search::{assert_finds, assert_holds, search};
 use super::*;
-use crate::crash::CRASH_POINTS;
+use crate::search::{assert_finds, assert_holds, search};
+use rivet::crash::CRASH_POINTS;
 
 const ALL: Rules =
     Rules { looks_at_base: true, withdraws: true, marks_first: true, keeps: true, owns: true, stands: true };

@@ -1,9 +1,9 @@
 //! What must hold in the model: in every state, at the end if nobody died, and after a repair.
 
-use super::model::{Decision, Rules, Store, bits, parts_of};
+use super::commit::{Decision, Rules, Store, bits, parts_of};
 
 /// Holds at every moment, whoever is alive.
-pub(super) fn in_every_state(store: &Store) -> Result<(), &'static str> {
+pub fn in_every_state(store: &Store) -> Result<(), &'static str> {
     for run in &store.runs {
         if run.was_abandoned && run.first_manifest.is_some() {
             return Err("abandoned and committed");
@@ -38,14 +38,14 @@ pub(super) fn in_every_state(store: &Store) -> Result<(), &'static str> {
 }
 
 /// Holds after any history, once `clean` (or the next run's start) went over it.
-pub(super) fn after_repair(store: &Store, rules: &Rules) -> Result<(), &'static str> {
+pub fn after_repair(store: &Store, rules: &Rules) -> Result<(), &'static str> {
     in_every_state(store)?;
     exact(store, rules)
 }
 
 /// The directory equals the manifests; `_SUCCESS` names the latest of them. Holds at the end of
 /// a history without a death, with no repair at all.
-pub(super) fn exact(store: &Store, rules: &Rules) -> Result<(), &'static str> {
+pub fn exact(store: &Store, rules: &Rules) -> Result<(), &'static str> {
     let mut committed = 0;
     for (index, run) in (0u8..).zip(&store.runs) {
         let visible = store.parts & parts_of(index);

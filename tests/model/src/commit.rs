@@ -6,11 +6,10 @@
 //! flaw: that is how each rule earned its place.
 
 mod explore;
-pub(super) mod search;
 
 /// Which rules of the protocol hold. All of them in the code.
 #[derive(Clone, Copy)]
-pub(super) struct Rules {
+pub struct Rules {
     pub replace: bool,
     pub one_decision_object: bool,
     pub fence: bool,
@@ -22,7 +21,7 @@ pub(super) struct Rules {
 
 /// What `manifest.json` of a run holds.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) enum Decision {
+pub enum Decision {
     Undecided,
     Committed([u8; 2]),
     Abandoned,
@@ -30,7 +29,7 @@ pub(super) enum Decision {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Run {
+pub struct Run {
     pub plan: bool,
     pub reports: [Option<u8>; 2],
     pub decision: Decision,
@@ -45,7 +44,7 @@ pub(super) struct Run {
 /// The destination. Attempt `id` belongs to run `id / 4`, chunk `id / 2 % 2`, and writes one
 /// part, bit `id` of `parts`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Store {
+pub struct Store {
     pub runs: [Run; 2],
     pub parts: u8,
     pub success: Option<u8>,
@@ -92,10 +91,10 @@ fn attempt(id: u8) -> Actor {
 }
 
 /// The bits of a run's parts.
-pub(super) fn parts_of(run: u8) -> u8 {
+pub fn parts_of(run: u8) -> u8 {
     0x0f << (run * 4)
 }
-pub(super) fn bits(manifest: [u8; 2]) -> u8 {
+pub fn bits(manifest: [u8; 2]) -> u8 {
     1 << manifest[0] | 1 << manifest[1]
 }
 
@@ -103,7 +102,7 @@ impl Store {
     fn run(&mut self, run: u8) -> &mut Run {
         &mut self.runs[usize::from(run)]
     }
-    pub(super) fn latest_committed(&self) -> Option<u8> {
+    pub fn latest_committed(&self) -> Option<u8> {
         (0..2u8).rev().find(|run| matches!(self.runs[usize::from(*run)].decision, Decision::Committed(_)))
     }
     fn decision(&self, run: u8) -> Decision {

@@ -1,14 +1,14 @@
 //! The model of repairs: a committed run, a repair of it, and a third run that is another repair, a
 //! repair of the repair, or a run of its own.
 //!
-//! What `model.rs` shows of attempts is not shown again: here, every run has one attempt a chunk.
+//! What `commit.rs` shows of attempts is not shown again: here, every run has one attempt a chunk.
 //! What counts is who may remove the parts that two manifests name.
 
 mod explore;
 
 /// Which rules hold. All of them in the code.
 #[derive(Clone, Copy)]
-pub(super) struct Rules {
+pub struct Rules {
     /// A repair looks, once its plan is visible, whether the run it repairs still stands.
     pub looks_at_base: bool,
     /// Whoever removes a run abandons its undecided repairs…
@@ -25,7 +25,7 @@ pub(super) struct Rules {
 
 /// What a run is, by its place in the order of ids.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Spec {
+pub struct Spec {
     /// The run it repairs.
     pub repairs: Option<u8>,
     /// The chunk that the repair reads again.
@@ -34,7 +34,7 @@ pub(super) struct Spec {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) enum Decision {
+pub enum Decision {
     Undecided,
     Committed([u8; 2]),
     Abandoned,
@@ -43,7 +43,7 @@ pub(super) enum Decision {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Run {
+pub struct Run {
     pub plan: bool,
     /// The part that each chunk's report names.
     pub reports: [Option<u8>; 2],
@@ -54,7 +54,7 @@ pub(super) struct Run {
 
 /// Part `run * 2 + chunk` is one bit of `parts`; part 6 is of a second attempt in run 1.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Store {
+pub struct Store {
     pub runs: [Run; 3],
     pub parts: u8,
     pub success: Option<u8>,
@@ -90,7 +90,7 @@ struct State {
 const DONE: &str = "done";
 const MISSING: &str = "missing";
 
-pub(super) fn bits(manifest: [u8; 2]) -> u8 {
+pub fn bits(manifest: [u8; 2]) -> u8 {
     1 << manifest[0] | 1 << manifest[1]
 }
 
@@ -105,7 +105,7 @@ fn named(runs: u8) -> u8 {
 
 /// The scenario: three runs, and the rules.
 #[derive(Clone, Copy)]
-pub(super) struct World {
+pub struct World {
     pub specs: [Spec; 3],
     pub rules: Rules,
 }
@@ -114,21 +114,21 @@ impl World {
     fn spec(&self, run: u8) -> Spec {
         self.specs[usize::from(run)]
     }
-    pub(super) fn first(&self, run: u8) -> u8 {
+    pub fn first(&self, run: u8) -> u8 {
         match self.spec(run).repairs {
             Some(base) if self.rules.stands => self.first(base),
             _ => run,
         }
     }
     /// Whether they repair one another, whatever the rules.
-    pub(super) fn family(&self, run: u8) -> u8 {
+    pub fn family(&self, run: u8) -> u8 {
         self.spec(run).repairs.map_or(run, |base| self.family(base))
     }
     fn supersedes(&self, one: u8, other: u8) -> bool {
         (self.family(one) == self.family(other) && one > other)
             || (self.spec(one).replace && self.first(one) > self.first(other))
     }
-    pub(super) fn latest(&self, store: &Store) -> Option<u8> {
+    pub fn latest(&self, store: &Store) -> Option<u8> {
         let committed = (0..3u8).filter(|run| matches!(store.runs[usize::from(*run)].decision, Decision::Committed(_)));
         committed.max_by_key(|run| (self.first(*run), *run))
     }
@@ -157,7 +157,7 @@ impl Store {
     }
 }
 
-/// What the actor does next; a lost answer of a decision aside, which `model.rs` has.
+/// What the actor does next; a lost answer of a decision aside, which `commit.rs` has.
 fn step(world: &World, state: &State, index: usize) -> State {
     let mut next = state.clone();
     let mut me = state.actors[index];

@@ -7,8 +7,8 @@ use rivet_sdk::{
     Destination, Error, Object, ObjectWriter, OnUnrepresentable, Relation, Result, SessionPolicy, WriteOptions,
 };
 
-use super::keys::{RunKey, success};
-use super::{
+use crate::commit::keys::{RunKey, success};
+use crate::commit::{
     Decision, Outcome, begin_attempt, commit, decision, fence, publish_plan, publish_report, resume_point, take_over,
 };
 use crate::crash::crash_point;

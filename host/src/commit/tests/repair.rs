@@ -2,9 +2,9 @@
 
 use rivet_sdk::Destination;
 
-use super::test_store::{Death, Memory, data_files, part_keys, plan, repair_of, run_all, run_chunk, write_part};
-use super::tests_kill::every_death;
-use super::*;
+use super::kill::every_death;
+use super::store::{Death, Memory, data_files, part_keys, plan, repair_of, run_all, run_chunk, write_part};
+use crate::commit::*;
 use crate::destination::{Local, LocalOptions};
 use crate::plan::{Manifest, WriteMode};
 

@@ -1,9 +1,9 @@
 //! Every state of the model, and what it must find.
 
-use super::super::model_check::{after_repair, exact, in_every_state};
-use super::search::{assert_finds, assert_holds, search};
 use super::*;
-use crate::crash::CRASH_POINTS;
+use crate::check::{after_repair, exact, in_every_state};
+use crate::search::{assert_finds, assert_holds, search};
+use rivet::crash::CRASH_POINTS;
 
 const APPEND: Rules = Rules {
     replace: false,
@@ -125,9 +125,8 @@ fn the_protocol_holds_in_every_interleaving_with_one_death() {
     holds(1);
 }
 
-/// `CARGO_PROFILE_DEV_OPT_LEVEL=2 cargo test -p rivet --lib -- --ignored commit::model`
 #[test]
-#[ignore = "minutes, and gigabytes in a debug build"]
+#[ignore = "half a minute of CPU: the slow suite `models`"]
 fn the_protocol_holds_in_every_interleaving_with_two_deaths() {
     holds(2);
 }

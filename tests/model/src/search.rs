@@ -13,7 +13,7 @@ struct Seen<S, L> {
 
 /// Looks at every state that can be reached: `look` judges one and gives what may follow. How many
 /// states there are; or the first flaw, the shortest way to it, and the state.
-pub(in crate::commit) fn search<S: Eq + Hash + Debug, L: Debug>(
+pub fn search<S: Eq + Hash + Debug, L: Debug>(
     start: S,
     look: impl Fn(&S) -> Result<Vec<(L, S)>, &'static str>,
 ) -> Result<usize, String> {
@@ -44,7 +44,7 @@ pub(in crate::commit) fn search<S: Eq + Hash + Debug, L: Debug>(
 }
 
 /// None of these histories has a flaw.
-pub(in crate::commit) fn assert_holds<'a>(explored: impl IntoIterator<Item = (&'a str, Result<usize, String>)>) {
+pub fn assert_holds<'a>(explored: impl IntoIterator<Item = (&'a str, Result<usize, String>)>) {
     for (name, result) in explored {
         match result {
             Ok(states) => eprintln!("{name}: {states} states"),
@@ -54,10 +54,7 @@ pub(in crate::commit) fn assert_holds<'a>(explored: impl IntoIterator<Item = (&'
 }
 
 /// One of these histories has this flaw; what else is found in those before it is told where none has.
-pub(in crate::commit) fn assert_finds<'a>(
-    flaw: &str,
-    explored: impl IntoIterator<Item = (&'a str, Result<usize, String>)>,
-) {
+pub fn assert_finds<'a>(flaw: &str, explored: impl IntoIterator<Item = (&'a str, Result<usize, String>)>) {
     let mut others = Vec::new();
     let finds = explored.into_iter().any(|(name, result)| match result {
         Err(text) if text.starts_with(flaw) => true,

@@ -3,13 +3,13 @@
 //!
 //! The table holds the rows `1..=grown`, some of which share a cursor. A run reads those from its start, which it
 //! shares with rows that runs before delivered, to the greatest cursor there was when it was planned; rows that come
-//! until it reads are seen, too. Chunks, parts and `_SUCCESS` are not here: `model.rs` has them.
+//! until it reads are seen, too. Chunks, parts and `_SUCCESS` are not here: `commit.rs` has them.
 
 mod explore;
 
 /// Which rules hold. All of them in the code.
 #[derive(Clone, Copy)]
-pub(super) struct Rules {
+pub struct Rules {
     pub replace: bool,
     /// A process with a state store holds the export's lease there.
     pub lease: bool,
@@ -56,13 +56,13 @@ impl Rules {
 
 /// A cursor's value, and the rows delivered there, as bits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Mark {
+pub struct Mark {
     pub value: u8,
     pub rows: u8,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) enum Decision {
+pub enum Decision {
     Undecided,
     Committed,
     Abandoned,
@@ -71,7 +71,7 @@ pub(super) enum Decision {
 
 /// A run; ids grow with the place.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Run {
+pub struct Run {
     /// Rows up to here were delivered before.
     pub from: Option<Mark>,
     /// The greatest cursor when it was planned, and the rows there when it read.
@@ -89,7 +89,7 @@ pub(super) struct Run {
 
 /// A state store.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Store {
+pub struct Store {
     /// Where it stands, and the run that came there.
     pub watermark: Option<(Mark, u8)>,
     /// When it was reset, if that was its last move.
@@ -98,7 +98,7 @@ pub(super) struct Store {
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(super) struct State {
+pub struct State {
     pub runs: Vec<Run>,
     pub stores: [Store; 2],
     pub grown: u8,

@@ -2,9 +2,9 @@
 
 use rivet_sdk::Result;
 
-use super::keys::RunKey;
-use super::test_store::{Memory, data_files, part_keys, plan, run_all, run_chunk};
-use super::{Decision, Depth, abandon, commit, decision, publish_plan, read_plan, recover, validate};
+use super::store::{Memory, data_files, part_keys, plan, run_all, run_chunk};
+use crate::commit::keys::RunKey;
+use crate::commit::{Decision, Depth, abandon, commit, decision, publish_plan, read_plan, recover, validate};
 use crate::damage::{Random, damaged};
 use crate::plan::{Manifest, WriteMode};
 
