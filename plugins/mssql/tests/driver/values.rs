@@ -187,6 +187,27 @@ fn a_table_altered_while_the_export_begins_is_never_read_as_something_else() {
 }
 
 #[test]
+fn a_null_in_a_column_that_is_not_null_is_refused_by_name() {
+    for of in ["int", "nvarchar(9)", "datetime2(3)", "varbinary(max)"] {
+        let database = Database::new();
+        database.run(&format!("CREATE TABLE t (id int NOT NULL PRIMARY KEY, v {of} NOT NULL)"));
+        let mut source = database.open();
+        let mut alter = || {
+            database.run("DROP TABLE t");
+            database.run(&format!(
+                "CREATE TABLE t (id int NOT NULL PRIMARY KEY, v {of} NULL); INSERT INTO t VALUES (41, NULL)"
+            ));
+        };
+        let found = export_meanwhile(&mut source, &database.request("t"), &mut alter).map(|(keep, _)| keep.rows());
+        let error = found.unwrap_err();
+        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Data, false), "{of}: {error:?}");
+        let text = error.to_string();
+        assert!(text.contains("column `v` is NOT NULL") && text.contains("id=41"), "{of}: {text}");
+        assert!(error.hint().unwrap().contains("query"), "{of}: {error:?}");
+    }
+}
+
+#[test]
 fn a_rowversion_is_eight_bytes_that_grow() {
     let database = Database::new();
     database.run("CREATE TABLE t (n int NOT NULL PRIMARY KEY, v rowversion)");

@@ -232,6 +232,25 @@ fn a_table_altered_while_the_export_begins_is_never_read_as_something_else() {
 }
 
 #[test]
+fn a_null_in_a_column_that_is_not_null_is_refused_by_name() {
+    for server in servers() {
+        for of in ["int", "varchar(9)", "datetime"] {
+            let database = server.database();
+            database.run(&format!("CREATE TABLE t (id int PRIMARY KEY, v {of} NOT NULL)"));
+            let mut source = server.open();
+            let mut alter =
+                || drop(database.run(&format!("ALTER TABLE t MODIFY v {of} NULL; INSERT INTO t VALUES (41, NULL)")));
+            let found = export_meanwhile(&mut source, &database.request("t"), &mut alter).map(|(keep, _)| keep.rows());
+            let error = found.unwrap_err();
+            assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Data, false), "{of}: {error:?}");
+            let text = error.to_string();
+            assert!(text.contains("column `v` is NOT NULL") && text.contains("id=41"), "{of}: {text}");
+            assert!(error.hint().unwrap().contains("query"), "{of}: {error:?}");
+        }
+    }
+}
+
+#[test]
 fn bits_of_any_length_come_as_bytes_through_any_expression() {
     for server in servers() {
         let database = server.database();
