@@ -6,6 +6,7 @@
 //! it may run twice.
 
 mod error;
+mod noted;
 mod url;
 
 use std::cell::RefCell;
