@@ -187,7 +187,7 @@ impl Session {
     /// Opens an export's destination on the calling thread.
     pub fn open_destination(&self, export: &ExportConfig) -> Result<(DestinationEnd, Box<dyn Destination>)> {
         let end = self.destination_end(export)?;
-        let destination = end.open(&Lent::cancelled_by(self.stop.flag(), &self.budget))?;
+        let destination = end.open(&self.lent())?;
         Ok((end, destination))
     }
 }

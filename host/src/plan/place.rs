@@ -7,7 +7,7 @@ use rivet_sdk::{Error, Result};
 use super::fingerprint;
 use crate::config::DestinationConfig;
 
-/// The place that an incremental export's rows landed in.
+/// The place that an export's rows landed in, and what they are of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownPlace {
     /// The destination as it called itself, a folder by its absolute path.
@@ -16,6 +16,8 @@ pub struct KnownPlace {
     pub rows: Option<String>,
     /// The fingerprint of the destination as it was configured.
     pub destination: Option<String>,
+    /// The database that the run read, as its driver knows it again; None where an older rivet noted the place.
+    pub source: Option<String>,
 }
 
 impl KnownPlace {

@@ -29,6 +29,7 @@ fn of_plan(plan: &Plan) -> Result<Option<KnownPlace>> {
         location: location.clone(),
         rows: plan.incremental.as_ref().and_then(|incremental| incremental.rows_fingerprint.clone()),
         destination: Some(of_destination(&plan.destination.plugin, &plan.destination.options)?),
+        source: Some(plan.source.identity.clone()),
     }))
 }
 
@@ -42,11 +43,18 @@ pub(super) fn take_over(state: &State, plan: &Plan) -> Result<()> {
     state.note_place(&watermark.run_id, &place)
 }
 
-/// What is to be told where the export's last run wrote to another place.
-pub(super) fn told(state: Option<&State>, plan: &Plan) -> Result<Option<String>> {
-    let (Some(state), Some(location)) = (state, &plan.destination.place) else { return Ok(None) };
-    let before = state.last_place(&plan.export)?.filter(|before| !before.is_at(location));
-    Ok(before.map(|before| {
+/// What is to be told where the export's last run wrote to another place, or read another database.
+pub(super) fn told(state: Option<&State>, plan: &Plan) -> Result<Vec<String>> {
+    let (Some(state), Some(location)) = (state, &plan.destination.place) else { return Ok(Vec::new()) };
+    let Some(before) = state.last_place(&plan.export)? else { return Ok(Vec::new()) };
+    let now = &plan.source.identity;
+    let read = before.source.as_ref().filter(|read| *read != now).map(|read| {
+        format!(
+            "another database: the last run read `{read}`, this run reads `{now}`; it was moved, or a relative path \
+             leads elsewhere from this working directory"
+        )
+    });
+    let moved = (!before.is_at(location)).then(|| {
         let hint = match plan.destination.plugin.as_str() {
             "local" => {
                 "; a relative `path` starts at the working directory, an absolute one is the same from everywhere"
@@ -54,5 +62,6 @@ pub(super) fn told(state: Option<&State>, plan: &Plan) -> Result<Option<String>>
             _ => "",
         };
         format!("another place: the last run's files are in `{}`, this run's in `{location}`{hint}", before.location)
-    }))
+    });
+    Ok(moved.into_iter().chain(read).collect())
 }

@@ -93,6 +93,11 @@ impl Stop {
         self.wanted.store(true, Ordering::Relaxed);
     }
 
+    /// The wish itself, for whoever waits without knowing of signals.
+    pub fn wish(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.wanted)
+    }
+
     /// The signal that asked for it, if one did.
     pub fn reason(&self) -> Option<StopReason> {
         if !self.wanted.load(Ordering::SeqCst) {

@@ -10,8 +10,9 @@ use crate::plan::KnownPlace;
 impl State {
     /// Notes where a run's files land, or that its export goes on elsewhere. Nothing where the journal has no such run.
     pub fn note_place(&self, run_id: &str, place: &KnownPlace) -> Result<()> {
-        let KnownPlace { location, rows, destination } = place;
-        let text = json!({ "location": location, "rows": rows, "destination": destination }).to_string();
+        let KnownPlace { location, rows, destination, source } = place;
+        let text =
+            json!({ "location": location, "rows": rows, "destination": destination, "source": source }).to_string();
         self.change(run_id, "UPDATE rivet_run SET place_json = ?2 WHERE run_id = ?1", cells![run_id, text])
     }
 
@@ -37,5 +38,6 @@ fn place(row: &Row) -> Result<KnownPlace> {
         location: text("location").ok_or_else(unreadable)?,
         rows: text("rows"),
         destination: text("destination"),
+        source: text("source"),
     })
 }

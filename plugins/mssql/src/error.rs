@@ -21,7 +21,7 @@ impl ServerMessage {
         if let Some(retry) = retry {
             error = error.with_retry(retry);
         }
-        match hint(self.number) {
+        match hint(self.number).or_else(|| of_kind(kind)) {
             Some(hint) => error.with_hint(hint),
             None => error,
         }
@@ -105,6 +105,19 @@ fn hint(number: i32) -> Option<&'static str> {
     })
 }
 
+/// Where there is no more to say.
+fn of_kind(kind: ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        ErrorKind::InvalidQuery | ErrorKind::NotFound => "run the export's query in another tool to find the place",
+        ErrorKind::Data => "a row holds what the query cannot compute with: run it in another tool to find the row",
+        ErrorKind::Auth => "the server does not let this login in: ask its administrator",
+        ErrorKind::Permission => "grant the user SELECT on what the query names",
+        ErrorKind::ResourceExhausted => "the server has no room left: lower `parallel`, and see its log",
+        ErrorKind::Other => "the server's log says more",
+        _ => return None,
+    })
+}
+
 /// The server said something the protocol does not allow here.
 pub(crate) fn confused(what: impl std::fmt::Display) -> Error {
     Error::connection(format!("the server's answer is not the TDS protocol: {what}"))
@@ -142,6 +155,8 @@ mod tests {
             let error = ServerMessage { number, class, message: "text".into() }.into_error();
             assert_eq!((error.kind(), error.is_transient()), (kind, transient), "{number}");
             assert_eq!(error.code(), Some(number.to_string().as_str()));
+            // What needs a person says what to do.
+            assert!(transient || error.hint().is_some(), "{number}");
         }
     }
 }

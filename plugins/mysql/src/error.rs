@@ -32,7 +32,7 @@ impl ServerMessage {
         if let Some(retry) = retry {
             error = error.with_retry(retry);
         }
-        match hint(self.code) {
+        match hint(self.code).or_else(|| of_kind(kind)) {
             Some(hint) => error.with_hint(hint),
             None => error,
         }
@@ -108,6 +108,20 @@ fn hint(code: u16) -> Option<&'static str> {
     })
 }
 
+/// Where there is no more to say.
+fn of_kind(kind: ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        ErrorKind::InvalidQuery | ErrorKind::NotFound => "run the export's query in the mysql client to find the place",
+        ErrorKind::Data => "a row holds what the query cannot compute with: run it in the mysql client to find the row",
+        ErrorKind::Unsupported => "this server does not do that: write the query otherwise, or take a newer one",
+        ErrorKind::Auth => "the server does not let this account in: ask its administrator",
+        ErrorKind::Permission => "grant the user SELECT on what the query names",
+        ErrorKind::ResourceExhausted => "the server has no room left: lower `parallel`, and see its log",
+        ErrorKind::Other => "the server's log says more",
+        _ => return None,
+    })
+}
+
 /// The server said something the protocol does not allow here.
 pub(crate) fn confused(what: impl std::fmt::Display) -> Error {
     Error::connection(format!("the server's answer is not MySQL's protocol: {what}"))
@@ -149,6 +163,8 @@ mod tests {
         ] {
             let error = error(code);
             assert_eq!((error.kind(), error.is_transient()), (kind, transient), "{code}");
+            // What needs a person says what to do.
+            assert!(transient || error.hint().is_some(), "{code}");
             assert_eq!((error.code(), error.message()), (Some(code.to_string().as_str()), "MySQL: text"));
         }
     }

@@ -41,7 +41,7 @@ impl ServerMessage {
         if let Some(detail) = self.detail {
             error = error.with_chain([detail]);
         }
-        match our_hint(&self.code).map(str::to_owned).or(self.hint) {
+        match our_hint(&self.code).map(str::to_owned).or(self.hint).or_else(|| of_kind(kind).map(str::to_owned)) {
             Some(hint) => error.with_hint(hint),
             None => error,
         }
@@ -105,6 +105,18 @@ fn our_hint(code: &str) -> Option<&'static str> {
     })
 }
 
+/// Where neither we nor the server have more to say.
+fn of_kind(kind: ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        ErrorKind::InvalidQuery | ErrorKind::NotFound => "run the export's query in psql to find the place",
+        ErrorKind::Data => "a row holds what the query cannot compute with: run it in psql to find the row",
+        ErrorKind::Unsupported => "this server does not do that: write the query otherwise, or take a newer one",
+        ErrorKind::ResourceExhausted => "the server has no room left: lower `parallel`, and see its log",
+        ErrorKind::Other => "the server's log says more",
+        _ => return None,
+    })
+}
+
 /// The server said something the protocol does not allow here.
 pub(crate) fn confused(what: impl std::fmt::Display) -> Error {
     Error::connection(format!("the server's answer is not PostgreSQL's protocol: {what}"))
@@ -141,6 +153,8 @@ mod tests {
             let error = error(code, "text");
             assert_eq!((error.kind(), error.is_transient()), (kind, transient), "{code}");
             assert_eq!(error.code(), Some(code));
+            // What needs a person says what to do.
+            assert!(transient || error.hint().is_some(), "{code}");
         }
     }
 

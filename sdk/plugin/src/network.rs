@@ -176,7 +176,8 @@ pub fn unsecured(host: &str, place: &str) -> String {
     )
 }
 
-fn is_this_machine(host: &str) -> bool {
+/// Whether `host` is a name of this machine's own network.
+pub fn is_this_machine(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 

@@ -54,7 +54,7 @@ pub struct TlsOptions {
     /// How much is demanded of the server.
     #[serde(default = "TlsMode::verify_full")]
     pub mode: TlsMode,
-    /// PEM file of trusted authorities; the system's if absent.
+    /// PEM file of trusted authorities; the system's if absent. Refused with a mode that checks none.
     pub ca_file: Option<String>,
     /// PEM file with the client's certificate chain.
     pub client_cert_file: Option<String>,
@@ -131,7 +131,7 @@ pub enum TlsMode {
     Disable,
     /// Encrypted if the server offers it; its certificate is not checked.
     Prefer,
-    /// Encrypted; the certificate is not checked.
+    /// Encrypted; the certificate is checked only where `ca_file` names an authority, as with `verify-ca`.
     Require,
     /// Encrypted, and the certificate is signed by a trusted authority.
     VerifyCa,

@@ -66,6 +66,13 @@ pub fn client(
     versions: &[&'static SupportedProtocolVersion],
     protocols: &[&[u8]],
 ) -> Result<Option<Arc<ClientConfig>>> {
+    if let (mode @ (TlsMode::Disable | TlsMode::Prefer), Some(file)) = (options.mode, &options.ca_file) {
+        let name = if mode == TlsMode::Disable { "disable" } else { "prefer" };
+        return Err(Error::config(format!(
+            "with the TLS mode `{name}` no certificate is checked, and {file} counts for nothing"
+        ))
+        .with_hint("say `verify-full` (or `verify-ca`, or `require`), or leave the authority's file out"));
+    }
     if options.mode == TlsMode::Disable {
         return Ok(None);
     }
@@ -134,8 +141,13 @@ struct Verifier {
 
 impl Verifier {
     fn new(options: &TlsOptions, provider: Arc<CryptoProvider>) -> Result<Self> {
-        let check_chain =
-            matches!(options.mode, TlsMode::VerifyCa | TlsMode::VerifyFull) && !options.accept_invalid_certs;
+        let asked = match options.mode {
+            TlsMode::VerifyCa | TlsMode::VerifyFull => true,
+            // An authority is named to be asked: so does libpq.
+            TlsMode::Require => options.ca_file.is_some(),
+            TlsMode::Disable | TlsMode::Prefer => false,
+        };
+        let check_chain = asked && !options.accept_invalid_certs;
         let check_name = check_chain && options.mode == TlsMode::VerifyFull && !options.accept_invalid_hostnames;
         if !check_chain {
             return Ok(Self { provider, chain: None, own: Vec::new(), check_name });

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use rivet_tests::stores::{self, Kind};
 use rivet_tests::{readers, rivet, sqlite};
 use serde_json::Value;
 
@@ -178,4 +179,25 @@ fn running_out_of_file_descriptors_is_said_wherever_it_happens() {
     }
     assert!(said > 5, "{said}");
     assert_eq!(ids(&project), count("4", "4"));
+}
+
+#[test]
+fn what_a_killed_probe_left_in_a_bucket_is_removed_by_the_next_run() {
+    let of = |kind: Kind, point: &str| {
+        let place = stores::place(kind);
+        let export = stores::export(&place.yaml(""));
+        let run = || place.credentials(export.project.rivet("run"));
+        let probes = || place.objects().into_keys().filter(|key| key.contains("probe-")).count();
+        let killed = run().env("RIVET_CRASH_AT", point).run();
+        assert_eq!(killed.code, None, "{kind:?} {point}: {killed}");
+        assert_eq!(probes(), 1, "{kind:?} {point}");
+        run().ok();
+        assert_eq!(probes(), 0, "{kind:?} {point}");
+        place.assert_holds(3, point);
+    };
+    std::thread::scope(|scope| {
+        for kind in stores::ALL {
+            scope.spawn(move || ["probe.again", "probe.delete"].map(|point| of(kind, point)));
+        }
+    });
 }

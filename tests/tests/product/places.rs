@@ -278,3 +278,31 @@ fn a_path_means_what_people_mean_or_is_refused_by_its_name() {
         two.run("a").env("HOME", &home).fails(2).says(&[key, "hint:"]);
     }
 }
+
+/// As with the place of files: a relative path does not quietly name another database from another folder.
+#[test]
+fn another_database_at_the_same_relative_path_is_told() {
+    let project = rivet::project();
+    for (folder, rows) in [("a", "(1), (2)"), ("b", "(7)")] {
+        let mut database = sqlite::database();
+        database.run(&format!("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES {rows}"));
+        fs::create_dir(project.path(folder)).unwrap();
+        fs::copy(database.path(), project.path(folder).join("shop.db")).unwrap();
+    }
+    project.config(
+        "source: {type: sqlite, path: shop.db}\nexports:\n  - {name: e, table: t, format: parquet, destination: {type: \
+         local, path: '{out}'}}\n",
+    );
+    let run = |name: &str, folder: &str| {
+        let command = rivet::Command::new().arg(name).arg("-c").arg(project.path("rivet.yaml"));
+        command.folder(project.path(folder)).ok()
+    };
+    run("run", "a").never_says("another database");
+    run("run", "a").never_says("another database");
+    let planned = rivet::Command::new().arg("plan").arg("-c").arg(project.path("rivet.yaml"));
+    let planned = planned.args(["-o", "plan.json"]).folder(project.path("b")).ok();
+    for output in [planned, run("run", "b")] {
+        output.says(&["another database", "/a/shop.db", "/b/shop.db", "relative path"]);
+    }
+    run("run", "b").never_says("another database");
+}

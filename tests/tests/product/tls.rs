@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use rivet_tests::{mssql, mysql, postgres, rivet};
+use rivet_tests::{impostors, mssql, mysql, postgres, rivet, sqlite};
 
 fn run(source: &str, url: &str) -> rivet::Output {
     let project = rivet::project();
@@ -93,5 +93,61 @@ fn without_tls_it_is_said_that_a_changed_byte_is_not_noticed() {
             assert_eq!(output.code, Some(0), "{output}");
             assert!(output.to_string().contains("nothing notices a byte that changes on the way"), "{output}");
         }
+    }
+}
+
+/// As libpq does it; for every driver alike.
+#[test]
+fn an_authority_that_is_named_is_asked_or_refused() {
+    let first = postgres::database();
+    let mut servers = vec![(first.url(), Some(postgres::ca()))];
+    let others: Vec<mysql::Database> = mysql::servers().iter().map(mysql::Server::database).collect();
+    servers.extend(others.iter().map(|database| (database.url(), database.server.ca())));
+    let other = mssql::database();
+    servers.push((other.url(), mssql::is_fixture().then(|| rivet_tests::from_runner("RIVET_TEST_MSSQL_CA").into())));
+    let wrong = impostors::authority();
+    for (url, right) in servers {
+        let with = |mode: &str, file: &std::path::Path| {
+            run(&format!(", tls: {{mode: {mode}, ca_file: '{}'}}", file.display()), &url)
+        };
+        let refused = with("require", &wrong);
+        assert_eq!(refused.code, Some(1), "{url}: {refused}");
+        refused.says(&["TLS with", "is signed by nobody who is trusted", "hint:"]);
+        if let Some(right) = right {
+            let taken = with("require", &right);
+            assert_eq!(taken.code, Some(0), "{url}: {taken}");
+        }
+        for mode in ["prefer", "disable"] {
+            let refused = with(mode, &wrong);
+            assert_eq!(refused.code, Some(2), "{url} {mode}: {refused}");
+            refused.says(&[mode, "counts for nothing", "hint:"]);
+        }
+    }
+}
+
+/// Nothing of it is a row, and yet it decides which rows are read next.
+#[test]
+fn a_state_store_without_tls_on_another_machine_is_told() {
+    let mut database = sqlite::database();
+    database.run("CREATE TABLE t (id INTEGER PRIMARY KEY)");
+    let store = postgres::database();
+    // Both reach this machine; only one of them says so.
+    let (here, there) = (store.url(), store.url().replace("127.0.0.1", "0.0.0.0"));
+    for (url, told) in [
+        (format!("{there}?sslmode=disable"), true),
+        (format!("{there}?sslmode=require"), false),
+        (there, false),
+        (format!("{here}?sslmode=disable"), false),
+    ] {
+        let project = rivet::project();
+        project.config(&format!(
+            "source: {{url: '{}'}}\nstate: {{url_env: STATE}}\nexports:\n  - {{name: e, table: t, format: parquet, destination: \
+             {{type: local, path: '{{out}}'}}}}\n",
+            database.url()
+        ));
+        let output = project.rivet("run").env("STATE", &url).ok();
+        let words = "the state store's connection has no TLS";
+        assert_eq!(output.stderr.matches(words).count(), usize::from(told), "{url}: {output}");
+        output.never_says("secret");
     }
 }

@@ -244,6 +244,31 @@ fn of_sqlite() {
     }
 }
 
+#[test]
+fn of_a_state_store() {
+    let mut database = sqlite::database();
+    database.run("CREATE TABLE t (id INTEGER PRIMARY KEY)");
+    let store = postgres::database();
+    let server = Server::of(&store.url());
+    let wrong = format!("postgresql://postgres:wrong@{}/{}", server.place, server.rest);
+    let untrusted = format!("{}?sslmode=verify-full&sslrootcert={}", store.url(), impostors::authority().display());
+    for (url, code, says) in [
+        (wrong, 1, words(["password authentication failed", &server.place, "check user and password"])),
+        ("postgresql://me@127.0.0.1:9/db".to_owned(), 75, words(["127.0.0.1:9", "check that the state's server runs"])),
+        (
+            untrusted,
+            1,
+            words(["TLS failed", "is signed by nobody who is trusted", &server.place, "`sslrootcert=FILE`"]),
+        ),
+    ] {
+        let project = rivet::project();
+        project.config(&format!("source: {{url: '{}'}}\nstate: {{url_env: STATE}}\nexports:\n  - {{name: e, table: t, format: parquet, destination: {{type: local, path: '{{out}}'}}}}\n", database.url()));
+        let output = project.rivet("run").env("STATE", &url).fails(code);
+        output.says(&["state store", "hint:"]).never_says("wrong");
+        says.iter().for_each(|text| _ = output.says(&[text]));
+    }
+}
+
 /// What is wrong with a certificate is the SDK's to tell, for every driver.
 #[test]
 fn of_a_certificate() {

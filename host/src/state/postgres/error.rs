@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::io;
 
-use rivet_sdk::{Error, ErrorKind, Retry};
+use rivet_sdk::{Error, ErrorKind, Retry, tls};
 
 /// An error of the client: the server's own by its SQLSTATE, the rest is the connection's.
 pub(super) fn of(error: &postgres::Error) -> Error {
@@ -48,6 +48,11 @@ pub(super) fn of(error: &postgres::Error) -> Error {
 
 /// Without an answer of the server: the network's errors may pass, those of TLS and login do not.
 fn of_connection(error: &postgres::Error) -> Error {
+    if let Some(fault) = io_cause(error.source()).and_then(tls::in_io) {
+        return Error::connection(format!("state store: TLS failed: {}", fault.text))
+            .with_retry(Retry::Permanent)
+            .with_hint(fault.hint("name the authority that signed it: `sslrootcert=FILE` in the state's URL"));
+    }
     let by_network = match io_cause(error.source()) {
         Some(cause) => !matches!(cause.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput),
         None => error.is_closed(),

@@ -7,6 +7,7 @@
 
 mod client;
 mod error;
+mod noted;
 mod url;
 
 use std::cell::RefCell;

@@ -1,17 +1,19 @@
 //! The state's URL: where the server is, who logs in, and how the way there is secured.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use postgres::config::{ChannelBinding as Binding, Config, SslMode};
 use postgres::{NoTls, SimpleQueryMessage};
 use rivet_libpq::{ChannelBinding, Host, Role, STATE, Server, shuffle};
 use rivet_sdk::options::{TlsMode, TlsOptions};
-use rivet_sdk::{Error, Result, Secret, tls};
+use rivet_sdk::{Error, Result, Secret, network, tls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::client::Patient;
 use super::error;
+use super::noted::Noted;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -56,14 +58,23 @@ impl Address {
         let secured = tls::client(&self.tls, self.url.tls_versions.list(), &[]).map_err(|error| {
             error.with_hint("in the state's URL, sslrootcert=FILE names an authority, and sslcert=FILE and sslkey=FILE belong together")
         })?;
+        let spoken = Arc::<AtomicBool>::default();
+        let heard = Arc::clone(&spoken);
         // The client's own limit is of the connection alone.
         let limit = self.url.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
         let connected = Patient::log_in(limit, move || match secured {
-            Some(tls) => config.connect(MakeRustlsConnect::new(Arc::unwrap_or_clone(tls))),
+            Some(tls) => {
+                let inner = MakeRustlsConnect::new(Arc::unwrap_or_clone(tls));
+                config.connect(Noted { inner, spoken: heard })
+            }
             None => config.connect(NoTls),
         });
         let connected = connected.map_err(|error| error.with_context("state", self.place()))?;
-        connected.map_err(|error| self.error(&error))
+        let client = connected.map_err(|error| self.error(&error))?;
+        if !spoken.load(Ordering::Relaxed) {
+            warn_unsecured(server);
+        }
+        Ok(client)
     }
 
     fn config(&self, server: &Server) -> Result<Config> {
@@ -109,6 +120,23 @@ impl Address {
     /// What the server or the way to it says.
     pub fn error(&self, error: &postgres::Error) -> Error {
         error::of(error).with_context("state", self.place())
+    }
+}
+
+/// As sources say it; once for a process, which makes several connections.
+fn warn_unsecured(server: &Server) {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    let host = match (&server.address, &server.host) {
+        (Some(address), _) => address.as_str(),
+        (None, Host::Tcp(name)) => name,
+        (None, Host::Unix(_)) => return,
+    };
+    if !network::is_this_machine(host) && !TOLD.swap(true, Ordering::Relaxed) {
+        log::warn!(
+            "the state store's connection has no TLS: everything crosses as plain text between here and {}, the \
+             progress of incremental exports too; `?sslmode=verify-full` in its URL demands TLS",
+            server.display()
+        );
     }
 }
 

@@ -112,9 +112,10 @@ fn certificate(wrong: &CertificateError) -> (Cause, String) {
     }
 }
 
-/// `DnsName("a.example")`, as rustls shows a name, without what is around it.
+/// `DnsName("a.example")` and `IpAddress(10.0.0.1)`, as rustls shows names, without what is around them.
 fn bare(name: &str) -> &str {
-    name.split_once("(\"").and_then(|(_, rest)| rest.strip_suffix("\")")).unwrap_or(name)
+    let inside = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inside.unwrap_or(name).trim_matches('"')
 }
 
 /// The day of a time in seconds since 1970.
@@ -144,6 +145,7 @@ mod tests {
     #[test]
     fn names_are_shown_as_they_are() {
         assert_eq!(bare("DnsName(\"a.example\")"), "a.example");
+        assert_eq!(bare("IpAddress(10.0.0.1)"), "10.0.0.1");
         assert_eq!(bare("10.0.0.1"), "10.0.0.1");
     }
 }
