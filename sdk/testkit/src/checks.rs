@@ -329,6 +329,15 @@ fn snapshot_can_be_joined(opened: &Opened) {
         worker.release().unwrap();
     }
     holder.release().unwrap();
+    if !opened.can(capability::SNAPSHOT_ALONE) {
+        return;
+    }
+    assert!(holder.snapshot(0).unwrap().is_some(), "a snapshot for others, and none for itself");
+    for request in requests(opened) {
+        let expected = collect(&mut *opened.open(), &request).0.sorted_rows();
+        assert!(collect(&mut *holder, &request).0.sorted_rows() == expected, "{} alone", request.relation);
+    }
+    holder.release().unwrap();
 }
 
 fn no_shared_read_point_without_a_snapshot(opened: &Opened) {

@@ -236,7 +236,8 @@ fn a_null_in_a_column_that_is_not_null_is_refused_by_name() {
     for server in servers() {
         for of in ["int", "varchar(9)", "datetime"] {
             let database = server.database();
-            database.run(&format!("CREATE TABLE t (id int PRIMARY KEY, v {of} NOT NULL)"));
+            // An engine with snapshots says itself that the table is another one.
+            database.run(&format!("CREATE TABLE t (id int PRIMARY KEY, v {of} NOT NULL) ENGINE = MyISAM"));
             let mut source = server.open();
             let mut alter =
                 || drop(database.run(&format!("ALTER TABLE t MODIFY v {of} NULL; INSERT INTO t VALUES (41, NULL)")));
