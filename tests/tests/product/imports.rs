@@ -160,7 +160,7 @@ impl Module {
                             continue;
                         }
                         // A module as such has nothing that could be used; `self` imports no more.
-                        if !(public && top) && !module_only {
+                        if !(module_only || public && top) {
                             self.uses.insert(path.clone());
                         }
                         self.imports.insert(name, path);
