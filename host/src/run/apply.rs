@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use rivet_sdk::{Destination, Error, Result};
 
-use super::execute::{Ends, Instance, Prepared, committed, execute, job, recorded};
+use super::execute::{Prepared, committed, execute, job, recorded};
 use super::export::{Finished, Watch};
+use super::instance::{Ends, Instance};
 use super::journal::Journal;
 use super::resume::{check_drift, done_chunks};
 use super::worker::Seat;

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use rivet_sdk::{Destination, Error, ErrorKind, Result};
 
-use super::execute::{Ends, Instance, Prepared, committed, execute, recorded, tidy};
+use super::execute::{Prepared, committed, execute, recorded, tidy};
+use super::instance::{Ends, Instance};
 use super::journal::Journal;
 use super::planning::{self, Looked};
 use super::pool::interrupted;

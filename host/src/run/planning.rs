@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rivet_sdk::{Error, Result, Retry, Source};
 
-use super::execute::Instance;
+use super::instance::Instance;
 use super::pool::{backoff, interrupted};
 use crate::config::ExportConfig;
 use crate::session::Session;

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use rivet_sdk::{Destination, Error, ErrorKind, Result};
 use serde::Serialize;
 
-use super::execute::{Ends, Instance, Prepared, recorded, tidy};
+use super::execute::{Prepared, recorded, tidy};
 use super::export::{Finished, Watch, inputs};
+use super::instance::{Ends, Instance};
 use super::journal::Journal;
 use super::planning;
 use super::reconcile::{self, Compared, CountedAt, Newest, RECONCILIATION_VERSION, Reconciliation};

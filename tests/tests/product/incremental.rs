@@ -87,7 +87,8 @@ fn rows_younger_than_settle_wait_for_a_later_run() {
     // Committed late, with an older cursor, but within the hour.
     database.run("INSERT INTO t VALUES (5002, now() - interval '50 minutes', 'late')");
     assert_eq!(run(&project, &database).ok().json()["exports"][0]["rows"], 0);
-    database.run("UPDATE t SET at = at - interval '1 hour' WHERE id IN (5000, 5002)");
+    // Whole seconds count: what is an hour old to the second may wait for the next one.
+    database.run("UPDATE t SET at = at - interval '61 minutes' WHERE id IN (5000, 5002)");
     assert_eq!(run(&project, &database).ok().json()["exports"][0]["rows"], 2);
     assert_eq!(landed(&project), twice("1003"));
 }

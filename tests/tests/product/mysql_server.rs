@@ -162,8 +162,14 @@ fn locked_accounts_used_up_connections_and_held_locks_end_with_their_code() {
         let project = rivet::project();
         project.config(&format!("source: {{url_env: DATABASE_URL, tuning: {{max_retries: 1, retry_backoff_ms: 10, lock_timeout_s: 1}}}}\n{EXPORT}"));
         let url = database.url().replace("reader", &user);
-        // The planner has the only connection.
-        let few = project.rivet("run").env("DATABASE_URL", &url).fails(75);
+        // One that plans and reads is enough for one worker; the second has none.
+        let two = rivet::project();
+        let source = "source: {url_env: DATABASE_URL, tuning: {max_retries: 1, retry_backoff_ms: 10}}";
+        two.config(&format!(
+            "{source}\n{}",
+            EXPORT.replace("table: t,", "table: t, mode: chunked, chunk_size: 1, parallel: 2,")
+        ));
+        let few = two.rivet("run").env("DATABASE_URL", &url).fails(75);
         few.says(&["1226", "hint:", "lower `parallel`"]).never_says("secret");
         database.run(&format!("ALTER USER {user} ACCOUNT LOCK"));
         let locked = if server.is_mariadb() { "4151" } else { "3118" };

@@ -172,8 +172,8 @@ fn four_workers_read_every_row_once() {
         let summary = output.json()["exports"][0].clone();
         assert_eq!((&summary["rows"], &summary["consistency"]), (&160_000.into(), &"per_chunk".into()), "{summary}");
         assert!(summary["chunks"].as_u64().unwrap() >= 12, "{summary}");
-        // Ours to look, four workers and a planner; other tests may open theirs meanwhile.
-        assert!(after - before >= 6, "{before} {after}");
+        // Ours to look and four workers, the first with the planner's; other tests may open theirs meanwhile.
+        assert!(after - before >= 5, "{before} {after}");
         let found =
             readers::sql(project.out(), "SELECT count(*), count(DISTINCT id), min(id), max(id), sum(id) FROM t");
         let expected = ["160000", "160000", "1", "160000", "12800080000"].map(|text| Some(text.to_owned()));
