@@ -162,15 +162,21 @@ fn locked_accounts_used_up_connections_and_held_locks_end_with_their_code() {
         let project = rivet::project();
         project.config(&format!("source: {{url_env: DATABASE_URL, tuning: {{max_retries: 1, retry_backoff_ms: 10, lock_timeout_s: 1}}}}\n{EXPORT}"));
         let url = database.url().replace("reader", &user);
-        // One that plans and reads is enough for one worker; the second has none.
-        let two = rivet::project();
-        let source = "source: {url_env: DATABASE_URL, tuning: {max_retries: 1, retry_backoff_ms: 10}}";
-        two.config(&format!(
-            "{source}\n{}",
-            EXPORT.replace("table: t,", "table: t, mode: chunked, chunk_size: 1, parallel: 2,")
-        ));
-        let few = two.rivet("run").env("DATABASE_URL", &url).fails(75);
-        few.says(&["1226", "hint:", "lower `parallel`"]).never_says("secret");
+        // One that plans and reads is enough for one worker; but somebody else has it.
+        let holder = rivet::project();
+        let slow = EXPORT.replace("table: t,", "query: SELECT SLEEP(60) AS s,");
+        holder.config(&format!("source: {{url_env: DATABASE_URL}}\n{slow}"));
+        let mut holding = holder.rivet("run").env("DATABASE_URL", &url).spawn();
+        let find =
+            format!("SELECT ID FROM information_schema.PROCESSLIST WHERE USER = '{user}' AND INFO LIKE '%SLEEP(60)%'");
+        let found = || database.server.query("", &find).first().map(|row| row[0].clone());
+        assert!(holding.until(|| found().is_some()), "nobody sleeps");
+        let few = project.rivet("run").env("DATABASE_URL", &url).fails(75);
+        few.says(&["1226", "hint:", "with `parallel: 1` an export needs one"]).never_says("secret");
+        holding.kill();
+        while let Some(id) = found() {
+            database.server.try_query("", &format!("KILL {id}"));
+        }
         database.run(&format!("ALTER USER {user} ACCOUNT LOCK"));
         let locked = if server.is_mariadb() { "4151" } else { "3118" };
         project.rivet("run").env("DATABASE_URL", &url).fails(1).says(&[locked, "hint:", "UNLOCK"]);
