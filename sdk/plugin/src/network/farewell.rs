@@ -57,8 +57,10 @@ mod tests {
         let server = std::thread::spawn(move || {
             theirs.write_all(b"a last word").unwrap();
             std::thread::sleep(Duration::from_millis(100));
+            // Read before: the other side may be through before this thread goes on.
+            let closing = Instant::now();
             drop(theirs);
-            Instant::now()
+            closing
         });
         let stream = Stream::Unix(ours);
         stream.farewell();
