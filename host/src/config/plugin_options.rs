@@ -206,7 +206,9 @@ impl<'a> Check<'a> {
                 (None, Some(inner)) => self.node(inner, &entry.node, &path, depth + 1),
                 (None, None) if closed => {
                     let beside = if depth == 0 { self.host_keys } else { &[] };
-                    let hint = nearest(&entry.key, known.iter().chain(beside).copied());
+                    // A key of the host's that this block does not take is no remedy for itself.
+                    let others = known.iter().chain(beside).copied().filter(|known| *known != entry.key);
+                    let hint = nearest(&entry.key, others);
                     let hint = hint.unwrap_or_else(|| format!("the plugin's options are {}", known.join(", ")));
                     self.faults.push(Diagnostic::invalid(entry.at, path, "unknown key").with_hint(hint));
                 }

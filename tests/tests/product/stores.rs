@@ -336,6 +336,9 @@ fn wrong_settings_are_told_with_a_remedy() {
         };
         let missing = attempt(place.yaml("").replace(&format!("bucket: {bucket},"), "bucket: nosuchbucket,"), &[]);
         assert!(missing.stderr.contains("nosuchbucket"), "{kind:?} {missing}");
+        // `local` takes it: here, another key is the remedy.
+        let path = attempt(place.yaml("").replace("prefix: ", "path: "), &[]);
+        path.says(&["path: unknown key", "prefix"]).never_says("did you mean path");
         let wrong = attempt(place.yaml(""), &[("STORE_SECRET", "d3JvbmdrZXktd3JvbmdrZXk=")]);
         assert!(
             wrong.stderr.contains("auth") || wrong.stderr.contains("key") || wrong.stderr.contains("credentials"),
