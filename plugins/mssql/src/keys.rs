@@ -5,7 +5,7 @@ use rivet_sdk::{Key, KeyColumn, Result};
 use crate::catalog::{Table, surprise};
 use crate::rights;
 use crate::session::{ask, whole, words};
-use crate::types::{SourceColumn, is_rangeable};
+use crate::types::{SourceColumn, is_ordered, is_rangeable};
 use crate::wire::Wire;
 
 /// The system type of every type of the CLR: hierarchyid, the spatial ones, and users' own.
@@ -73,22 +73,7 @@ pub(crate) fn keys(wire: &mut Wire, table: &Table) -> Result<Vec<Key>> {
 /// Whether a value of the type, read as a scalar, can be written back and compared in the index's own order. Those of
 /// hierarchyid and of other types of the CLR cannot, and a variant's order goes by families of types.
 fn can_bound(base: &str) -> bool {
-    is_rangeable(base)
-        || matches!(
-            base,
-            "bit"
-                | "real"
-                | "float"
-                | "time"
-                | "char"
-                | "varchar"
-                | "nchar"
-                | "nvarchar"
-                | "sysname"
-                | "binary"
-                | "varbinary"
-                | "rowversion"
-        )
+    is_ordered(base) || matches!(base, "bit" | "rowversion")
 }
 
 /// A type as a user would write it.

@@ -65,21 +65,17 @@ impl SourceColumn {
 
     /// Whether its values have an order and cross as scalars.
     pub fn is_ordered(&self) -> bool {
-        is_rangeable(&self.base)
-            || matches!(
-                self.base.as_str(),
-                "real"
-                    | "float"
-                    | "time"
-                    | "char"
-                    | "varchar"
-                    | "nchar"
-                    | "nvarchar"
-                    | "sysname"
-                    | "binary"
-                    | "varbinary"
-            )
+        is_ordered(&self.base)
     }
+}
+
+/// Whether values of a type have an order and cross as scalars.
+pub(crate) fn is_ordered(base: &str) -> bool {
+    is_rangeable(base)
+        || matches!(
+            base,
+            "real" | "float" | "time" | "char" | "varchar" | "nchar" | "nvarchar" | "sysname" | "binary" | "varbinary"
+        )
 }
 
 /// Whether ranges over a type are the first choice: its values have a distance.

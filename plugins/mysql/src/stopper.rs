@@ -13,6 +13,7 @@ use crate::wire::Wire;
 /// How long it may take to have a statement stopped, login included: the host gives a statement that it stops ten
 /// seconds.
 const CANCEL: Duration = Duration::from_secs(4);
+
 /// What another thread needs to stop the session's statement.
 pub(crate) struct Stopper {
     endpoint: Endpoint,

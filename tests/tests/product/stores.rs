@@ -199,15 +199,40 @@ fn killed_at_random_and_resumed_elsewhere_it_is_the_table() {
     });
 }
 
+/// So many rows of 1.3 kB: an upload of several parts.
+fn wide_table(rows: u32) -> postgres::Database {
+    let mut database = postgres::database();
+    database.run(&format!(
+        "CREATE TABLE t (id int PRIMARY KEY, s text);
+         INSERT INTO t SELECT i, (SELECT string_agg(md5((i * 100 + j)::text), '') FROM generate_series(1, 40) j)
+         FROM generate_series(1, {rows}) i; ANALYZE t"
+    ));
+    database
+}
+
+/// A writer that is asked to stop aborts what it had begun, though its requests are cancelled from then on.
+#[test]
+fn ctrl_c_leaves_no_upload_unfinished() {
+    let database = wide_table(60000);
+    let url = database.url();
+    for kind in [Kind::S3, Kind::Gcs] {
+        let place = stores::place(kind);
+        let project = rivet::project();
+        let destination = place.yaml("transfer: {part_size_mb: 5}");
+        project.config(&format!("source: {{url_env: DATABASE_URL}}\nexports:\n  - {{name: e, table: t, chunk_by: none, format: csv, compression: none, destination: {destination}}}\n"));
+        let mut running = command(&project, &place, &url, "run").spawn();
+        assert!(running.until(|| !place.unfinished().unwrap().is_empty()), "{kind:?}: no upload was seen");
+        let output = running.interrupt();
+        assert_eq!(output.code, Some(130), "{kind:?} {output}");
+        assert_eq!(place.unfinished().unwrap(), Vec::<String>::new(), "{kind:?}");
+        assert!(!place.objects().contains_key("_SUCCESS"), "{kind:?}");
+    }
+}
+
 /// A writer that died with an upload under way: invisible, and gone after `clean`.
 #[test]
 fn clean_aborts_what_a_dead_writer_left() {
-    let mut database = postgres::database();
-    database.run(
-        "CREATE TABLE t (id int PRIMARY KEY, s text);
-         INSERT INTO t SELECT i, (SELECT string_agg(md5((i * 100 + j)::text), '') FROM generate_series(1, 40) j)
-         FROM generate_series(1, 30000) i; ANALYZE t",
-    );
+    let database = wide_table(30000);
     let url = database.url();
     for kind in [Kind::S3, Kind::Gcs] {
         let place = stores::place(kind);
