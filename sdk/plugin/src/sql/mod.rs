@@ -1,6 +1,7 @@
 //! The SQL kit: what every SQL driver does the same way.
 
 mod dialect;
+pub mod error;
 pub mod session;
 #[cfg(feature = "network")]
 pub mod wire;
