@@ -1,8 +1,10 @@
 //! Logs in: SCRAM-SHA-256, md5 and clear text, as the server asks.
 
 use bytes::BytesMut;
+use fallible_iterator::FallibleIterator as _;
 use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
+use postgres_protocol::message::backend::{AUTHENTICATION_TAG, Message};
 use postgres_protocol::message::frontend;
 use rivet_sdk::{Error, ErrorKind, Result, Secret};
 
@@ -16,34 +18,34 @@ impl Wire {
         let mut scram: Option<ScramSha256> = None;
         let mut credentials_sent = false;
         loop {
-            let (tag, body) = self.login_message()?;
-            match tag {
-                b'R' => {}
-                b'E' => {
-                    let error = refusal(ServerMessage::parse(&body), credentials_sent);
+            let (tag, message) = self.login_message()?;
+            let message = message.map_err(|_| match tag {
+                AUTHENTICATION_TAG => unsupported("the method the server asks for"),
+                _ => confused("its answer to the login"),
+            })?;
+            match message {
+                Message::ErrorResponse(body) => {
+                    let error = refusal(ServerMessage::of(body.fields()), credentials_sent);
                     return Err(error
                         .with_context("server", self.server().display())
                         .with_context("user", &endpoint.user));
                 }
-                b'N' => continue,
-                _ => return Err(confused("its answer to the login")),
-            }
-            let (request, data) = body.split_first_chunk::<4>().ok_or_else(|| confused("the login request"))?;
-            let request = i32::from_be_bytes(*request);
-            credentials_sent |= matches!(request, 3 | 5 | 11);
-            match request {
-                0 => return Ok(()),
-                3 => {
+                Message::NoticeResponse(_) => {}
+                Message::AuthenticationOk => return Ok(()),
+                Message::AuthenticationCleartextPassword => {
+                    credentials_sent = true;
                     let password = password(endpoint)?;
                     self.send(|out| frontend::password_message(password.expose().as_bytes(), out))?;
                 }
-                5 => {
-                    let salt = data.try_into().map_err(|_| confused("the md5 salt"))?;
-                    let hash = md5_hash(endpoint.user.as_bytes(), password(endpoint)?.expose().as_bytes(), salt);
+                Message::AuthenticationMd5Password(body) => {
+                    credentials_sent = true;
+                    let password = password(endpoint)?.expose().as_bytes();
+                    let hash = md5_hash(endpoint.user.as_bytes(), password, body.salt());
                     self.send(|out| frontend::password_message(hash.as_bytes(), out))?;
                 }
-                10 => {
-                    if !data.split(|byte| *byte == 0).any(|name| name == SCRAM_SHA_256.as_bytes()) {
+                Message::AuthenticationSasl(body) => {
+                    let known = body.mechanisms().any(|name| Ok(name == SCRAM_SHA_256));
+                    if !known.map_err(|_| confused("the login request"))? {
                         return Err(unsupported("SASL mechanisms other than SCRAM-SHA-256"));
                     }
                     let exchange =
@@ -53,17 +55,23 @@ impl Wire {
                     })?;
                     scram = Some(exchange);
                 }
-                11 => {
+                Message::AuthenticationSaslContinue(body) => {
+                    credentials_sent = true;
                     let exchange = scram.as_mut().ok_or_else(|| confused("SASL out of order"))?;
-                    exchange.update(data).map_err(|error| failed(&error))?;
+                    exchange.update(body.data()).map_err(|error| failed(&error))?;
                     self.send(|out| frontend::sasl_response(exchange.message(), out))?;
                 }
-                12 => {
+                Message::AuthenticationSaslFinal(body) => {
                     let exchange = scram.as_mut().ok_or_else(|| confused("SASL out of order"))?;
-                    exchange.finish(data).map_err(|error| failed(&error))?;
+                    exchange.finish(body.data()).map_err(|error| failed(&error))?;
                 }
-                7..=9 => return Err(unsupported("GSSAPI and SSPI")),
-                _ => return Err(unsupported("the method the server asks for")),
+                Message::AuthenticationGss | Message::AuthenticationGssContinue(_) | Message::AuthenticationSspi => {
+                    return Err(unsupported("GSSAPI and SSPI"));
+                }
+                Message::AuthenticationKerberosV5 | Message::AuthenticationScmCredential => {
+                    return Err(unsupported("the method the server asks for"));
+                }
+                _ => return Err(confused("its answer to the login")),
             }
         }
     }

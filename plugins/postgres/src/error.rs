@@ -2,7 +2,18 @@
 
 use std::time::Duration;
 
+use fallible_iterator::FallibleIterator as _;
+use postgres_protocol::message::backend::ErrorFields;
+use rivet_sdk::sql::error::Product;
 use rivet_sdk::{Error, ErrorKind, Retry};
+
+const PRODUCT: Product = Product {
+    name: "PostgreSQL",
+    protocol: "PostgreSQL's protocol",
+    server: "a PostgreSQL server, or of a pooler before one",
+    login: "login",
+    tool: "psql",
+};
 
 /// An ErrorResponse or NoticeResponse, taken apart.
 #[derive(Debug, Default, Clone)]
@@ -14,13 +25,13 @@ pub(crate) struct ServerMessage {
 }
 
 impl ServerMessage {
-    /// Reads the fields of an ErrorResponse's body.
-    pub fn parse(body: &[u8]) -> Self {
+    /// Reads the fields, up to one that is broken.
+    pub fn of(mut fields: ErrorFields<'_>) -> Self {
         let mut message = Self::default();
-        for field in body.split(|byte| *byte == 0) {
-            let Some((tag, text)) = field.split_first() else { continue };
-            let text = String::from_utf8_lossy(text).into_owned();
-            match tag {
+        while let Ok(Some(field)) = fields.next() {
+            // Before the login is through it may be in any encoding.
+            let text = String::from_utf8_lossy(field.value_bytes()).into_owned();
+            match field.type_() {
                 b'C' => message.code = text,
                 b'M' => message.message = text,
                 b'D' => message.detail = Some(text),
@@ -33,16 +44,10 @@ impl ServerMessage {
 
     /// The error for the host.
     pub fn into_error(self) -> Error {
-        let (kind, retry) = classify(&self.code);
-        let mut error = Error::new(kind, format!("PostgreSQL: {}", self.message)).with_code(self.code.clone());
-        if let Some(retry) = retry {
-            error = error.with_retry(retry);
-        }
-        if let Some(detail) = self.detail {
-            error = error.with_chain([detail]);
-        }
-        match our_hint(&self.code).map(str::to_owned).or(self.hint).or_else(|| of_kind(kind).map(str::to_owned)) {
-            Some(hint) => error.with_hint(hint),
+        let hint = our_hint(&self.code).map(str::to_owned).or(self.hint);
+        let error = PRODUCT.refused(self.code.clone(), &self.message, classify(&self.code), hint);
+        match self.detail {
+            Some(detail) => error.with_chain([detail]),
             None => error,
         }
     }
@@ -105,32 +110,28 @@ fn our_hint(code: &str) -> Option<&'static str> {
     })
 }
 
-/// Where neither we nor the server have more to say.
-fn of_kind(kind: ErrorKind) -> Option<&'static str> {
-    Some(match kind {
-        ErrorKind::InvalidQuery | ErrorKind::NotFound => "run the export's query in psql to find the place",
-        ErrorKind::Data => "a row holds what the query cannot compute with: run it in psql to find the row",
-        ErrorKind::Unsupported => "this server does not do that: write the query otherwise, or take a newer one",
-        ErrorKind::ResourceExhausted => "the server has no room left: lower `parallel`, and see its log",
-        ErrorKind::Other => "the server's log says more",
-        _ => return None,
-    })
-}
-
 /// The server said something the protocol does not allow here.
 pub(crate) fn confused(what: impl std::fmt::Display) -> Error {
-    Error::connection(format!("the server's answer is not PostgreSQL's protocol: {what}"))
-        .with_retry(Retry::Permanent)
-        .with_hint("check that host and port are those of a PostgreSQL server, or of a pooler before one")
+    PRODUCT.confused(what)
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::BytesMut;
+    use postgres_protocol::message::backend::Message;
+
     use super::*;
 
     fn error(code: &str, message: &str) -> Error {
         let body = [&b"SERROR\0C"[..], code.as_bytes(), b"\0M", message.as_bytes(), b"\0\0"].concat();
-        ServerMessage::parse(&body).into_error()
+        read(&body)
+    }
+
+    fn read(body: &[u8]) -> Error {
+        let length = i32::try_from(body.len() + 4).unwrap().to_be_bytes();
+        let mut bytes = BytesMut::from(&[b"E", &length[..], body].concat()[..]);
+        let Message::ErrorResponse(body) = Message::parse(&mut bytes).unwrap().unwrap() else { panic!("no error") };
+        ServerMessage::of(body.fields()).into_error()
     }
 
     #[test]
@@ -160,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_broken_message_is_still_an_error() {
-        assert_eq!(ServerMessage::parse(b"").into_error().kind(), ErrorKind::Other);
-        assert_eq!(ServerMessage::parse(b"\xff\xfe").into_error().kind(), ErrorKind::Other);
+        assert_eq!(read(b"").kind(), ErrorKind::Other);
+        assert_eq!(read(b"\xff\xfe").kind(), ErrorKind::Other);
     }
 }

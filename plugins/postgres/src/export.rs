@@ -6,6 +6,7 @@ use rivet_sdk::arrow_array::{RecordBatch, RecordBatchOptions};
 use rivet_sdk::arrow_schema::SchemaRef;
 use rivet_sdk::serde_json::{self, Value};
 use rivet_sdk::sql::session::Session as _;
+use rivet_sdk::sql::wire::RowSink;
 use rivet_sdk::{
     BatchSink, ColumnStats, Condition, Context, Error, ErrorKind, ExportRequest, ExportStats, Relation, Reservation,
     Result, schema_of,
@@ -16,7 +17,7 @@ use crate::error::confused;
 use crate::kind::{Kind, TextForm};
 use crate::plan::{Plan, PlannedColumn};
 use crate::session::Session;
-use crate::wire::{CopySink, Wire};
+use crate::wire::Wire;
 
 /// What a binary COPY begins with, before flags and the header's extension.
 const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
@@ -328,9 +329,9 @@ impl<'a> Batches<'a> {
     }
 }
 
-impl CopySink for Batches<'_> {
+impl RowSink for Batches<'_> {
     #[inline]
-    fn data(&mut self, data: &[u8]) -> Result<()> {
+    fn row(&mut self, data: &[u8]) -> Result<()> {
         self.take(data)
     }
 

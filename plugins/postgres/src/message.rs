@@ -1,5 +1,9 @@
-//! The bodies of the server's control messages, taken apart.
+//! The results in the server's messages.
 
+use std::io;
+
+use fallible_iterator::FallibleIterator as _;
+use postgres_protocol::message::backend::{DataRowBody, RowDescriptionBody};
 use rivet_sdk::{Error, Result};
 
 use crate::error::confused;
@@ -19,80 +23,56 @@ pub(crate) struct Rows {
     pub rows: Vec<Vec<Option<String>>>,
 }
 
-/// The process and the secret that a cancel request needs.
-pub(crate) fn backend_key(body: &[u8]) -> Result<(i32, i32)> {
-    let mut reader = Reader(body);
-    Ok((reader.i32()?, reader.i32()?))
+/// The columns of a RowDescription.
+pub(crate) fn columns(body: &RowDescriptionBody) -> Result<Vec<ResultColumn>> {
+    let columns = body.fields().map(|field| {
+        Ok(ResultColumn { name: field.name().to_owned(), oid: field.type_oid(), typmod: field.type_modifier() })
+    });
+    columns.collect().map_err(|error| short(&error))
 }
 
-/// RowDescription.
-pub(crate) fn row_description(body: &[u8]) -> Result<Vec<ResultColumn>> {
-    let mut reader = Reader(body);
-    let count = reader.i16()?;
-    (0..count)
-        .map(|_| {
-            let name = reader.text()?;
-            let (_table, _number) = (reader.i32()?, reader.i16()?);
-            let oid = u32::from_be_bytes(reader.i32()?.to_be_bytes());
-            let _size = reader.i16()?;
-            let typmod = reader.i32()?;
-            let _format = reader.i16()?;
-            Ok(ResultColumn { name, oid, typmod })
+/// The values of a DataRow in text form.
+pub(crate) fn row(body: &DataRowBody) -> Result<Vec<Option<String>>> {
+    let values: Vec<_> = body.ranges().collect().map_err(|error| short(&error))?;
+    values
+        .into_iter()
+        .map(|range| {
+            let Some(range) = range else { return Ok(None) };
+            let text = body.buffer().get(range).unwrap_or_default().to_vec();
+            String::from_utf8(text).map(Some).map_err(|_| Error::data("the server sent text that is not UTF-8"))
         })
         .collect()
 }
 
-/// DataRow, in text form.
-pub(crate) fn data_row(body: &[u8]) -> Result<Vec<Option<String>>> {
-    let mut reader = Reader(body);
-    let count = reader.i16()?;
-    (0..count)
-        .map(|_| match usize::try_from(reader.i32()?) {
-            Err(_) => Ok(None),
-            Ok(length) => String::from_utf8(reader.bytes(length)?.to_vec())
-                .map(Some)
-                .map_err(|_| Error::data("the server sent text that is not UTF-8")),
-        })
-        .collect()
-}
-
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn bytes(&mut self, length: usize) -> Result<&'a [u8]> {
-        let (head, tail) = self.0.split_at_checked(length).ok_or_else(|| confused("a short message"))?;
-        self.0 = tail;
-        Ok(head)
-    }
-
-    fn i16(&mut self) -> Result<i16> {
-        let bytes = self.bytes(2)?;
-        Ok(bytes.try_into().map(i16::from_be_bytes).unwrap_or_default())
-    }
-
-    fn i32(&mut self) -> Result<i32> {
-        let bytes = self.bytes(4)?;
-        Ok(bytes.try_into().map(i32::from_be_bytes).unwrap_or_default())
-    }
-
-    fn text(&mut self) -> Result<String> {
-        let end = self.0.iter().position(|byte| *byte == 0).ok_or_else(|| confused("an endless name"))?;
-        let text = String::from_utf8_lossy(self.bytes(end)?).into_owned();
-        self.bytes(1)?;
-        Ok(text)
-    }
+fn short(error: &io::Error) -> Error {
+    confused(format!("a short message ({error})"))
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::BytesMut;
+    use postgres_protocol::message::backend::Message;
+
     use super::*;
+
+    fn message(tag: u8, body: &[u8]) -> Message {
+        let length = i32::try_from(body.len() + 4).unwrap().to_be_bytes();
+        let mut bytes = BytesMut::from(&[&[tag][..], &length, body].concat()[..]);
+        Message::parse(&mut bytes).unwrap().unwrap()
+    }
+
+    fn row_of(body: &[u8]) -> Result<Vec<Option<String>>> {
+        let Message::DataRow(body) = message(b'D', body) else { panic!("not a row") };
+        row(&body)
+    }
 
     #[test]
     fn short_messages_are_errors_not_panics() {
-        assert!(row_description(b"\0\x02a").is_err());
-        assert!(data_row(b"\0\x01\0\0\0\x05ab").is_err());
-        assert!(data_row(b"").is_err());
-        assert!(backend_key(b"\0\0").is_err());
-        assert_eq!(data_row(b"\0\x02\xff\xff\xff\xff\0\0\0\x01x").unwrap(), [None, Some("x".to_owned())]);
+        let Message::RowDescription(body) = message(b'T', b"\0\x02a") else { panic!("not a description") };
+        assert!(columns(&body).is_err());
+        assert!(row_of(b"\0\x01\0\0\0\x05ab").is_err());
+        assert!(row_of(b"\0\x01").is_err());
+        assert!(row_of(b"\0\x01\0\0\0\x01\xff").is_err());
+        assert_eq!(row_of(b"\0\x02\xff\xff\xff\xff\0\0\0\x01x").unwrap(), [None, Some("x".to_owned())]);
     }
 }

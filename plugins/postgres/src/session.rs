@@ -13,6 +13,7 @@ use std::time::Duration;
 use rivet_sdk::lexer::{Rules, single};
 use rivet_sdk::sql::quote_text;
 use rivet_sdk::sql::session::{self, Session as _, Stopper};
+use rivet_sdk::sql::wire::Protocol as _;
 use rivet_sdk::{Error, ErrorKind, Result, Retry, SNAPSHOT_LOST, SessionPolicy};
 
 use crate::message::Rows;
@@ -94,7 +95,7 @@ impl Session {
         work: impl FnOnce(&mut Wire, Rules) -> Result<T>,
     ) -> Result<T> {
         self.reconnect()?;
-        self.wire.wait(policy.patience());
+        self.wire.connection().wait(policy.patience());
         let begin = match (self.held, &self.joined) {
             (true, _) => "SAVEPOINT rivet".to_owned(),
             (false, None) => BEGIN.to_owned(),
@@ -108,10 +109,10 @@ impl Session {
     }
 
     fn end(&mut self, succeeded: bool) {
-        if self.wire.is_busy() {
+        if self.wire.connection().is_busy() {
             self.wire.abandon(ABANDON);
         }
-        if self.wire.is_broken() {
+        if self.wire.connection().is_broken() {
             return;
         }
         let end = match (self.held, succeeded) {
@@ -128,7 +129,7 @@ impl Session {
     }
 
     fn reconnect(&mut self) -> Result<()> {
-        if !self.wire.is_broken() {
+        if !self.wire.connection().is_broken() {
             return Ok(());
         }
         if self.held {
@@ -149,7 +150,7 @@ impl Session {
         if self.version() >= 170_000 {
             begin.push_str("; SET LOCAL transaction_timeout = 0");
         }
-        self.wire.wait(self.limits.patience());
+        self.wire.connection().wait(self.limits.patience());
         let answer = begin_with_settings(&mut self.wire, &begin, &self.limits, Settings::Rivet)
             .and_then(|_| self.wire.simple(sql));
         match answer {

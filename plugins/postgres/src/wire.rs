@@ -3,20 +3,21 @@
 mod frames;
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::ops::Range;
-use std::time::Duration;
 
 use bytes::BytesMut;
+use postgres_protocol::message::backend::{COPY_DATA_TAG, Message, READY_FOR_QUERY_TAG};
 use postgres_protocol::message::frontend;
 use rivet_libpq::{Role, Server};
 use rivet_sdk::network::{Closer, Patience, Stream, lost, while_connecting};
-use rivet_sdk::{Error, ErrorKind, Result};
+use rivet_sdk::sql::wire::{Connection, Protocol, RowSink};
+use rivet_sdk::{Error, Result};
 
 use crate::chosen;
 use crate::connect::{Target, targets};
 use crate::error::{ServerMessage, confused};
-use crate::message::{ResultColumn, Rows, backend_key, data_row, row_description};
+use crate::message::{ResultColumn, Rows, columns, row};
 use crate::options::Endpoint;
 use crate::stopper::cancel;
 
@@ -24,26 +25,21 @@ const BUFFER_BYTES: usize = 256 << 10;
 /// No answer to a control message is larger; rows of a COPY are bounded by the caller.
 const CONTROL_BYTES: usize = 256 << 20;
 const HEADER_BYTES: usize = 5;
+/// The status between two transactions.
+const IDLE: u8 = b'I';
+/// The status before the first one.
+const LOGGING_IN: u8 = b'?';
 
 /// One connection with a session on it.
 pub(crate) struct Wire {
-    stream: Stream,
-    /// Until [`Wire::wait`] says otherwise, that of the login.
-    patience: Patience,
+    connection: Connection<Stream>,
     target: Target,
-    /// All of it is initialised; the unread part is `start..end`.
-    input: Vec<u8>,
-    start: usize,
-    end: usize,
     output: BytesMut,
+    /// The message that is being taken apart.
+    control: BytesMut,
     parameters: BTreeMap<String, String>,
     key: (i32, i32),
     status: u8,
-    /// True from a request until the server is ready again.
-    busy: bool,
-    /// True while rows stream, until the next request.
-    streaming: bool,
-    broken: bool,
 }
 
 /// A whole message in the buffer: its tag, and where its body lies.
@@ -51,18 +47,6 @@ struct Frame {
     tag: u8,
     body: Range<usize>,
 }
-
-/// Takes what a `COPY … TO STDOUT` sends.
-pub(crate) trait CopySink {
-    /// One CopyData body.
-    fn data(&mut self, data: &[u8]) -> Result<()>;
-    /// Told of a body larger than the buffer, again and again while it arrives, with what there is
-    /// of it and how large it will be: go on, or refuse it.
-    fn arriving(&mut self, have: &[u8], size: usize) -> Result<()>;
-}
-
-/// As [`CopySink::arriving`].
-type Guard<'a> = dyn FnMut(&[u8], usize) -> Result<()> + 'a;
 
 impl Wire {
     /// A session with the first of the endpoint's servers that is as its URL wants it, or with the one that this
@@ -108,20 +92,15 @@ impl Wire {
     fn log_in(endpoint: &Endpoint, mut target: Target) -> Result<Self> {
         let mut patience = Patience::for_login(endpoint.connect_timeout);
         let stream = target.connect(&mut patience)?;
+        let place = target.server.display();
         let mut wire = Self {
-            stream,
-            patience,
+            connection: Connection::new(stream, patience, place, BUFFER_BYTES),
             target,
-            input: vec![0; BUFFER_BYTES],
-            start: 0,
-            end: 0,
             output: BytesMut::new(),
+            control: BytesMut::new(),
             parameters: BTreeMap::new(),
             key: (0, 0),
-            status: b'?',
-            busy: false,
-            streaming: false,
-            broken: false,
+            status: LOGGING_IN,
         };
         // `options` is left out: poolers refuse it. client_encoding is one they know.
         let parameters = [
@@ -134,7 +113,7 @@ impl Wire {
             .map_err(|_| Error::config("user and database names must not hold a zero byte"))?;
         wire.flush()?;
         wire.authenticate(endpoint)?;
-        wire.until_ready(|_, _| Ok(()))?;
+        wire.until_ready(|_| Ok(()))?;
         if wire.parameters.get("client_encoding").is_none_or(|encoding| encoding != "UTF8") {
             return Err(Error::connection("the server (or a pooler) did not accept client_encoding UTF8"));
         }
@@ -148,12 +127,7 @@ impl Wire {
 
     /// What ends the connection from another thread.
     pub fn closer(&self) -> Result<Closer> {
-        self.stream.closer().map_err(|error| lost(&error))
-    }
-
-    /// Limits how long the server may keep us waiting for the answer to each request; None is for ever.
-    pub fn wait(&mut self, limit: Option<Duration>) {
-        self.patience.set(limit);
+        self.connection.channel().closer().map_err(|error| lost(&error))
     }
 
     /// The server process the login answer named.
@@ -173,27 +147,17 @@ impl Wire {
 
     /// Whether nobody between us and the server can listen.
     pub fn is_private(&self) -> bool {
-        self.stream.is_private()
+        self.connection.channel().is_private()
     }
 
     /// `TLSv1.3` and the like; None for plain text.
     pub fn tls_version(&self) -> Option<String> {
-        self.stream.tls_version()
-    }
-
-    /// True once nothing can be sent any more.
-    pub fn is_broken(&self) -> bool {
-        self.broken
-    }
-
-    /// True while a request has not been answered to its end.
-    pub fn is_busy(&self) -> bool {
-        self.busy
+        self.connection.channel().tls_version()
     }
 
     /// True inside a transaction block, failed or not.
     pub fn in_transaction(&self) -> bool {
-        self.status != b'I'
+        self.status != IDLE
     }
 
     /// Runs one or more statements of ours, and gives the rows of the last one that has any.
@@ -224,8 +188,8 @@ impl Wire {
     /// Runs a `COPY … TO STDOUT` and gives every CopyData body to `rows`, in the buffer it was
     /// received in.
     ///
-    /// When `rows` fails the COPY is still running: see [`Wire::abandon`].
-    pub fn copy_out(&mut self, sql: &str, rows: &mut impl CopySink) -> Result<()> {
+    /// When `rows` fails the COPY is still running: see [`Protocol::abandon`].
+    pub fn copy_out(&mut self, sql: &str, rows: &mut impl RowSink) -> Result<()> {
         log::debug!("{sql}");
         self.parse(sql)?;
         self.execute(0)?;
@@ -233,43 +197,26 @@ impl Wire {
         let mut failure: Option<Error> = None;
         loop {
             let frame = self.next_after(&failure, &mut |have, size| rows.arriving(have, size))?;
-            let body = self.input.get(frame.body.clone()).unwrap_or_default();
-            match frame.tag {
-                b'd' if failure.is_none() => {
-                    self.streaming = true;
-                    rows.data(body)?;
+            if frame.tag == COPY_DATA_TAG {
+                if failure.is_none() {
+                    self.connection.streams();
+                    rows.row(self.connection.bytes(frame.body))?;
                 }
-                b'd' | b'H' | b'c' | b'C' | b'1' | b'2' => {}
-                b'E' => failure = Some(ServerMessage::parse(body).into_error()),
-                b'Z' => {
-                    self.status = body.first().copied().unwrap_or(b'I');
-                    self.busy = false;
-                    return failure.map_or(Ok(()), Err);
-                }
-                other => self.on_asynchronous(other, frame.body)?,
+                continue;
             }
-        }
-    }
-
-    /// Stops the running statement and reads what is still on its way, so that the session
-    /// can be used again. If that takes longer than `limit`, the connection is given up.
-    pub fn abandon(&mut self, limit: Duration) {
-        if self.broken || self.drain(limit).is_err() {
-            self.broken = true;
-            self.stream.shutdown();
-        }
-    }
-
-    fn drain(&mut self, limit: Duration) -> Result<()> {
-        let (target, process, secret) = self.cancel_key();
-        cancel(&target, process, secret)?;
-        self.patience.set(Some(limit));
-        loop {
-            let frame = self.next(&mut |_, _| Ok(()))?;
-            if frame.tag == b'Z' {
-                self.status = self.input.get(frame.body.start).copied().unwrap_or(b'I');
-                self.busy = false;
-                return Ok(());
+            match self.message(&frame)? {
+                Message::ErrorResponse(body) => failure = Some(ServerMessage::of(body.fields()).into_error()),
+                Message::ReadyForQuery(body) => return self.ready(body.status(), failure),
+                Message::CopyOutResponse(_)
+                | Message::CopyDone
+                | Message::CommandComplete(_)
+                | Message::ParseComplete
+                | Message::BindComplete => {}
+                other => {
+                    if self.asynchronous(other).is_some() {
+                        return Err(confused(format!("message `{}` here", char::from(frame.tag))));
+                    }
+                }
             }
         }
     }
@@ -299,11 +246,13 @@ impl Wire {
     fn collect(&mut self) -> Result<Rows> {
         self.flush()?;
         let mut rows = Rows::default();
-        self.until_ready(|tag, body| {
-            match tag {
-                b'T' => rows = Rows { columns: row_description(body)?, rows: Vec::new() },
-                b'D' => rows.rows.push(data_row(body)?),
-                b'G' | b'H' => return Err(confused("a COPY where rows were expected")),
+        self.until_ready(|message| {
+            match message {
+                Message::RowDescription(body) => rows = Rows { columns: columns(&body)?, rows: Vec::new() },
+                Message::DataRow(body) => rows.rows.push(row(&body)?),
+                Message::CopyInResponse(_) | Message::CopyOutResponse(_) => {
+                    return Err(confused("a COPY where rows were expected"));
+                }
                 _ => {}
             }
             Ok(())
@@ -312,32 +261,27 @@ impl Wire {
     }
 
     /// Reads until the server is ready again; an error it reported on the way is returned then.
-    fn until_ready(&mut self, mut on_message: impl FnMut(u8, &[u8]) -> Result<()>) -> Result<()> {
+    fn until_ready(&mut self, mut on_message: impl FnMut(Message) -> Result<()>) -> Result<()> {
         let mut failure: Option<Error> = None;
         loop {
             let frame = self.next_after(&failure, &mut |_, size| match size > CONTROL_BYTES {
                 true => Err(confused("a message that is too large")),
                 false => Ok(()),
             })?;
-            let body = self.input.get(frame.body.clone()).unwrap_or_default();
-            match frame.tag {
-                b'E' => {
-                    let error = ServerMessage::parse(body).into_error();
-                    if self.status == b'?' {
-                        self.broken = true;
-                        return Err(error);
+            match self.message(&frame)? {
+                Message::ErrorResponse(body) => {
+                    let error = ServerMessage::of(body.fields()).into_error();
+                    if self.status == LOGGING_IN {
+                        return Err(self.connection.broken_by(error));
                     }
                     failure = failure.or(Some(error));
                 }
-                b'Z' => {
-                    self.status = body.first().copied().unwrap_or(b'I');
-                    self.busy = false;
-                    return failure.map_or(Ok(()), Err);
-                }
-                b'K' => self.key = backend_key(body)?,
-                b'S' | b'N' | b'A' => self.on_asynchronous(frame.tag, frame.body)?,
-                tag => {
-                    if let Err(error) = on_message(tag, body) {
+                Message::ReadyForQuery(body) => return self.ready(body.status(), failure),
+                Message::BackendKeyData(body) => self.key = (body.process_id(), body.secret_key()),
+                other => {
+                    if let Some(message) = self.asynchronous(other)
+                        && let Err(error) = on_message(message)
+                    {
                         failure = failure.or(Some(error));
                     }
                 }
@@ -345,27 +289,47 @@ impl Wire {
         }
     }
 
-    fn on_asynchronous(&mut self, tag: u8, body: Range<usize>) -> Result<()> {
-        let body = self.input.get(body).unwrap_or_default();
-        match tag {
-            b'S' => {
-                let mut texts = body.split(|byte| *byte == 0).map(|text| String::from_utf8_lossy(text).into_owned());
-                if let (Some(name), Some(value)) = (texts.next(), texts.next()) {
-                    self.parameters.insert(name, value);
-                }
-            }
-            b'N' => log::debug!("PostgreSQL notice: {}", ServerMessage::parse(body).message),
-            b'A' => {}
-            other => return Err(confused(format!("message `{}` here", char::from(other)))),
-        }
-        Ok(())
+    fn ready(&mut self, status: u8, failure: Option<Error>) -> Result<()> {
+        self.status = status;
+        self.connection.answered();
+        failure.map_or(Ok(()), Err)
     }
 
-    /// The next message during login, for the authentication exchange.
-    pub(crate) fn login_message(&mut self) -> Result<(u8, Vec<u8>)> {
+    /// A message that is not a row of a COPY. It is copied: the parser keeps what it reads.
+    fn message(&mut self, frame: &Frame) -> Result<Message> {
+        self.parsed(frame).map_err(|error| {
+            self.connection.broken_by(confused(format!("message `{}`: {error}", char::from(frame.tag))))
+        })
+    }
+
+    fn parsed(&mut self, frame: &Frame) -> io::Result<Message> {
+        self.control.clear();
+        self.control.extend_from_slice(self.connection.bytes(frame.body.start - HEADER_BYTES..frame.body.end));
+        Message::parse(&mut self.control)?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+
+    /// Heeds what the server may say at any time; gives any other message back.
+    fn asynchronous(&mut self, message: Message) -> Option<Message> {
+        match message {
+            Message::ParameterStatus(body) => match (body.name(), body.value()) {
+                (Ok(name), Ok(value)) => {
+                    self.parameters.insert(name.to_owned(), value.to_owned());
+                }
+                _ => log::debug!("PostgreSQL sent a parameter that is not UTF-8"),
+            },
+            Message::NoticeResponse(body) => {
+                log::debug!("PostgreSQL notice: {}", ServerMessage::of(body.fields()).message);
+            }
+            Message::NotificationResponse(_) => {}
+            other => return Some(other),
+        }
+        None
+    }
+
+    /// The next message during login, for the authentication exchange, and its tag.
+    pub(crate) fn login_message(&mut self) -> Result<(u8, io::Result<Message>)> {
         let frame = self.next(&mut |_, _| Err(confused("a login message that is too large")))?;
-        let body = self.input.get(frame.body).unwrap_or_default().to_vec();
-        Ok((frame.tag, body))
+        Ok((frame.tag, self.parsed(&frame)))
     }
 
     /// Sends what `build` puts into the output buffer.
@@ -375,33 +339,42 @@ impl Wire {
     }
 
     fn flush(&mut self) -> Result<()> {
-        if self.broken {
-            return Err(Error::connection("the connection is broken"));
-        }
-        self.busy = true;
-        self.streaming = false;
-        self.patience.renew();
-        let sent = self.stream.write_all(&self.output).and_then(|()| self.stream.flush());
-        self.output.clear();
-        sent.map_err(|error| self.fail(&error))
+        let output = self.output.split();
+        self.connection.send(|stream| stream.write_all(&output).and_then(|()| stream.flush()))
+    }
+}
+
+impl Protocol for Wire {
+    type Channel = Stream;
+
+    fn connection(&mut self) -> &mut Connection<Stream> {
+        &mut self.connection
     }
 
-    /// A server that only takes too long can still be asked to stop.
-    fn fail(&mut self, error: &std::io::Error) -> Error {
-        let error = self.patience.explain(&self.server().display(), error);
-        self.broken |= error.kind() != ErrorKind::Timeout;
-        error
+    fn cancel(&mut self) -> Result<()> {
+        let (target, process, secret) = self.cancel_key();
+        cancel(&target, process, secret)
+    }
+
+    fn drain(&mut self) -> Result<()> {
+        loop {
+            let frame = self.next(&mut |_, _| Ok(()))?;
+            if frame.tag == READY_FOR_QUERY_TAG {
+                let status = self.connection.bytes(frame.body).first().copied();
+                return self.ready(status.unwrap_or(IDLE), None);
+            }
+        }
     }
 }
 
 impl Drop for Wire {
     fn drop(&mut self) {
-        if !self.broken {
+        if !self.connection.is_broken() {
             self.output.clear();
             frontend::terminate(&mut self.output);
             // A backend counts until its process has ended, and with that the socket.
             if self.flush().is_ok() {
-                self.stream.farewell();
+                self.connection.channel().farewell();
             }
         }
     }
