@@ -3,9 +3,18 @@
 use std::time::Duration;
 
 use rivet_sdk::cursor::{Cursor, ReadNumbers as _, Short};
+use rivet_sdk::sql::error::Product;
 use rivet_sdk::{Error, ErrorKind, Result, Retry};
 
 use crate::packet::lossy_utf16;
+
+const PRODUCT: Product = Product {
+    name: "SQL Server",
+    protocol: "the TDS protocol",
+    server: "a SQL Server",
+    login: "login",
+    tool: "another tool",
+};
 
 /// An ERROR or INFO token, taken apart.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -28,15 +37,8 @@ impl ServerMessage {
 
     /// The error for the host.
     pub fn into_error(self) -> Error {
-        let (kind, retry) = classify(self.number, self.class);
-        let mut error = Error::new(kind, format!("SQL Server: {}", self.message)).with_code(self.number.to_string());
-        if let Some(retry) = retry {
-            error = error.with_retry(retry);
-        }
-        match hint(self.number).or_else(|| of_kind(kind)) {
-            Some(hint) => error.with_hint(hint),
-            None => error,
-        }
+        let hint = hint(self.number).map(str::to_owned);
+        PRODUCT.refused(self.number.to_string(), &self.message, classify(self.number, self.class), hint)
     }
 }
 
@@ -117,24 +119,9 @@ fn hint(number: i32) -> Option<&'static str> {
     })
 }
 
-/// Where there is no more to say.
-fn of_kind(kind: ErrorKind) -> Option<&'static str> {
-    Some(match kind {
-        ErrorKind::InvalidQuery | ErrorKind::NotFound => "run the export's query in another tool to find the place",
-        ErrorKind::Data => "a row holds what the query cannot compute with: run it in another tool to find the row",
-        ErrorKind::Auth => "the server does not let this login in: ask its administrator",
-        ErrorKind::Permission => "grant the user SELECT on what the query names",
-        ErrorKind::ResourceExhausted => "the server has no room left: lower `parallel`, and see its log",
-        ErrorKind::Other => "the server's log says more",
-        _ => return None,
-    })
-}
-
 /// The server said something the protocol does not allow here.
 pub(crate) fn confused(what: impl std::fmt::Display) -> Error {
-    Error::connection(format!("the server's answer is not the TDS protocol: {what}"))
-        .with_retry(Retry::Permanent)
-        .with_hint("check that host and port are those of a SQL Server")
+    PRODUCT.confused(what)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::Instant;
 use rivet_sdk::arrow_array::{RecordBatch, RecordBatchOptions};
 use rivet_sdk::arrow_schema::SchemaRef;
 use rivet_sdk::sql::session::Session as _;
+use rivet_sdk::sql::wire::Protocol as _;
 use rivet_sdk::{
     BatchSink, ColumnStats, Context, Error, ErrorKind, ExportRequest, ExportStats, Reservation, Result, Retry, log,
     schema_of,
@@ -67,7 +68,7 @@ pub(crate) fn run(
                 Ok(Token::Done(true)) => break,
                 Ok(Token::Done(false)) => {}
                 // A server that goes away after an error has said why.
-                Err(error) => return Err(failure.filter(|_| wire.is_broken()).unwrap_or(error)),
+                Err(error) => return Err(failure.filter(|_| wire.connection().is_broken()).unwrap_or(error)),
             }
         }
         if let Some(failure) = failure {

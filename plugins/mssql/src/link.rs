@@ -3,11 +3,12 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rivet_sdk::network::{self, Patience, lost};
 use rivet_sdk::rustls::ClientConnection;
 use rivet_sdk::sql::session::Stoppable;
+use rivet_sdk::sql::wire::Channel;
 use rivet_sdk::{Error, Result};
 
 use crate::packet;
@@ -119,5 +120,27 @@ impl Stoppable for Link {
     fn give_up(&self, why: &Error) -> Error {
         self.close();
         network::closed_instead(why)
+    }
+}
+
+/// What comes over a link: the side of the one who works.
+pub(crate) struct Incoming {
+    pub link: Arc<Link>,
+    records: Records,
+}
+
+impl Incoming {
+    pub fn over(link: Link) -> Self {
+        Self { link: Arc::new(link), records: Records::default() }
+    }
+}
+
+impl Channel for Incoming {
+    fn read(&mut self, patience: &mut Patience, buffer: &mut [u8]) -> io::Result<usize> {
+        self.link.read(buffer, &mut self.records, patience)
+    }
+
+    fn shutdown(&self) {
+        self.link.close();
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rivet_sdk::lexer::{Rules, single};
 use rivet_sdk::sql::session::{self, Stopper};
+use rivet_sdk::sql::wire::Protocol as _;
 use rivet_sdk::{Error, ErrorKind, Relation, Result, Retry, Scalar, SessionPolicy, Snapshot, log};
 
 use crate::facts::{self, DatabaseFacts};
@@ -118,7 +119,7 @@ impl Session {
     }
 
     fn reconnect(&mut self) -> Result<()> {
-        if self.wire.is_broken() {
+        if self.wire.connection().is_broken() {
             (self.wire, self.database) = connect(&self.endpoint)?;
             if let Some(token) = &self.joined {
                 self.database.still_is(token, true)?;
@@ -142,9 +143,9 @@ impl session::Session for Session {
     fn transaction<T>(&mut self, policy: &SessionPolicy, work: impl FnOnce(&mut Wire) -> Result<T>) -> Result<T> {
         self.reconnect()?;
         // The server keeps no time: the client is the only one to end a statement, and does it at once.
-        self.wire.set_patience(policy.statement_timeout_ms.map(Duration::from_millis));
+        self.wire.connection().wait(policy.statement_timeout_ms.map(Duration::from_millis));
         let outcome = self.limit_locks(policy.lock_timeout_ms).and_then(|()| work(&mut self.wire));
-        if self.wire.is_busy() {
+        if self.wire.connection().is_busy() {
             self.wire.abandon(ABANDON);
         }
         outcome.map_err(|error| match self.stopper.was_used() {

@@ -1,28 +1,22 @@
 //! Bytes of a connection: packets out, and the payloads of those that come in joined in one buffer.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use rivet_sdk::cursor::ReadNumbers;
 use rivet_sdk::network::Patience;
-use rivet_sdk::{Error, ErrorKind, Result};
+use rivet_sdk::sql::wire::Connection;
+use rivet_sdk::{Error, Result};
 
 use crate::error::confused;
-use crate::link::{Link, Records};
+use crate::link::{Incoming, Link};
 use crate::packet::{self, HEADER_BYTES, LAST, lossy_utf16};
 
 const RAW_BYTES: usize = 64 << 10;
 /// What DONE, the last token of every answer, has.
 const DONE_BYTES: usize = 13;
 
-/// A link, and what has come over it.
+/// A connection, and the messages that came over it.
 pub(crate) struct Stream {
-    pub link: Arc<Link>,
-    /// Bytes as they came, packet headers included; the unread part is `raw_start..raw_end`.
-    raw: Vec<u8>,
-    raw_start: usize,
-    raw_end: usize,
-    records: Records,
+    /// Bytes as they came, packet headers included.
+    pub connection: Connection<Incoming>,
     /// What the packets carried; the unread part begins at `start`.
     input: Vec<u8>,
     start: usize,
@@ -30,11 +24,6 @@ pub(crate) struct Stream {
     packet_left: usize,
     last: bool,
     pub packet_bytes: usize,
-    /// How long the server may keep us waiting. SQL Server has no limit of its own for a statement.
-    pub patience: Patience,
-    /// What the server is called.
-    place: String,
-    pub broken: bool,
 }
 
 impl ReadNumbers for Stream {
@@ -53,36 +42,23 @@ impl Stream {
     /// A stream over a connected link.
     pub fn new(link: Link, patience: Patience, place: String) -> Self {
         Self {
-            link: Arc::new(link),
-            raw: vec![0; RAW_BYTES],
-            raw_start: 0,
-            raw_end: 0,
-            records: Records::default(),
+            connection: Connection::new(Incoming::over(link), patience, place, RAW_BYTES),
             input: Vec::new(),
             start: 0,
             packet_left: 0,
             last: true,
             packet_bytes: 4096,
-            patience,
-            place,
-            broken: false,
         }
     }
 
     /// Sends a message; what was left of an earlier answer is forgotten.
     pub fn send(&mut self, kind: u8, payload: &[u8]) -> Result<()> {
-        if self.broken {
-            return Err(Error::connection("the connection is broken"));
-        }
         self.input.clear();
         self.start = 0;
         self.last = false;
         self.packet_left = 0;
-        self.patience.renew();
-        for packet in packet::packets(kind, payload, self.packet_bytes) {
-            self.link.send(&packet).map_err(|error| self.fail(&error))?;
-        }
-        Ok(())
+        let packets = packet::packets(kind, payload, self.packet_bytes);
+        self.connection.send(|incoming| packets.iter().try_for_each(|packet| incoming.link.send(packet)))
     }
 
     /// Reads the rest of the message, which nobody wants.
@@ -93,9 +69,8 @@ impl Stream {
         Ok(())
     }
 
-    /// Reads messages until one ends with a DONE that `is_last` is satisfied with, for at most `limit`.
-    pub fn drain(&mut self, limit: Duration, is_last: impl Fn(&[u8; DONE_BYTES]) -> bool) -> Result<()> {
-        self.patience.set(Some(limit));
+    /// Reads messages until one ends with a DONE that `is_last` is satisfied with.
+    pub fn drain(&mut self, is_last: impl Fn(&[u8; DONE_BYTES]) -> bool) -> Result<()> {
         loop {
             self.input.clear();
             self.start = 0;
@@ -107,7 +82,6 @@ impl Stream {
             }
             if self.input.last_chunk::<DONE_BYTES>().is_some_and(&is_last) {
                 self.input.clear();
-                self.patience.set(None);
                 return Ok(());
             }
             self.last = false;
@@ -120,13 +94,6 @@ impl Stream {
         self.need(1)?;
         let count = count.min(self.input.len() - self.start);
         self.bytes(count)
-    }
-
-    /// A server that only takes too long can still be asked to stop.
-    fn fail(&mut self, error: &std::io::Error) -> Error {
-        let error = self.patience.explain(&self.place, error);
-        self.broken |= error.kind() != ErrorKind::Timeout;
-        error
     }
 
     /// `count` bytes of the answer.
@@ -164,8 +131,7 @@ impl Stream {
         self.start = 0;
         while self.input.len() < count {
             if self.last && self.packet_left == 0 {
-                self.broken = true;
-                return Err(confused("an answer that ends before it should"));
+                return Err(self.connection.broken_by(confused("an answer that ends before it should")));
             }
             self.fill_some()?;
         }
@@ -176,45 +142,26 @@ impl Stream {
     fn fill_some(&mut self) -> Result<()> {
         let had = self.input.len();
         loop {
-            let unread = self.raw.get(self.raw_start..self.raw_end).unwrap_or_default();
+            let unread = self.connection.unread();
             if self.packet_left > 0 && !unread.is_empty() {
                 let count = self.packet_left.min(unread.len());
                 self.input.extend_from_slice(unread.get(..count).unwrap_or_default());
                 self.packet_left -= count;
-                self.raw_start += count;
+                self.connection.take(count, 0);
             } else if let (0, false, Some(header)) = (self.packet_left, self.last, unread.first_chunk::<HEADER_BYTES>())
             {
                 let [kind, status, high, low, ..] = *header;
                 let length = usize::from(u16::from_be_bytes([high, low])).checked_sub(HEADER_BYTES);
                 let (packet::kind::ANSWER, Some(length)) = (kind, length) else {
-                    self.broken = true;
-                    return Err(confused("a packet of another kind than an answer"));
+                    return Err(self.connection.broken_by(confused("a packet of another kind than an answer")));
                 };
-                self.raw_start += HEADER_BYTES;
+                self.connection.take(HEADER_BYTES, 0);
                 self.packet_left = length;
                 self.last = status & LAST != 0;
             } else if self.input.len() > had || (self.last && self.packet_left == 0) {
                 return Ok(());
             } else {
-                self.receive()?;
-            }
-        }
-    }
-
-    fn receive(&mut self) -> Result<()> {
-        self.raw.copy_within(self.raw_start..self.raw_end, 0);
-        self.raw_end -= self.raw_start;
-        self.raw_start = 0;
-        loop {
-            let free = self.raw.get_mut(self.raw_end..).unwrap_or_default();
-            match self.link.read(free, &mut self.records, &mut self.patience) {
-                Ok(0) => return Err(self.fail(&std::io::ErrorKind::UnexpectedEof.into())),
-                Ok(count) => {
-                    self.raw_end += count;
-                    return Ok(());
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.fail(&error)),
+                self.connection.fill(HEADER_BYTES)?;
             }
         }
     }

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use rivet_sdk::cursor::{Cursor, ReadNumbers as _, Short};
 use rivet_sdk::network::Patience;
 use rivet_sdk::sql::session::Stoppable as _;
+use rivet_sdk::sql::wire::{Connection, Protocol};
 use rivet_sdk::{Error, ErrorKind, Result, Scalar};
 
 use crate::connect::connect;
 use crate::error::{ServerMessage, confused};
-use crate::link::Link;
+use crate::link::{Incoming, Link};
 use crate::login::login;
 use crate::meta::{self, ResultColumn};
 use crate::options::Endpoint;
@@ -30,8 +31,6 @@ const LOGIN: &str = "login at";
 /// One connection with a session on it.
 pub(crate) struct Wire {
     stream: Stream,
-    /// True from a request until its answer has been read.
-    busy: bool,
     version: [u8; 4],
     route: Option<(String, u16)>,
     /// What is left of the piece being read of a value in pieces.
@@ -66,7 +65,7 @@ pub(crate) enum Cell<'a> {
 
 impl Wire {
     /// Connects and logs in. A relative of SQL Server that hangs up on the list of features gets a login without. Until
-    /// [`Wire::set_patience`] says otherwise, all that follows is a part of the login's time.
+    /// [`Connection::wait`] says otherwise, all that follows is a part of the login's time.
     pub fn open(endpoint: &Endpoint) -> Result<Self> {
         let began = Instant::now();
         let left = || endpoint.connect_timeout.checked_sub(began.elapsed());
@@ -89,10 +88,10 @@ impl Wire {
             let mut patience = Patience::for_login(limit);
             let link = connect(endpoint, &target.0, target.1, &mut patience)?;
             let mut wire = Self::over(link, patience, endpoint.display());
-            wire.send(packet::kind::LOGIN, &login(endpoint, &target.0, features)?)?;
+            wire.stream.send(packet::kind::LOGIN, &login(endpoint, &target.0, features)?)?;
             let outcome = wire.finish(|_, _| Ok(()));
             if let Err(error) = outcome {
-                wire.stream.broken = true;
+                let error = wire.stream.connection.broken_by(error);
                 // What the server says has a number.
                 return Err(if error.code().is_some() { error } else { error.with_context(LOGIN, endpoint.display()) });
             }
@@ -105,12 +104,12 @@ impl Wire {
     }
 
     fn over(link: Link, patience: Patience, place: String) -> Self {
-        Self { stream: Stream::new(link, patience, place), busy: false, version: [0; 4], route: None, piece_left: 0 }
+        Self { stream: Stream::new(link, patience, place), version: [0; 4], route: None, piece_left: 0 }
     }
 
     /// The socket, to stop this session's statement from another thread.
     pub fn link(&self) -> Arc<Link> {
-        Arc::clone(&self.stream.link)
+        Arc::clone(&self.stream.connection.channel().link)
     }
 
     /// 15 for SQL Server 2019.
@@ -120,22 +119,7 @@ impl Wire {
 
     /// `TLSv1.2` and the like; None for plain text.
     pub fn tls_version(&self) -> Option<String> {
-        self.stream.link.tls_version()
-    }
-
-    /// True once nothing can be sent any more.
-    pub fn is_broken(&self) -> bool {
-        self.stream.broken
-    }
-
-    /// True while a request has not been answered to its end.
-    pub fn is_busy(&self) -> bool {
-        self.busy
-    }
-
-    /// Limits how long the server may keep us waiting for the answer to each request; None is for ever.
-    pub fn set_patience(&mut self, limit: Option<Duration>) {
-        self.stream.patience.set(limit);
+        self.stream.connection.channel().link.tls_version()
     }
 
     /// `count` bytes of the answer.
@@ -164,7 +148,7 @@ impl Wire {
 
     /// Sends a batch; its answer is the caller's to read.
     pub fn start(&mut self, sql: &str) -> Result<()> {
-        self.send(packet::kind::BATCH, &packet::batch(sql))
+        self.stream.send(packet::kind::BATCH, &packet::batch(sql))
     }
 
     /// Reads the answer to its end. An error the server reported on the way is returned then.
@@ -175,7 +159,7 @@ impl Wire {
                 Ok(Token::Done(true)) => return failure.map_or(Ok(()), Err),
                 Ok(token) => on_token(self, token)?,
                 // A server that goes away after an error has said why.
-                Err(error) => return Err(failure.filter(|_| self.stream.broken).unwrap_or(error)),
+                Err(error) => return Err(failure.filter(|_| self.stream.connection.is_broken()).unwrap_or(error)),
             }
         }
     }
@@ -223,8 +207,7 @@ impl Wire {
                     }
                 }
                 other => {
-                    self.stream.broken = true;
-                    return Err(confused(format!("a token {other:02X}")));
+                    return Err(self.stream.connection.broken_by(confused(format!("a token {other:02X}"))));
                 }
             }
         }
@@ -236,14 +219,14 @@ impl Wire {
         let status = self.stream.u16_le()?;
         self.stream.skip(10)?;
         if status & ATTENTION != 0 {
-            self.busy = false;
+            self.stream.connection.answered();
             return Err(Error::cancelled("the statement was stopped"));
         }
         let over = status & MORE == 0;
         if over {
             // An empty last packet may follow.
             self.stream.finish()?;
-            self.busy = false;
+            self.stream.connection.answered();
         }
         Ok(Token::Done(over))
     }
@@ -273,32 +256,32 @@ impl Wire {
         }
         Ok(())
     }
+}
 
-    /// Stops the running statement and reads what is still on its way, so that the session can be
-    /// used again. If that takes longer than `limit`, the connection is given up.
-    pub fn abandon(&mut self, limit: Duration) {
-        const ATTENTION: u8 = 0x20;
-        let asked = self.stream.link.stop();
-        // The answer may have ended before the attention came; its acknowledgement still follows.
-        let drained =
-            asked.and_then(|()| self.stream.drain(limit, |[token, low, ..]| *token >= 0xFD && low & ATTENTION != 0));
-        if self.stream.broken || drained.is_err() {
-            self.stream.broken = true;
-            self.stream.link.close();
-        } else {
-            self.busy = false;
-        }
+impl Protocol for Wire {
+    type Channel = Incoming;
+
+    fn connection(&mut self) -> &mut Connection<Incoming> {
+        &mut self.stream.connection
     }
 
-    fn send(&mut self, kind: u8, payload: &[u8]) -> Result<()> {
-        self.busy = true;
-        self.stream.send(kind, payload)
+    fn cancel(&mut self) -> Result<()> {
+        self.stream.connection.channel().link.stop()
+    }
+
+    fn drain(&mut self) -> Result<()> {
+        const ATTENTION: u8 = 0x20;
+        // The answer may have ended before the attention came; its acknowledgement still follows.
+        self.stream.drain(|[token, low, ..]| *token >= 0xFD && low & ATTENTION != 0)?;
+        self.stream.connection.wait(None);
+        self.stream.connection.answered();
+        Ok(())
     }
 }
 
 impl Drop for Wire {
     fn drop(&mut self) {
-        self.stream.link.close();
+        self.stream.connection.channel().link.close();
     }
 }
 

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use rivet_sdk::parameters::Fate;
+use rivet_testkit::check_parameters;
 
 use super::*;
 use crate::options::Endpoint;
@@ -39,34 +39,8 @@ fn every_parameter_does_what_its_table_says() {
     let read = |text: &str| {
         endpoint(&format!("Server=h;User ID=me;{text}")).map(|found| format!("{found:?} {}", found.password.expose()))
     };
-    let plain = read("").unwrap();
-    for parameter in PARAMETERS.iter() {
-        let name = parameter.names()[0];
-        match parameter.fate() {
-            Fate::Honoured(_) => {
-                let (_, value, bad) = honoured.iter().find(|(known, ..)| *known == name).unwrap();
-                for name in parameter.names() {
-                    if !value.is_empty() {
-                        assert_ne!(read(&format!("{name}={value}")).unwrap(), plain, "{name}={value}");
-                        let folded = name.to_uppercase().replace(' ', "");
-                        assert_ne!(read(&format!("{folded}={value}")).unwrap(), plain, "{folded}={value}");
-                    }
-                }
-                if !bad.is_empty() {
-                    let error = read(&format!("{name}={bad}")).unwrap_err();
-                    assert!(error.message().contains(name) && error.hint().is_some(), "{name}={bad}: {error}");
-                }
-                assert!(!(value.is_empty() && bad.is_empty()), "{name}");
-            }
-            Fate::Irrelevant(_) => assert_eq!(read(&format!("{name}=1")).unwrap(), plain, "{name}"),
-            Fate::Refused(instead) => {
-                let error = read(&format!("{name}=1")).unwrap_err();
-                assert!(error.message().contains(name), "{name}: {error}");
-                assert_eq!(error.hint(), Some(instead));
-            }
-            other => panic!("{name}: {other:?}"),
-        }
-    }
+    let folded = |name: &str| vec![name.to_owned(), name.to_uppercase().replace(' ', "")];
+    check_parameters(&PARAMETERS, &honoured, folded, read);
     // Of a parameter that is given twice, the last holds, by whichever of its names.
     assert_eq!(endpoint("Server=a;Data Source=b;UID=me;PWD=x").unwrap().host, "b");
     assert!(endpoint("Server=a;UID=me;Encript=true").unwrap_err().hint().unwrap().contains("`Encrypt`"));
