@@ -1,238 +1,318 @@
-//! Logs in: caching_sha2_password, mysql_native_password, ed25519, sha256_password and clear text
-//! over TLS, as the server asks.
+//! Logs in: caching_sha2_password, mysql_native_password, ed25519, parsec, sha256_password and clear text over TLS, as
+//! the server asks.
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use mysql_common::auth::plugins::caching_sha2_password::scramble_sha256;
-use mysql_common::auth::plugins::client_ed25519::ClientEd25519;
-use mysql_common::auth::plugins::mysql_native_password::scramble_native;
-use mysql_common::auth::plugins::{ChallengeResponsePlugin, Context};
-use rivet_sdk::cursor::Cursor;
+use mysql_common::auth::plugins::{AuthProc, ChallengeResponsePlugin as _, Context};
+use mysql_common::constants::{CapabilityFlags, MariadbCapabilities};
+use mysql_common::io::ParseBuf;
+use mysql_common::packets::{AuthPlugin, AuthSwitchRequest, HandshakeResponse, SslRequest};
+use mysql_common::proto::MySerialize as _;
 use rivet_sdk::{Error, ErrorKind, Result};
 
 use crate::error::{ServerMessage, confused};
 use crate::options::{Compression, Endpoint};
-use crate::packet::{Greeting, capability, put_length, until_zero};
+use crate::packet::Greeting;
 use crate::wire::Wire;
 
 /// utf8mb4_general_ci, which every version knows.
 const CHARSET: u8 = 45;
+/// Any version by which `mysql_common` takes that one.
+const WITH_UTF8MB4: (u16, u16, u16) = (5, 7, 0);
 const MAX_PACKET: u32 = 1 << 30;
 
 /// What the server shall spend on zstd: its own default.
 const ZSTD_LEVEL: u8 = 3;
 
-const SHA2: &str = "caching_sha2_password";
-const NATIVE: &str = "mysql_native_password";
-const SHA256: &str = "sha256_password";
-const CLEAR: &str = "mysql_clear_password";
-const ED25519: &str = "client_ed25519";
-
 /// What we ask for, of what the server offers.
-fn capabilities(endpoint: &Endpoint, greeting: &Greeting) -> u32 {
-    use capability as c;
-    let mut wanted = c::LONG_FLAG
-        | c::PROTOCOL_41
-        | c::TRANSACTIONS
-        | c::SECURE_CONNECTION
-        | c::PLUGIN_AUTH
-        | c::CONNECT_ATTRIBUTES
-        | c::PLUGIN_AUTH_LENENC
-        | c::DEPRECATE_EOF;
+fn capabilities(endpoint: &Endpoint, greeting: &Greeting) -> CapabilityFlags {
+    use CapabilityFlags as C;
+    let mut wanted = C::CLIENT_LONG_FLAG
+        | C::CLIENT_PROTOCOL_41
+        | C::CLIENT_TRANSACTIONS
+        | C::CLIENT_SECURE_CONNECTION
+        | C::CLIENT_PLUGIN_AUTH
+        | C::CLIENT_CONNECT_ATTRS
+        | C::CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA
+        | C::CLIENT_DEPRECATE_EOF
+        | compression(endpoint.compression);
     // MariaDB looks for its own flags only where MySQL's first one is missing.
-    if greeting.extended == 0 {
-        wanted |= c::MYSQL;
-    }
-    if endpoint.database.is_some() {
-        wanted |= c::CONNECT_WITH_DB;
-    }
-    wanted |= compression(endpoint.compression);
-    wanted & (greeting.capabilities | c::CONNECT_WITH_DB | c::MYSQL)
+    wanted.set(C::CLIENT_LONG_PASSWORD, greeting.extended.is_empty());
+    wanted.set(C::CLIENT_CONNECT_WITH_DB, endpoint.database.is_some());
+    wanted & (greeting.capabilities | C::CLIENT_CONNECT_WITH_DB | C::CLIENT_LONG_PASSWORD)
 }
 
 /// The capability that stands for a compression.
-pub(crate) fn compression(wanted: Compression) -> u32 {
+pub(crate) fn compression(wanted: Compression) -> CapabilityFlags {
     match wanted {
-        Compression::None => 0,
-        Compression::Zlib => capability::COMPRESS,
-        Compression::Zstd => capability::ZSTD,
+        Compression::None => CapabilityFlags::empty(),
+        Compression::Zlib => CapabilityFlags::CLIENT_COMPRESS,
+        Compression::Zstd => CapabilityFlags::CLIENT_ZSTD_COMPRESSION_ALGORITHM,
     }
 }
 
-/// Capabilities, packet size, character set, MariaDB's own capabilities.
-fn head(endpoint: &Endpoint, greeting: &Greeting, extra: u32) -> Vec<u8> {
-    let mut out = (capabilities(endpoint, greeting) | extra).to_le_bytes().to_vec();
-    out.extend(MAX_PACKET.to_le_bytes());
-    out.push(CHARSET);
-    out.extend([0; 19]);
-    out.extend((greeting.extended & capability::MARIADB_EXTENDED_METADATA).to_le_bytes());
-    out
+/// MariaDB's own, as far as we know what to do with them.
+fn extended(greeting: &Greeting) -> MariadbCapabilities {
+    greeting.extended & MariadbCapabilities::MARIADB_CLIENT_EXTENDED_METADATA
 }
 
 /// The packet after which TLS begins.
 pub(crate) fn ssl_request(endpoint: &Endpoint, greeting: &Greeting) -> Vec<u8> {
-    let body = head(endpoint, greeting, capability::SSL);
+    let capabilities = capabilities(endpoint, greeting) | CapabilityFlags::CLIENT_SSL;
     let mut packet = vec![32, 0, 0, 1];
-    packet.extend(body);
+    SslRequest::new(capabilities, MAX_PACKET, CHARSET)
+        .with_mariadb_capabilities(extended(greeting))
+        .serialize(&mut packet);
     packet
 }
 
 impl Wire {
     /// Sends the login and answers the server's questions until it is content. Gives the
     /// capabilities both sides have.
-    pub(crate) fn authenticate(&mut self, endpoint: &Endpoint, greeting: &Greeting) -> Result<u32> {
-        let private = self.is_private();
-        let mut plugin = match greeting.plugin.as_str() {
-            known @ (SHA2 | NATIVE | SHA256 | CLEAR) => known.to_owned(),
-            _ => NATIVE.to_owned(),
+    pub(crate) fn authenticate(&mut self, endpoint: &Endpoint, greeting: &Greeting) -> Result<CapabilityFlags> {
+        let plugin = match &greeting.plugin {
+            Some(
+                known @ (AuthPlugin::CachingSha2Password
+                | AuthPlugin::MysqlNativePassword
+                | AuthPlugin::Sha256Password
+                | AuthPlugin::MysqlClearPassword),
+            ) => known.clone(),
+            _ => AuthPlugin::MysqlNativePassword,
         };
-        let mut nonce = greeting.nonce.clone();
-        let ssl = if self.tls_version().is_some() { capability::SSL } else { 0 };
-        let mut login = head(endpoint, greeting, ssl);
-        login.extend(endpoint.user.as_bytes());
-        login.push(0);
-        let response = first_response(&plugin, &nonce, endpoint, private)?;
-        if greeting.can(capability::PLUGIN_AUTH_LENENC) {
-            put_length(&mut login, response.len());
-        } else {
-            login.push(u8::try_from(response.len()).map_err(|_| too_long())?);
+        let private = self.is_private();
+        let agreed = capabilities(endpoint, greeting);
+        let (mut login, response) = Login::begin(endpoint, private, &plugin, &greeting.nonce)?;
+        if !greeting.can(CapabilityFlags::CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA) && response.len() > 255 {
+            return Err(Error::config("the password is too long for this server"));
         }
-        login.extend(response);
-        if let Some(database) = &endpoint.database {
-            login.extend(database.as_bytes());
-            login.push(0);
-        }
-        if greeting.can(capability::PLUGIN_AUTH) {
-            login.extend(plugin.as_bytes());
-            login.push(0);
-        }
-        if greeting.can(capability::CONNECT_ATTRIBUTES) {
-            let mut attributes = Vec::new();
-            for text in ["program_name", "rivet", "_client_name", "rivet"] {
-                put_length(&mut attributes, text.len());
-                attributes.extend(text.as_bytes());
-            }
-            put_length(&mut login, attributes.len());
-            login.extend(attributes);
-        }
+        let mut flags = agreed;
+        flags.set(CapabilityFlags::CLIENT_SSL, self.tls_version().is_some());
+        let attributes = [("program_name", "rivet"), ("_client_name", "rivet")];
+        let packet = HandshakeResponse::new(
+            Some(response),
+            WITH_UTF8MB4,
+            Some(endpoint.user.as_bytes()),
+            endpoint.database.as_ref().map(String::as_bytes),
+            greeting.can(CapabilityFlags::CLIENT_PLUGIN_AUTH).then_some(plugin),
+            flags,
+            greeting
+                .can(CapabilityFlags::CLIENT_CONNECT_ATTRS)
+                .then(|| HashMap::from(attributes.map(|(name, value)| (name.to_owned(), value.to_owned())))),
+            MAX_PACKET,
+        );
+        let mut body = Vec::new();
+        packet.with_mariadb_ext_capabilities(extended(greeting)).serialize(&mut body);
         if endpoint.compression == Compression::Zstd {
-            login.push(ZSTD_LEVEL);
+            body.push(ZSTD_LEVEL);
         }
-        self.send_login(&login)?;
+        self.send_login(&body)?;
         loop {
             let body = self.login_message()?;
-            match body.split_first() {
-                Some((0x00, _)) => return Ok(capabilities(endpoint, greeting)),
+            let response = match body.split_first() {
+                Some((0x00, _)) => return Ok(agreed),
                 Some((0xFF, _)) => {
                     let error = ServerMessage::parse(&body).into_error();
                     return Err(error.with_context("server", endpoint.display()).with_context("user", &endpoint.user));
                 }
-                Some((0xFE, [])) => return Err(unsupported("mysql_old_password")),
-                Some((0xFE, rest)) => {
-                    let mut parts = Cursor::new(rest);
-                    plugin = String::from_utf8_lossy(until_zero(&mut parts)).into_owned();
-                    // Where a zero ends the nonce; this plugin's has 32 bytes of any value.
-                    let ended = parts.rest().strip_suffix(&[0]).filter(|_| plugin != ED25519);
-                    nonce = ended.unwrap_or(parts.rest()).to_vec();
-                    let response = first_response(&plugin, &nonce, endpoint, private)?;
-                    self.send_login(&response)?;
+                Some((0xFE, [])) => return Err(unsupported(&AuthPlugin::MysqlOldPassword)),
+                Some((0xFE, _)) => {
+                    let Ok(switch) = ParseBuf(&body).parse::<AuthSwitchRequest<'_>>(()) else {
+                        return Err(confused("its answer to the login"));
+                    };
+                    let response;
+                    (login, response) = Login::begin(endpoint, private, &switch.auth_plugin(), switch.plugin_data())?;
+                    Some(response)
                 }
-                // The quick way worked: an OK follows.
-                Some((0x01, [3])) if plugin == SHA2 => {}
-                Some((0x01, [4])) if plugin == SHA2 => {
-                    let response = if private { clear(endpoint)? } else { vec![2] };
-                    self.send_login(&response)?;
-                }
-                Some((0x01, key)) if (plugin == SHA2 || plugin == SHA256) && !private => {
-                    let response = encrypted(endpoint, &nonce, key)?;
-                    self.send_login(&response)?;
-                }
+                Some((0x01, data)) => login.more(data)?,
+                // MariaDB puts no 0x01 before what cannot be mistaken for another packet.
+                Some((b'P', _)) if login.is_parsec() => login.more(&body)?,
                 _ => return Err(confused("its answer to the login")),
+            };
+            if let Some(response) = response {
+                self.send_login(&response)?;
             }
         }
     }
 }
 
-fn first_response(plugin: &str, nonce: &[u8], endpoint: &Endpoint, private: bool) -> Result<Vec<u8>> {
-    let password = endpoint.password.as_ref().map(|secret| secret.expose().as_bytes()).unwrap_or_default();
-    if password.is_empty() && plugin != CLEAR {
-        return Ok(if plugin == SHA256 { vec![0] } else { Vec::new() });
-    }
-    let bad_nonce = || confused("the nonce of the login");
-    Ok(match plugin {
-        NATIVE => scramble_native(nonce.get(..20).ok_or_else(bad_nonce)?, password).map(Vec::from).unwrap_or_default(),
-        SHA2 => {
-            let nonce = nonce.first_chunk::<20>().ok_or_else(bad_nonce)?;
-            scramble_sha256(nonce, password).map(Vec::from).unwrap_or_default()
-        }
-        ED25519 => ed25519(nonce, password)?,
-        SHA256 if private => clear(endpoint)?,
-        SHA256 => vec![1],
-        CLEAR if private => clear(endpoint)?,
-        CLEAR => {
-            return Err(Error::new(ErrorKind::Auth, "the server asks for the password in clear text, without TLS")
-                .with_hint("turn TLS on: `tls: { mode: verify-full }`"));
-        }
-        other => return Err(unsupported(other)),
-    })
+/// A conversation by a plugin's rules.
+struct Login<'a> {
+    password: &'a [u8],
+    /// Whether nobody else can listen.
+    private: bool,
+    nonce: Vec<u8>,
+    steps: AuthProc,
 }
 
-/// MariaDB's: the nonce, signed by a key that is made of the password.
-fn ed25519(nonce: &[u8], password: &[u8]) -> Result<Vec<u8>> {
-    struct Login<'a>(&'a [u8]);
-    impl Context for Login<'_> {
-        fn pass(&self) -> &[u8] {
-            self.0
+impl<'a> Login<'a> {
+    /// Begins it. Gives the first response too.
+    fn begin(endpoint: &'a Endpoint, private: bool, plugin: &AuthPlugin<'_>, nonce: &[u8]) -> Result<(Self, Vec<u8>)> {
+        let password = endpoint.password.as_ref().map(|secret| secret.expose().as_bytes()).unwrap_or_default();
+        let steps = match plugin {
+            AuthPlugin::Other(_) | AuthPlugin::MysqlOldPassword if !password.is_empty() => {
+                return Err(unsupported(plugin));
+            }
+            AuthPlugin::MysqlClearPassword if !private => {
+                return Err(Error::new(ErrorKind::Auth, "the server asks for the password in clear text, without TLS")
+                    .with_hint("turn TLS on: `tls: { mode: verify-full }`"));
+            }
+            // Nothing else is asked for where there is no password.
+            AuthPlugin::Other(_) => AuthProc::MysqlNativePassword(Default::default()),
+            known => known.init().map_err(|_| unsupported(plugin))?,
+        };
+        let mut login = Self { password, private, nonce: nonce.to_vec(), steps };
+        let response = match plugin {
+            AuthPlugin::MysqlClearPassword | AuthPlugin::Parsec => login.step(nonce)?,
+            AuthPlugin::Sha256Password if password.is_empty() => Some(vec![0]),
+            _ if password.is_empty() => None,
+            _ => login.step(nonce)?,
+        };
+        Ok((login, response.unwrap_or_default()))
+    }
+
+    /// The next response; None where nothing is sent.
+    fn step(&mut self, challenge: &[u8]) -> Result<Option<Vec<u8>>> {
+        if matches!(self.steps, AuthProc::MysqlClearPassword(_) | AuthProc::Sha256Password(_)) {
+            self.check()?;
         }
-        fn is_ipc_transport(&self) -> bool {
-            false
-        }
-        fn is_tls_transport(&self) -> bool {
-            false
-        }
-        fn scramble(&self) -> &[u8] {
-            &[]
-        }
-        fn server_key_pem(&self) -> Option<&[u8]> {
-            None
+        let transport = Transport { password: self.password, private: self.private, nonce: &self.nonce };
+        match self.steps.run(transport, challenge) {
+            Ok(response) => Ok(response.data().map(<[u8]>::to_vec)),
+            Err(_) => Err(confused("the nonce of the login")),
         }
     }
-    match ClientEd25519::default().run(Login(password), nonce) {
-        Ok(response) => Ok(response.data().unwrap_or_default().to_vec()),
-        Err(_) => Err(confused("the nonce of the login")),
+
+    /// The same for what the server says later: that the quick way worked, or did not, its RSA key, or a salt.
+    fn more(&mut self, data: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.check()?;
+        let transport = Transport { password: self.password, private: self.private, nonce: &self.nonce };
+        // The key comes from the server, and its parser panics where it is malformed.
+        match catch_unwind(AssertUnwindSafe(|| self.steps.run(transport, data))) {
+            Ok(Ok(response)) => Ok(response.data().map(<[u8]>::to_vec)),
+            _ if data.len() > 1 && !self.is_parsec() => {
+                Err(Error::new(ErrorKind::Auth, "the server's RSA key cannot be used for the password")
+                    .with_hint("use TLS, which needs no such key"))
+            }
+            _ => Err(confused("its answer to the login")),
+        }
+    }
+
+    /// A password that is sent itself, and not a hash of it, ends with a zero.
+    fn check(&self) -> Result<()> {
+        match self.password.contains(&0) && !self.is_parsec() {
+            true => Err(Error::config("the password holds a zero byte, which MySQL cannot take")),
+            false => Ok(()),
+        }
+    }
+
+    fn is_parsec(&self) -> bool {
+        matches!(self.steps, AuthProc::Parsec(_))
     }
 }
 
-/// The password and a zero byte: over TLS or a Unix socket only.
-fn clear(endpoint: &Endpoint) -> Result<Vec<u8>> {
-    let mut bytes = endpoint.password.as_ref().map(|secret| secret.expose().as_bytes().to_vec()).unwrap_or_default();
-    if bytes.contains(&0) {
-        return Err(Error::config("the password holds a zero byte, which MySQL cannot take"));
-    }
-    bytes.push(0);
-    Ok(bytes)
+struct Transport<'a> {
+    password: &'a [u8],
+    private: bool,
+    nonce: &'a [u8],
 }
 
-/// The password under the server's RSA key, for connections that others may listen to.
-fn encrypted(endpoint: &Endpoint, nonce: &[u8], key: &[u8]) -> Result<Vec<u8>> {
-    let mut bytes = clear(endpoint)?;
-    if nonce.is_empty() {
-        return Err(confused("the nonce of the login"));
+impl Context for Transport<'_> {
+    fn pass(&self) -> &[u8] {
+        self.password
     }
-    bytes.iter_mut().zip(nonce.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
-    // The key comes from the server, and its parser panics where it is malformed.
-    match catch_unwind(AssertUnwindSafe(|| mysql_common::crypto::encrypt(&bytes, key))) {
-        Ok(Ok(encrypted)) => Ok(encrypted),
-        _ => Err(Error::new(ErrorKind::Auth, "the server's RSA key cannot be used for the password")
-            .with_hint("use TLS, which needs no such key")),
+
+    fn is_ipc_transport(&self) -> bool {
+        false
+    }
+
+    /// A Unix socket is as good as TLS, and `sha256_password` asks for TLS alone.
+    fn is_tls_transport(&self) -> bool {
+        self.private
+    }
+
+    fn scramble(&self) -> &[u8] {
+        self.nonce
+    }
+
+    fn server_key_pem(&self) -> Option<&[u8]> {
+        None
     }
 }
 
-fn too_long() -> Error {
-    Error::config("the password is too long for this server")
-}
-
-fn unsupported(plugin: &str) -> Error {
-    Error::new(ErrorKind::Auth, format!("the login needs the plugin {plugin}, which rivet does not offer"))
+fn unsupported(plugin: &AuthPlugin<'_>) -> Error {
+    let name = String::from_utf8_lossy(plugin.as_bytes());
+    Error::new(ErrorKind::Auth, format!("the login needs the plugin {name}, which rivet does not offer"))
         .with_hint("use caching_sha2_password, mysql_native_password or ed25519 for this user")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use ring::pbkdf2::{PBKDF2_HMAC_SHA512, derive};
+    use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
+    use rivet_sdk::Secret;
+
+    use super::*;
+    use crate::options::MysqlOptions;
+
+    fn endpoint(password: &str) -> Endpoint {
+        let url = format!("mysql://me:{password}@db/shop");
+        Endpoint::new(MysqlOptions { url: Some(Secret::new(url)), ..MysqlOptions::default() }).unwrap()
+    }
+
+    /// What a server of MariaDB 11.6 or later does with the answer, by another library.
+    fn takes(password: &str, nonce: &[u8], salt: &[u8], answer: &[u8]) -> bool {
+        let mut seed = [0; 32];
+        derive(
+            PBKDF2_HMAC_SHA512,
+            NonZeroU32::new(1024 << salt[1]).unwrap(),
+            &salt[2..],
+            password.as_bytes(),
+            &mut seed,
+        );
+        let key = Ed25519KeyPair::from_seed_unchecked(&seed).unwrap();
+        let (scramble, signature) = answer.split_at(32);
+        UnparsedPublicKey::new(&ED25519, key.public_key()).verify(&[nonce, scramble].concat(), signature).is_ok()
+    }
+
+    #[test]
+    fn parsec_signs_both_nonces_with_a_key_made_of_password_and_salt() {
+        let nonce = [7; 32];
+        for factor in [0, 3] {
+            let salt = [&[b'P', factor][..], b"eighteen bytes are"].concat();
+            let endpoint = endpoint("secret");
+            let (mut login, first) = Login::begin(&endpoint, false, &AuthPlugin::Parsec, &nonce).unwrap();
+            assert_eq!(first, b"");
+            let answer = login.more(&salt).unwrap().unwrap();
+            assert!(takes("secret", &nonce, &salt, &answer));
+            assert!(!takes("another", &nonce, &salt, &answer) && !takes("secret", &[8; 32], &salt, &answer));
+            assert!(login.more(&salt).is_err(), "the conversation is over");
+        }
+        let endpoint = endpoint("secret");
+        for odd in [&b"Q\x01eighteen bytes are"[..], b"P\x01short", b""] {
+            let (mut login, _) = Login::begin(&endpoint, false, &AuthPlugin::Parsec, &nonce).unwrap();
+            assert_eq!(login.more(odd).unwrap_err().kind(), ErrorKind::Connection);
+        }
+        assert!(Login::begin(&endpoint, false, &AuthPlugin::Parsec, &nonce[1..]).is_err());
+    }
+
+    #[test]
+    fn a_password_itself_is_sent_only_where_nobody_listens() {
+        let endpoint = endpoint("secret");
+        let begin = |private, plugin| Login::begin(&endpoint, private, &plugin, &[7; 20]).map(|(_, first)| first);
+        assert_eq!(begin(true, AuthPlugin::MysqlClearPassword).unwrap(), b"secret\0");
+        assert_eq!(begin(false, AuthPlugin::MysqlClearPassword).unwrap_err().kind(), ErrorKind::Auth);
+        assert_eq!(begin(true, AuthPlugin::Sha256Password).unwrap(), b"secret\0");
+        // It asks for the server's key.
+        assert_eq!(begin(false, AuthPlugin::Sha256Password).unwrap(), [1]);
+        let (mut login, _) = Login::begin(&endpoint, false, &AuthPlugin::CachingSha2Password, &[7; 20]).unwrap();
+        assert_eq!(login.more(&[4]).unwrap(), Some(vec![2]));
+        assert_eq!(login.more(b"no key").unwrap_err().kind(), ErrorKind::Auth);
+        let (mut login, _) = Login::begin(&endpoint, true, &AuthPlugin::CachingSha2Password, &[7; 20]).unwrap();
+        assert_eq!(login.more(&[4]).unwrap(), Some(b"secret\0".to_vec()));
+        let unknown = AuthPlugin::Other(b"authentication_kerberos_client".into());
+        assert!(begin(true, unknown).unwrap_err().message().contains("authentication_kerberos_client"));
+    }
 }

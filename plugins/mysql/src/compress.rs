@@ -8,6 +8,7 @@ use std::io::{Error, ErrorKind, Read, Result, Write};
 
 use flate2::{Decompress, FlushDecompress, Status};
 use rivet_sdk::network::{Patience, Stream};
+use rivet_sdk::sql::wire;
 use zstd::stream::raw::{Decoder, Operation};
 
 use crate::options::Compression;
@@ -20,8 +21,6 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// A stream that may carry frames.
 pub(crate) struct Channel {
     stream: Stream,
-    /// How long the server may keep us waiting.
-    pub patience: Patience,
     frames: Option<Frames>,
 }
 
@@ -56,8 +55,8 @@ struct Step {
 }
 
 impl Channel {
-    pub fn new(stream: Stream, patience: Patience) -> Self {
-        Self { stream, patience, frames: None }
+    pub fn new(stream: Stream) -> Self {
+        Self { stream, frames: None }
     }
 
     pub fn stream(&self) -> &Stream {
@@ -112,12 +111,21 @@ impl Channel {
     }
 }
 
-impl Read for Channel {
-    fn read(&mut self, out: &mut [u8]) -> Result<usize> {
+impl wire::Channel for Channel {
+    fn read(&mut self, patience: &mut Patience, out: &mut [u8]) -> Result<usize> {
+        let mut stream = patience.within(&mut self.stream);
         match &mut self.frames {
-            None => self.patience.within(&mut self.stream).read(out),
-            Some(frames) => frames.read(&mut self.patience.within(&mut self.stream), out),
+            None => stream.read(out),
+            Some(frames) => frames.read(&mut stream, out),
         }
+    }
+
+    fn shutdown(&self) {
+        self.stream.shutdown();
+    }
+
+    fn gather(&self) {
+        self.stream.gather();
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::io::{Read as _, Write as _};
 
+use mysql_common::constants::CapabilityFlags;
 use rivet_sdk::network::{self, Patience, Stream, lost};
 use rivet_sdk::options::TlsMode;
 use rivet_sdk::{Error, Result, Retry, tls};
@@ -10,7 +11,7 @@ use rivet_sdk::{Error, Result, Retry, tls};
 use crate::auth::{self, ssl_request};
 use crate::error::{ServerMessage, confused};
 use crate::options::{Compression, Endpoint, Host};
-use crate::packet::{Greeting, capability};
+use crate::packet::Greeting;
 
 /// No greeting is longer.
 const GREETING_BYTES: usize = 4096;
@@ -31,7 +32,7 @@ pub(crate) fn connect(endpoint: &Endpoint, patience: &mut Patience) -> Result<Co
         Host::Tcp(name, port) => Stream::Tcp(network::tcp(name, *port, patience)?),
     };
     let greeting = greeting(&mut stream, endpoint, patience)?;
-    if !greeting.can(capability::PROTOCOL_41) || !greeting.can(capability::SECURE_CONNECTION) {
+    if !greeting.can(CapabilityFlags::CLIENT_PROTOCOL_41) || !greeting.can(CapabilityFlags::CLIENT_SECURE_CONNECTION) {
         return Err(Error::connection(format!("{} speaks a protocol older than MySQL 4.1", endpoint.display()))
             .with_retry(Retry::Permanent)
             .with_hint("rivet reads MySQL 5.7 and later, and MariaDB 10.5 and later"));
@@ -46,7 +47,7 @@ pub(crate) fn connect(endpoint: &Endpoint, patience: &mut Patience) -> Result<Co
         (Stream::Tcp(socket), Some(config), Host::Tcp(name, _)) => (socket, config, name),
         (stream, ..) => return Ok(Connected { stream, greeting, sequence: 1 }),
     };
-    if !greeting.can(capability::SSL) {
+    if !greeting.can(CapabilityFlags::CLIENT_SSL) {
         if endpoint.tls.mode == TlsMode::Prefer {
             return Ok(Connected { stream: Stream::Tcp(socket), greeting, sequence: 1 });
         }

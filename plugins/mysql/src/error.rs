@@ -2,8 +2,19 @@
 
 use std::time::Duration;
 
-use rivet_sdk::cursor::{Cursor, ReadNumbers as _};
+use mysql_common::constants::CapabilityFlags;
+use mysql_common::io::ParseBuf;
+use mysql_common::packets::ErrPacket;
+use rivet_sdk::sql::error::Product;
 use rivet_sdk::{Error, ErrorKind, Retry};
+
+const PRODUCT: Product = Product {
+    name: "MySQL",
+    protocol: "MySQL's protocol",
+    server: "a MySQL or MariaDB server",
+    login: "account",
+    tool: "the mysql client",
+};
 
 /// An ERR packet, taken apart.
 #[derive(Debug, Default, Clone)]
@@ -13,29 +24,23 @@ pub(crate) struct ServerMessage {
 }
 
 impl ServerMessage {
-    /// Reads an ERR packet, from its 0xFF on.
+    /// Reads an ERR packet, from its 0xFF on. One that is cut short is an error all the same.
     pub fn parse(body: &[u8]) -> Self {
-        let mut parts = Cursor::new(body.get(1..).unwrap_or_default());
-        // An error without a number is an error all the same.
-        let code = parts.u16_le().unwrap_or_default();
-        let text = match parts.rest() {
-            [b'#', rest @ ..] => rest.get(5..).unwrap_or_default(),
-            text => text,
+        // Before the greeting there is no SQLSTATE.
+        let capabilities = match body.get(3..9) {
+            Some([b'#', ..]) => CapabilityFlags::CLIENT_PROTOCOL_41,
+            _ => CapabilityFlags::empty(),
         };
-        Self { code, message: String::from_utf8_lossy(text).into_owned() }
+        match ParseBuf(body).parse(capabilities) {
+            Ok(ErrPacket::Error(error)) => Self { code: error.error_code(), message: error.message_str().into_owned() },
+            _ => Self::default(),
+        }
     }
 
     /// The error for the host.
     pub fn into_error(self) -> Error {
-        let (kind, retry) = classify(self.code);
-        let mut error = Error::new(kind, format!("MySQL: {}", self.message)).with_code(self.code.to_string());
-        if let Some(retry) = retry {
-            error = error.with_retry(retry);
-        }
-        match hint(self.code).or_else(|| of_kind(kind)) {
-            Some(hint) => error.with_hint(hint),
-            None => error,
-        }
+        let hint = hint(self.code).map(str::to_owned);
+        PRODUCT.refused(self.code.to_string(), &self.message, classify(self.code), hint)
     }
 }
 
@@ -108,25 +113,9 @@ fn hint(code: u16) -> Option<&'static str> {
     })
 }
 
-/// Where there is no more to say.
-fn of_kind(kind: ErrorKind) -> Option<&'static str> {
-    Some(match kind {
-        ErrorKind::InvalidQuery | ErrorKind::NotFound => "run the export's query in the mysql client to find the place",
-        ErrorKind::Data => "a row holds what the query cannot compute with: run it in the mysql client to find the row",
-        ErrorKind::Unsupported => "this server does not do that: write the query otherwise, or take a newer one",
-        ErrorKind::Auth => "the server does not let this account in: ask its administrator",
-        ErrorKind::Permission => "grant the user SELECT on what the query names",
-        ErrorKind::ResourceExhausted => "the server has no room left: lower `parallel`, and see its log",
-        ErrorKind::Other => "the server's log says more",
-        _ => return None,
-    })
-}
-
 /// The server said something the protocol does not allow here.
 pub(crate) fn confused(what: impl std::fmt::Display) -> Error {
-    Error::connection(format!("the server's answer is not MySQL's protocol: {what}"))
-        .with_retry(Retry::Permanent)
-        .with_hint("check that host and port are those of a MySQL or MariaDB server")
+    PRODUCT.confused(what)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use rivet_sdk::arrow_schema::SchemaRef;
 use rivet_sdk::cursor::Cursor;
 use rivet_sdk::sql::Dialect;
 use rivet_sdk::sql::session::Session as _;
+use rivet_sdk::sql::wire::RowSink;
 use rivet_sdk::{
     BatchSink, ColumnStats, Context, Error, ErrorKind, ExportRequest, ExportStats, Reservation, Result, schema_of,
 };
@@ -19,7 +20,6 @@ use crate::kind::{Integer, Kind};
 use crate::packet::{LengthEncoded as _, ResultColumn};
 use crate::plan::{Plan, PlannedColumn, Setting};
 use crate::session::Session;
-use crate::wire::RowSink;
 
 /// Arrow's offsets are 32 bits wide; a batch stays well below.
 const BATCH_BYTES: usize = 1 << 30;

@@ -1,31 +1,15 @@
 //! Pieces of MySQL packets: numbers, lengths, texts, and the answers made of them.
 
+use mysql_common::constants::{CapabilityFlags, MariadbCapabilities};
+use mysql_common::io::ParseBuf;
+use mysql_common::packets::{AuthPlugin, HandshakePacket};
 use rivet_sdk::cursor::{Cursor, ReadNumbers as _, Short};
 use rivet_sdk::{Error, Result};
 
 use crate::error::confused;
 
-/// What the client and the server tell each other they can do.
-pub(crate) mod capability {
-    /// Set by MySQL, not set by MariaDB, which then has flags of its own.
-    pub const MYSQL: u32 = 1;
-    pub const LONG_FLAG: u32 = 1 << 2;
-    pub const CONNECT_WITH_DB: u32 = 1 << 3;
-    /// Packets inside frames packed by zlib.
-    pub const COMPRESS: u32 = 1 << 5;
-    pub const PROTOCOL_41: u32 = 1 << 9;
-    pub const SSL: u32 = 1 << 11;
-    pub const TRANSACTIONS: u32 = 1 << 13;
-    pub const SECURE_CONNECTION: u32 = 1 << 15;
-    pub const PLUGIN_AUTH: u32 = 1 << 19;
-    pub const CONNECT_ATTRIBUTES: u32 = 1 << 20;
-    pub const PLUGIN_AUTH_LENENC: u32 = 1 << 21;
-    pub const DEPRECATE_EOF: u32 = 1 << 24;
-    /// The same, packed by zstd.
-    pub const ZSTD: u32 = 1 << 26;
-    /// Among MariaDB's own: a column's definition names types that MySQL's numbers cannot.
-    pub const MARIADB_EXTENDED_METADATA: u32 = 1 << 3;
-}
+/// The version of the protocol that has been spoken since MySQL 3.21.
+const PROTOCOL: u8 = 10;
 
 /// Numbers and texts whose lengths stand before them.
 pub(crate) trait LengthEncoded<'a> {
@@ -68,81 +52,51 @@ fn nullable<'a>(row: &mut Cursor<'a>) -> Result<Option<&'a [u8]>, Short> {
     row.sized().map(Some)
 }
 
-/// Up to a zero byte, which is skipped; or all that is left.
-pub(crate) fn until_zero<'a>(parts: &mut Cursor<'a>) -> &'a [u8] {
-    let rest = parts.rest();
-    let end = rest.iter().position(|byte| *byte == 0).unwrap_or(rest.len());
-    let (head, tail) = rest.split_at(end);
-    *parts = Cursor::new(tail.get(1..).unwrap_or_default());
-    head
-}
-
-/// A length-encoded integer, appended.
-pub(crate) fn put_length(out: &mut Vec<u8>, value: usize) {
-    let value = u64::try_from(value).unwrap_or(u64::MAX);
-    let bytes = value.to_le_bytes();
-    let (lead, count): (Option<u8>, usize) = match value {
-        0..=250 => (None, 1),
-        251..=0xFFFF => (Some(0xFC), 2),
-        0x1_0000..=0xFF_FFFF => (Some(0xFD), 3),
-        _ => (Some(0xFE), 8),
-    };
-    out.extend(lead);
-    out.extend(bytes.iter().take(count));
-}
-
 /// What the server says first.
 #[derive(Debug, Clone)]
 pub(crate) struct Greeting {
     pub version: String,
     pub thread: u32,
-    pub capabilities: u32,
-    /// MariaDB's own, zero from a MySQL.
-    pub extended: u32,
-    pub plugin: String,
+    pub capabilities: CapabilityFlags,
+    /// MariaDB's own, none from a MySQL.
+    pub extended: MariadbCapabilities,
+    /// How its logins are, unless the user's is another.
+    pub plugin: Option<AuthPlugin<'static>>,
     pub nonce: Vec<u8>,
 }
 
 impl Greeting {
     pub fn parse(body: &[u8]) -> Result<Self> {
-        Self::fields(&mut Cursor::new(body)).map_err(|Short| confused("the greeting"))
-    }
-
-    fn fields(parts: &mut Cursor<'_>) -> Result<Self, Short> {
-        if parts.u8()? != 10 {
-            return Err(Short);
-        }
-        let version = String::from_utf8_lossy(until_zero(parts)).into_owned();
-        let thread = parts.u32_le()?;
-        let mut nonce = parts.bytes(8)?.to_vec();
-        parts.u8()?;
-        let low = parts.u16_le()?;
-        let (mut capabilities, mut extended, mut plugin) = (u32::from(low), 0, String::new());
-        if !parts.is_at_end() {
-            parts.u8()?;
-            parts.u16_le()?;
-            capabilities |= u32::from(parts.u16_le()?) << 16;
-            let length = parts.u8()?;
-            parts.bytes(6)?;
-            extended = parts.u32_le()?;
-            if capabilities & capability::MYSQL != 0 {
-                extended = 0;
-            }
-            let second = usize::from(length.saturating_sub(8).max(13));
-            let second = parts.bytes(second.min(parts.rest().len()))?;
-            nonce.extend(second.iter().take_while(|byte| **byte != 0));
-            plugin = String::from_utf8_lossy(until_zero(parts)).into_owned();
-        }
-        Ok(Self { version, thread, capabilities, extended, plugin, nonce })
+        let parsed = ParseBuf(body).parse::<HandshakePacket<'_>>(());
+        let Some(packet) = parsed.ok().filter(|packet| packet.protocol_version() == PROTOCOL) else {
+            return Err(confused("the greeting"));
+        };
+        let capabilities = packet.capabilities();
+        // Set by MySQL, not set by MariaDB, which then has flags of its own.
+        let is_mysql = capabilities.contains(CapabilityFlags::CLIENT_LONG_PASSWORD);
+        Ok(Self {
+            version: packet.server_version_str().into_owned(),
+            thread: packet.connection_id(),
+            capabilities,
+            extended: if is_mysql { MariadbCapabilities::empty() } else { packet.mariadb_ext_capabilities() },
+            plugin: packet.auth_plugin().map(AuthPlugin::into_owned),
+            nonce: packet.nonce(),
+        })
     }
 
     /// Whether the server has said that it can.
-    pub fn can(&self, capability: u32) -> bool {
-        self.capabilities & capability != 0
+    pub fn can(&self, capability: CapabilityFlags) -> bool {
+        self.capabilities.contains(capability)
+    }
+
+    /// Whether columns come with what MariaDB adds to their types.
+    pub fn extends_metadata(&self) -> bool {
+        self.extended.contains(MariadbCapabilities::MARIADB_CLIENT_EXTENDED_METADATA)
     }
 }
 
-/// A column of a result.
+/// A column of a result. `mysql_common` has none that would do: its own refuses types that it does not know, and the
+/// words that MariaDB puts before a type's number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ResultColumn {
     pub name: String,
@@ -236,13 +190,15 @@ pub(crate) fn text_row(body: &[u8], columns: usize) -> Result<Vec<Option<String>
 
 #[cfg(test)]
 mod tests {
+    use mysql_common::io::BufMutExt as _;
+
     use super::*;
 
     #[test]
     fn lengths_read_back_in_every_width() {
         for value in [0_usize, 250, 251, 0xFFFF, 0x1_0000, 0xFF_FFFF, 0x100_0000, 1 << 33] {
             let mut bytes = Vec::new();
-            put_length(&mut bytes, value);
+            bytes.put_lenenc_int(u64::try_from(value).unwrap());
             let mut parts = Cursor::new(&bytes);
             assert_eq!(parts.length(), Ok(u64::try_from(value).unwrap()));
             assert!(parts.is_at_end());
@@ -256,8 +212,8 @@ mod tests {
         let greeting = b"\x0a8.0.1\0\x01\0\0\0abcdefgh\0\xff\xff\xff\x02\0\xff\xff\x15\0\0\0\0\0\0\0\0\0\0ijklmnopqrst\0caching_sha2_password\0";
         let parsed = Greeting::parse(greeting).unwrap();
         assert_eq!(
-            (parsed.nonce.as_slice(), parsed.plugin.as_str()),
-            (&b"abcdefghijklmnopqrst"[..], "caching_sha2_password")
+            (parsed.nonce.as_slice(), parsed.plugin),
+            (&b"abcdefghijklmnopqrst"[..], Some(AuthPlugin::CachingSha2Password))
         );
         for end in 0..14 {
             assert!(Greeting::parse(&greeting[..end]).is_err(), "{end}");

@@ -8,7 +8,7 @@ pub(crate) const PARAMETERS: Parameters =
 
 const CIPHERS: &str = "take it out: rivet speaks TLS 1.2 and 1.3 with the ciphers of rustls, all of which are sound";
 const REVOKED: &str = "take it out: lists of revoked certificates are not read";
-const LOGINS: &str = "take it out: logins are by caching_sha2_password, mysql_native_password, ed25519, sha256_password, \
+const LOGINS: &str = "take it out: logins are by caching_sha2_password, mysql_native_password, ed25519, parsec, sha256_password, \
                       or mysql_clear_password over TLS";
 const LIMITS: &str = "it limits what a client waits for; rivet has `tuning` for that";
 const SIZES: &str = "it is about the client's own memory: rivet takes any row up to `tuning.max_value_mb` a value";

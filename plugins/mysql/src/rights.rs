@@ -1,5 +1,6 @@
 //! What a login may: take a snapshot's lock, and read some columns of a table and not others.
 
+use rivet_sdk::sql::wire::Protocol as _;
 use rivet_sdk::sql::{self, Dialect};
 use rivet_sdk::{Description, Error, ErrorKind, OneReadPoint, Relation, Result};
 
@@ -102,11 +103,11 @@ fn all(wire: &mut Wire, table: &Table) -> Result<Vec<ResultColumn>> {
         wire.query(&format!("USE {}", Mysql.name(&schema)))?;
     }
     let list = wire.field_list(&table.name.name);
-    if moved && !wire.is_broken() {
+    if moved && !wire.connection().is_broken() {
         wire.query(&format!("USE {}", Mysql.name(&database)))?;
     }
     match list {
-        Err(error) if !wire.is_broken() && !error.is_transient() => Err(untold(table).with_source(&error)),
+        Err(error) if !wire.connection().is_broken() && !error.is_transient() => Err(untold(table).with_source(&error)),
         list => list,
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rivet_sdk::lexer::{Rules, single};
 use rivet_sdk::sql::session::{self, Session as _, Stopper};
+use rivet_sdk::sql::wire::Protocol as _;
 use rivet_sdk::{Error, ErrorKind, Result, Retry, SessionPolicy};
 
 use crate::catalog;
@@ -112,7 +113,7 @@ impl Session {
     /// Runs `work` between the beginning and the end of a transaction; in a member of a snapshot, in the snapshot's.
     fn under<T>(&mut self, policy: &SessionPolicy, mode: Mode, work: impl FnOnce(&mut Wire) -> Result<T>) -> Result<T> {
         self.reconnect()?;
-        self.wire.wait(policy.patience());
+        self.wire.connection().wait(policy.patience());
         let outcome = self.begin(policy, mode).and_then(|()| work(&mut self.wire));
         self.end();
         outcome.map_err(|error| self.stopper.tell(error, |code| matches!(code, "1317" | "1028").then_some("1317")))
@@ -127,7 +128,7 @@ impl Session {
         }
         if let Err(first) = self.verify(policy, mode) {
             // Behind a pooler this may be a server connection that has not seen our settings.
-            if first.kind() != ErrorKind::Connection || self.wire.is_broken() {
+            if first.kind() != ErrorKind::Connection || self.wire.connection().is_broken() {
                 return Err(first);
             }
             self.apply(policy, mode)?;
@@ -137,10 +138,10 @@ impl Session {
     }
 
     fn end(&mut self) {
-        if self.wire.is_busy() {
+        if self.wire.connection().is_busy() {
             self.wire.abandon(ABANDON);
         }
-        if self.wire.is_broken() || !matches!(self.role, Role::Alone) {
+        if self.wire.connection().is_broken() || !matches!(self.role, Role::Alone) {
             return;
         }
         // Every row has arrived by now. A connection that dies here is opened anew next time.
@@ -150,7 +151,7 @@ impl Session {
     }
 
     fn reconnect(&mut self) -> Result<()> {
-        if !self.wire.is_broken() {
+        if !self.wire.connection().is_broken() {
             return Ok(());
         }
         if !matches!(self.role, Role::Alone) {
@@ -255,7 +256,7 @@ impl Session {
     pub fn hold(&mut self) -> Result<Option<snapshot::Held>> {
         self.release()?;
         self.reconnect()?;
-        self.wire.wait(self.limits.patience());
+        self.wire.connection().wait(self.limits.patience());
         self.apply(&self.limits(), Mode::Rivet)?;
         self.wire.query("ROLLBACK")?;
         let Some((held, lock)) = snapshot::take(&mut self.wire, self.server)? else { return Ok(None) };
@@ -278,7 +279,7 @@ impl Session {
     pub fn join(&mut self, token: &str) -> Result<()> {
         self.release()?;
         self.reconnect()?;
-        self.wire.wait(self.limits.patience());
+        self.wire.connection().wait(self.limits.patience());
         self.apply(&self.limits(), Mode::Rivet)?;
         self.wire.query("ROLLBACK")?;
         snapshot::begin(&mut self.wire, token)?;
@@ -298,7 +299,7 @@ impl Session {
         drop(role);
         self.applied = None;
         let unlocked = if held { self.wire.query("UNLOCK TABLES").map(|_| ()) } else { Ok(()) };
-        if !self.wire.is_broken()
+        if !self.wire.connection().is_broken()
             && let Err(error) = self.wire.query("ROLLBACK")
         {
             log::debug!("releasing a snapshot: {error}");

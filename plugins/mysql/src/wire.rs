@@ -5,16 +5,20 @@ mod frames;
 use std::ops::Range;
 use std::time::Duration;
 
-use rivet_sdk::cursor::{Cursor, ReadNumbers as _};
+use mysql_common::constants::CapabilityFlags;
+use mysql_common::io::ParseBuf;
+use mysql_common::packets::StmtPacket;
+use rivet_sdk::cursor::Cursor;
 use rivet_sdk::network::{Closer, Patience, lost};
 use rivet_sdk::sql::session::several_rows;
-use rivet_sdk::{Error, ErrorKind, Result};
+use rivet_sdk::sql::wire::{Connection, Guard, Protocol, RowSink};
+use rivet_sdk::{Error, Result};
 
 use crate::compress::Channel;
 use crate::connect::{Connected, connect};
 use crate::error::{ServerMessage, confused};
 use crate::options::Endpoint;
-use crate::packet::{Greeting, LengthEncoded as _, ResultColumn, Rows, capability, text_row};
+use crate::packet::{Greeting, LengthEncoded as _, ResultColumn, Rows, text_row};
 use crate::stopper::kill;
 
 const BUFFER_BYTES: usize = 256 << 10;
@@ -36,21 +40,12 @@ const COM_STMT_CLOSE: u8 = 0x19;
 
 /// One connection with a session on it.
 pub(crate) struct Wire {
-    stream: Channel,
+    connection: Connection<Channel>,
     endpoint: Endpoint,
     greeting: Greeting,
-    capabilities: u32,
-    /// All of it is initialised; the unread part is `start..end`.
-    input: Vec<u8>,
-    start: usize,
-    end: usize,
+    capabilities: CapabilityFlags,
     /// The number of the next packet, in either direction.
     sequence: u8,
-    /// True from a request until its answer has been read to its end.
-    busy: bool,
-    /// True while rows stream, until the next request.
-    streaming: bool,
-    broken: bool,
     /// The longest request that the server takes.
     longest: usize,
 }
@@ -63,20 +58,8 @@ pub(crate) struct Statement {
     pub columns: Vec<ResultColumn>,
 }
 
-/// Told of a row larger than the buffer, with what has arrived of it and how large it will at
-/// least be: go on, or refuse it.
-pub(crate) type Guard<'a> = dyn FnMut(&[u8], usize) -> Result<()> + 'a;
-
-/// Takes the rows of a prepared statement.
-pub(crate) trait RowSink {
-    /// One row.
-    fn row(&mut self, row: &[u8]) -> Result<()>;
-    /// What a [`Guard`] is told, before the row.
-    fn arriving(&mut self, have: &[u8], size: usize) -> Result<()>;
-}
-
 impl Wire {
-    /// Connects and logs in. Until [`Wire::wait`] says otherwise, all that follows is a part of the login's time.
+    /// Connects and logs in. Until [`Connection::wait`] says otherwise, all that follows is a part of the login's time.
     pub fn open(endpoint: &Endpoint) -> Result<Self> {
         Self::open_within(endpoint, endpoint.connect_timeout)
     }
@@ -86,35 +69,24 @@ impl Wire {
         let mut patience = Patience::for_login(limit);
         let Connected { stream, greeting, sequence } = connect(endpoint, &mut patience)?;
         let mut wire = Self {
-            stream: Channel::new(stream, patience),
+            connection: Connection::new(Channel::new(stream), patience, endpoint.display(), BUFFER_BYTES),
             endpoint: endpoint.clone(),
             greeting,
-            capabilities: 0,
-            input: vec![0; BUFFER_BYTES],
-            start: 0,
-            end: 0,
+            capabilities: CapabilityFlags::empty(),
             sequence,
-            busy: false,
-            streaming: false,
-            broken: false,
             longest: usize::MAX,
         };
         let greeting = wire.greeting.clone();
         let opened = wire.authenticate(endpoint, &greeting);
-        wire.busy = false;
-        wire.capabilities = opened.inspect_err(|_| wire.broken = true)?;
-        wire.stream.compress(endpoint.compression).map_err(|error| lost(&error))?;
+        wire.connection.answered();
+        wire.capabilities = opened.map_err(|error| wire.connection.broken_by(error))?;
+        wire.connection.channel_mut().compress(endpoint.compression).map_err(|error| lost(&error))?;
         Ok(wire)
-    }
-
-    /// Limits how long the server may keep us waiting for the answer to each request; None is for ever.
-    pub fn wait(&mut self, limit: Option<Duration>) {
-        self.stream.patience.set(limit);
     }
 
     /// What ends the connection from another thread.
     pub fn closer(&self) -> Result<Closer> {
-        self.stream.stream().closer().map_err(|error| lost(&error))
+        self.connection.channel().stream().closer().map_err(|error| lost(&error))
     }
 
     /// The number by which KILL knows this session.
@@ -135,22 +107,12 @@ impl Wire {
 
     /// `TLSv1.3` and the like; None for plain text.
     pub fn tls_version(&self) -> Option<String> {
-        self.stream.stream().tls_version()
+        self.connection.channel().stream().tls_version()
     }
 
     /// Whether nobody between us and the server can listen.
     pub fn is_private(&self) -> bool {
-        self.stream.stream().is_private()
-    }
-
-    /// True once nothing can be sent any more.
-    pub fn is_broken(&self) -> bool {
-        self.broken
-    }
-
-    /// True while a request has not been answered to its end.
-    pub fn is_busy(&self) -> bool {
-        self.busy
+        self.connection.channel().stream().is_private()
     }
 
     /// Runs one statement, and gives its rows as texts.
@@ -169,12 +131,11 @@ impl Wire {
         let head = self.answer(&mut control)?;
         match self.body(&head).first() {
             Some(0x00) => {
-                self.busy = false;
+                self.connection.answered();
                 return Ok(Rows::default());
             }
             Some(0xFB) => {
-                self.broken = true;
-                return Err(confused("it asks for a file of this machine"));
+                return Err(self.garbled("it asks for a file of this machine"));
             }
             _ => {}
         }
@@ -185,7 +146,7 @@ impl Wire {
         loop {
             let row = self.answer(&mut control)?;
             if self.is_end(&row) {
-                self.busy = false;
+                self.connection.answered();
                 return failure.map_or(Ok(Rows { columns, rows }), Err);
             }
             if failure.is_some() {
@@ -206,16 +167,16 @@ impl Wire {
         let mut request = table.as_bytes().to_vec();
         request.push(0);
         self.command(COM_FIELD_LIST, &request)?;
-        let extended = self.greeting.extended & capability::MARIADB_EXTENDED_METADATA != 0;
+        let extended = self.greeting.extends_metadata();
         let mut columns = Vec::new();
         loop {
             let definition = self.answer(&mut control)?;
             if self.is_end(&definition) {
-                self.busy = false;
+                self.connection.answered();
                 return Ok(columns);
             }
             let parsed = ResultColumn::parse(self.body(&definition), extended);
-            columns.push(parsed.inspect_err(|_| self.broken = true)?);
+            columns.push(parsed.map_err(|error| self.connection.broken_by(error))?);
         }
     }
 
@@ -225,33 +186,32 @@ impl Wire {
         log::debug!("{sql}");
         self.command(COM_STMT_PREPARE, sql.as_bytes())?;
         let head = self.answer(&mut control)?;
-        let mut parts = Cursor::new(self.body(&head));
-        let fields = (parts.u8(), parts.u32_le(), parts.u16_le(), parts.u16_le());
-        let (Ok(0), Ok(id), Ok(columns), Ok(parameters)) = fields else {
+        let Ok(prepared) = ParseBuf(self.body(&head)).parse::<StmtPacket>(()) else {
             return Err(self.garbled("the answer to a PREPARE"));
         };
+        let (id, columns, parameters) = (prepared.statement_id(), prepared.num_columns(), prepared.num_params());
         if parameters > 0 {
             self.columns(parameters.into())?;
         }
         let columns = if columns > 0 { self.columns(columns.into())? } else { Vec::new() };
-        self.busy = false;
+        self.connection.answered();
         Ok(Statement { id, parameters, columns })
     }
 
     /// Frees a statement. The server does not answer.
     pub fn close(&mut self, statement: &Statement) -> Result<()> {
-        if self.broken || self.busy {
+        if self.connection.is_broken() || self.connection.is_busy() {
             return Ok(());
         }
         self.command(COM_STMT_CLOSE, &statement.id.to_le_bytes())?;
-        self.busy = false;
+        self.connection.answered();
         Ok(())
     }
 
     /// Runs a prepared statement and gives every binary row to `sink`, in the buffer it was
     /// received in, after its columns to `on_columns`.
     ///
-    /// When `sink` or `on_columns` fails the statement is still running: see [`Wire::abandon`].
+    /// When `sink` or `on_columns` fails the statement is still running: see [`Protocol::abandon`].
     pub fn execute(
         &mut self,
         statement: &Statement,
@@ -270,44 +230,18 @@ impl Wire {
         on_columns(&columns)?;
         loop {
             let row = self.answer(&mut |have, size| sink.arriving(have, size))?;
-            let body = self.input.get(row.clone()).unwrap_or_default();
-            match body.first() {
+            match self.body(&row).first() {
                 Some(0x00) => {
-                    self.streaming = true;
-                    sink.row(body)?;
+                    self.connection.streams();
+                    sink.row(self.body(&row))?;
                 }
                 Some(0xFE) => {
-                    self.busy = false;
+                    self.connection.answered();
                     return Ok(());
                 }
                 _ => return Err(self.garbled("a row")),
             }
         }
-    }
-
-    /// Stops the running statement and reads what is still on its way, so that the session
-    /// can be used again. If that takes longer than `limit`, the connection is given up.
-    pub fn abandon(&mut self, limit: Duration) {
-        if self.broken || self.drain(limit).is_err() {
-            self.broken = true;
-            self.stream.stream().shutdown();
-        }
-    }
-
-    fn drain(&mut self, limit: Duration) -> Result<()> {
-        kill(&self.endpoint, self.thread())?;
-        self.wait(Some(limit));
-        while self.busy {
-            match self.answer(&mut |_, _| Ok(())) {
-                Ok(packet) if self.is_end(&packet) => self.busy = false,
-                Ok(_) => {}
-                Err(error) if self.busy => return Err(error),
-                Err(_) => {}
-            }
-        }
-        // The KILL may have come too late and hit the next statement: let it hit this one.
-        let _ = self.query("DO 0");
-        if self.broken { Err(Error::connection("the connection is broken")) } else { Ok(()) }
     }
 
     /// How many columns an answer has.
@@ -318,14 +252,14 @@ impl Wire {
     }
 
     fn columns(&mut self, count: usize) -> Result<Vec<ResultColumn>> {
-        let extended = self.greeting.extended & capability::MARIADB_EXTENDED_METADATA != 0;
+        let extended = self.greeting.extends_metadata();
         let mut columns = Vec::with_capacity(count.min(4096));
         for _ in 0..count {
             let definition = self.answer(&mut control)?;
             let parsed = ResultColumn::parse(self.body(&definition), extended);
-            columns.push(parsed.inspect_err(|_| self.broken = true)?);
+            columns.push(parsed.map_err(|error| self.connection.broken_by(error))?);
         }
-        if self.capabilities & capability::DEPRECATE_EOF == 0 {
+        if !self.capabilities.contains(CapabilityFlags::CLIENT_DEPRECATE_EOF) {
             let end = self.answer(&mut control)?;
             if !self.is_end(&end) {
                 return Err(self.garbled("the end of the columns"));
@@ -335,19 +269,18 @@ impl Wire {
     }
 
     fn body(&self, packet: &Range<usize>) -> &[u8] {
-        self.input.get(packet.clone()).unwrap_or_default()
+        self.connection.bytes(packet.clone())
     }
 
     /// Whether a packet ends rows or columns; a text row may begin with the same byte, but is
     /// then far longer.
     fn is_end(&self, packet: &Range<usize>) -> bool {
-        let longest = if self.capabilities & capability::DEPRECATE_EOF == 0 { 9 } else { FULL };
+        let longest = if !self.capabilities.contains(CapabilityFlags::CLIENT_DEPRECATE_EOF) { 9 } else { FULL };
         self.body(packet).first() == Some(&0xFE) && packet.len() < longest
     }
 
     fn garbled(&mut self, what: &str) -> Error {
-        self.broken = true;
-        confused(what)
+        self.connection.broken_by(confused(what))
     }
 
     /// The next packet during login.
@@ -368,14 +301,10 @@ impl Wire {
             return Err(ServerMessage { code: 1153, message }.into_error());
         }
         self.sequence = 0;
-        self.streaming = false;
         self.send(&[command], body)
     }
 
     fn send(&mut self, head: &[u8], body: &[u8]) -> Result<()> {
-        if self.broken {
-            return Err(Error::connection("the connection is broken"));
-        }
         let first = self.sequence == 0;
         let mut output = Vec::with_capacity(HEADER_BYTES + head.len() + body.len());
         let whole = [head, body].concat();
@@ -389,30 +318,49 @@ impl Wire {
             output.extend_from_slice(chunk);
             self.sequence = self.sequence.wrapping_add(1);
         }
-        self.busy = true;
-        self.stream.patience.renew();
-        self.stream.send(&output, first).map_err(|error| self.fail(&error))
-    }
-
-    /// A server that only takes too long can still be asked to stop.
-    fn fail(&mut self, error: &std::io::Error) -> Error {
-        let error = self.stream.patience.explain(&self.endpoint.display(), error);
-        self.broken |= error.kind() != ErrorKind::Timeout;
-        error
+        self.connection.send(|channel| channel.send(&output, first))
     }
 
     /// The next packet of an answer; an error of the server ends the answer.
     #[inline]
     fn answer(&mut self, guard: &mut Guard<'_>) -> Result<Range<usize>> {
         let packet = self.next(guard)?;
-        if self.input.get(packet.start) == Some(&0xFF) && !packet.is_empty() {
-            self.busy = false;
+        if self.body(&packet).first() == Some(&0xFF) {
+            self.connection.answered();
             let message = ServerMessage::parse(self.body(&packet));
-            // After these the server hangs up.
-            self.broken |= matches!(message.code, 1053 | 1077 | 1079 | 1927 | 3169 | 4031);
-            return Err(message.into_error());
+            return Err(match message.code {
+                // After these the server hangs up.
+                1053 | 1077 | 1079 | 1927 | 3169 | 4031 => self.connection.broken_by(message.into_error()),
+                _ => message.into_error(),
+            });
         }
         Ok(packet)
+    }
+}
+
+impl Protocol for Wire {
+    type Channel = Channel;
+
+    fn connection(&mut self) -> &mut Connection<Channel> {
+        &mut self.connection
+    }
+
+    fn cancel(&mut self) -> Result<()> {
+        kill(&self.endpoint, self.thread())
+    }
+
+    fn drain(&mut self) -> Result<()> {
+        while self.connection.is_busy() {
+            match self.answer(&mut |_, _| Ok(())) {
+                Ok(packet) if self.is_end(&packet) => self.connection.answered(),
+                Ok(_) => {}
+                Err(error) if self.connection.is_busy() => return Err(error),
+                Err(_) => {}
+            }
+        }
+        // The KILL may have come too late and hit the next statement: let it hit this one.
+        let _ = self.query("DO 0");
+        Ok(())
     }
 }
 
@@ -423,10 +371,10 @@ fn control(_: &[u8], size: usize) -> Result<()> {
 
 impl Drop for Wire {
     fn drop(&mut self) {
-        if !self.broken && !self.busy {
+        if !self.connection.is_broken() && !self.connection.is_busy() {
             // The server notices a closed socket too, and counts the session until then.
             if self.command(COM_QUIT, &[]).is_ok() {
-                self.stream.stream().farewell();
+                self.connection.channel().stream().farewell();
             }
         }
     }

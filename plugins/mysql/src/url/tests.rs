@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use rivet_sdk::parameters::Fate;
+use rivet_testkit::check_parameters;
 
 use super::*;
 use crate::options::MysqlOptions;
@@ -64,32 +64,7 @@ fn every_parameter_does_what_its_table_says() {
         ("charset", "", "latin1"),
     ];
     let read = |query: &str| url(&format!("mysql://me@h/d?{query}")).map(|found| format!("{found:?}"));
-    let plain = read("").unwrap();
-    for parameter in PARAMETERS.iter() {
-        let name = parameter.names()[0];
-        match parameter.fate() {
-            Fate::Honoured(_) => {
-                let (_, value, bad) = honoured.iter().find(|(known, ..)| *known == name).unwrap();
-                for name in parameter.names() {
-                    if !value.is_empty() {
-                        assert_ne!(read(&format!("{name}={value}")).unwrap(), plain, "{name}={value}");
-                    }
-                }
-                if !bad.is_empty() {
-                    let error = read(&format!("{name}={bad}")).unwrap_err();
-                    assert!(error.message().contains(name) && error.hint().is_some(), "{name}={bad}: {error}");
-                }
-                assert!(!(value.is_empty() && bad.is_empty()), "{name}");
-            }
-            Fate::Irrelevant(_) => assert_eq!(read(&format!("{name}=1")).unwrap(), plain, "{name}"),
-            Fate::Refused(instead) => {
-                let error = read(&format!("{name}=1")).unwrap_err();
-                assert!(error.message().contains(name), "{name}: {error}");
-                assert_eq!(error.hint(), Some(instead));
-            }
-            other => panic!("{name}: {other:?}"),
-        }
-    }
+    check_parameters(&PARAMETERS, &honoured, |name| vec![name.to_owned()], read);
 }
 
 /// Every parameter that MySQL Shell documents for its URIs (8.0 to 26.10), and what drivers call the same.
