@@ -5,13 +5,19 @@ use std::time::{Duration, Instant};
 
 use rivet_sdk::{Destination, Error, Result};
 
-use super::execute::{Prepared, committed, execute, job, recorded};
-use super::export::{Finished, Watch};
+use super::context::RunContext;
+use super::finished::Finished;
 use super::instance::{Ends, Instance};
+use super::job::Job;
 use super::journal::Journal;
-use super::resume::{check_drift, done_chunks};
-use super::worker::Seat;
-use super::{Stop, age, run_chunks, watermark};
+use super::plan_check;
+use super::pool::run_chunks;
+use super::prepared::{Prepared, done_chunks};
+use super::sequence::{carry_out, commit_again};
+use super::slot::InstanceSlot;
+use super::stop::Stop;
+use super::watch::Watch;
+use super::{age, watermark};
 use crate::batch::Counters;
 use crate::commit::{self, Decision, RunKey};
 use crate::config::StateConfig;
@@ -57,22 +63,43 @@ pub fn apply(
     if let Decision::Committed { .. } = commit::decision(&mut *destination, &run)? {
         return finish(plan, &mut *destination, journal.as_ref(), stop, started);
     }
+    let mut context = RunContext {
+        ends,
+        journal,
+        destination,
+        // The plan says what its columns are.
+        on_schema_drift: None,
+        count: false,
+        stop,
+        watch,
+        started,
+    };
+    let prepared = publish(&mut context, plan)?;
+    carry_out(&mut context, prepared)
+}
+
+/// Checks a plan that somebody made earlier against the source and the destination of now. It stands at the destination
+/// then, too.
+fn publish(context: &mut RunContext<'_>, plan: Plan) -> Result<Prepared> {
+    let source = checked_source(&context.ends, &plan, context.stop)?;
+    let destination = &mut *context.destination;
+    commit::check_destination(destination, &plan)?;
+    commit::check_chain(destination, &plan)?;
+    if let Some(journal) = &context.journal {
+        watermark::check_start(&journal.state, &plan, destination)?;
+    }
+    commit::publish_plan(destination, &plan)?;
+    let done = done_chunks(&plan, destination)?;
+    Ok(Prepared { plan, done, source, warnings: Vec::new() })
+}
+
+/// An instance of the source, which still is as the plan has it.
+fn checked_source(ends: &Ends, plan: &Plan, stop: &Stop) -> Result<Instance> {
     let mut instance = Instance::open(&ends.source, &ends.budget, stop)?;
     plan.check_chunks()?;
     plan.tell_versions(Some(ends.source.manifest()));
-    check_drift(&plan, &mut *instance.source)?;
-    commit::check_destination(&mut *destination, &plan)?;
-    commit::check_chain(&mut *destination, &plan)?;
-    if let Some(journal) = &journal {
-        watermark::check_start(&journal.state, &plan, &mut *destination)?;
-    }
-    commit::publish_plan(&mut *destination, &plan)?;
-    let done = done_chunks(&plan, &mut *destination)?;
-    let prepared = Prepared { plan, done, source: Some(instance), warnings: Vec::new() };
-    match &journal {
-        Some(journal) => recorded(prepared, ends, &mut *destination, journal, false, stop, watch, started),
-        None => execute(prepared, ends, &mut *destination, None, false, stop, watch, started),
-    }
+    plan_check::check_source(plan, &mut *instance.source)?;
+    Ok(instance)
 }
 
 fn check_age(plan: &Plan, max_age: Duration) -> Result<()> {
@@ -101,7 +128,7 @@ fn finish(
     started: Instant,
 ) -> Result<Finished> {
     commit::check_published(destination, &plan)?;
-    let finished = committed(plan, destination, started)?;
+    let finished = commit_again(plan, destination, started)?;
     let Some(journal) = journal else { return Ok(finished) };
     let plan = &finished.plan;
     if plan.incremental.is_some() {
@@ -142,16 +169,13 @@ pub fn apply_chunk(
         )
         .with_hint("plan with `chunk_by: range`"));
     }
-    let mut instance = Instance::open(&ends.source, &ends.budget, stop)?;
-    plan.check_chunks()?;
-    plan.tell_versions(Some(ends.source.manifest()));
-    check_drift(&plan, &mut *instance.source)?;
+    let instance = checked_source(&ends, &plan, stop)?;
     commit::check_destination(&mut *destination, &plan)?;
     commit::publish_plan(&mut *destination, &plan)?;
     let counters = Arc::<Counters>::default();
     watch.planned(&plan, 0, &counters);
-    let job = job(Arc::new(plan), ends, counters, None)?;
-    let seat = Seat::of(instance.source, instance.lent, None);
-    let reports = run_chunks(job, [chunk], Some(seat), stop, &mut || Ok(()), &mut |event| watch.chunk(event))?;
+    let job = Job::new(Arc::new(plan), ends, counters, None)?;
+    let slot = InstanceSlot::of(instance, None);
+    let reports = run_chunks(job, [chunk], Some(slot), stop, &mut || Ok(()), &mut |event| watch.chunk(event))?;
     Ok(reports.iter().map(|report| report.rows).sum())
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rivet_sdk::{Destination, Error, ErrorKind, ExportStats, Result, Source};
 
-use super::pool::Job;
+use super::job::Job;
 use crate::batch::{Receiver, Sender};
 use crate::budget::Lane;
 use crate::commit::{self, RunKey};
