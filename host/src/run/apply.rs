@@ -7,7 +7,7 @@ use rivet_sdk::{Destination, Error, Result};
 
 use super::context::RunContext;
 use super::finished::Finished;
-use super::instance::{Ends, Instance};
+use super::instance::{Endpoints, Instance};
 use super::job::Job;
 use super::journal::Journal;
 use super::plan_check;
@@ -27,14 +27,14 @@ use crate::state::RunStatus;
 /// The state store in which the export's lease is held, and how long to wait for it. A sealed plan
 /// names none: without one, what lies at the destination keeps two runs apart.
 #[derive(Debug, Clone, Copy)]
-pub struct Hold<'a> {
+pub struct LeaseRequest<'a> {
     /// The store.
     pub state: &'a StateConfig,
     /// How long another run of the export is waited for.
     pub wait: Duration,
 }
 
-impl Hold<'_> {
+impl LeaseRequest<'_> {
     fn take(self, plan: &Plan) -> Result<Journal> {
         Journal::of(self.state, &plan.export, self.wait)
     }
@@ -44,14 +44,13 @@ impl Hold<'_> {
 pub fn apply(
     plan: Plan,
     max_age: Duration,
-    ends: Ends,
-    hold: Option<Hold<'_>>,
+    endpoints: Endpoints,
+    lease: Option<LeaseRequest<'_>>,
     stop: &Stop,
     watch: &mut dyn Watch,
 ) -> Result<Finished> {
     let started = Instant::now();
-    let lent = ends.lent(stop);
-    let mut destination = ends.destination.open(&lent)?;
+    let mut destination = endpoints.destination.open(&endpoints.instance_context(stop))?;
     let run = RunKey::of(&plan)?;
     // Of a committed plan no row is read any more.
     if let Err(too_old) = check_age(&plan, max_age)
@@ -59,12 +58,12 @@ pub fn apply(
     {
         return Err(too_old);
     }
-    let journal = hold.map(|hold| hold.take(&plan)).transpose()?;
+    let journal = lease.map(|lease| lease.take(&plan)).transpose()?;
     if let Decision::Committed { .. } = commit::decision(&mut *destination, &run)? {
         return finish(plan, &mut *destination, journal.as_ref(), stop, started);
     }
     let mut context = RunContext {
-        ends,
+        endpoints,
         journal,
         destination,
         // The plan says what its columns are.
@@ -81,7 +80,7 @@ pub fn apply(
 /// Checks a plan that somebody made earlier against the source and the destination of now. It stands at the destination
 /// then, too.
 fn publish(context: &mut RunContext<'_>, plan: Plan) -> Result<Prepared> {
-    let source = checked_source(&context.ends, &plan, context.stop)?;
+    let source = checked_source(&context.endpoints, &plan, context.stop)?;
     let destination = &mut *context.destination;
     commit::check_destination(destination, &plan)?;
     commit::check_chain(destination, &plan)?;
@@ -94,10 +93,10 @@ fn publish(context: &mut RunContext<'_>, plan: Plan) -> Result<Prepared> {
 }
 
 /// An instance of the source, which still is as the plan has it.
-fn checked_source(ends: &Ends, plan: &Plan, stop: &Stop) -> Result<Instance> {
-    let mut instance = Instance::open(&ends.source, &ends.budget, stop)?;
+fn checked_source(endpoints: &Endpoints, plan: &Plan, stop: &Stop) -> Result<Instance> {
+    let mut instance = Instance::open(&endpoints.source, &endpoints.budget, stop)?;
     plan.check_chunks()?;
-    plan.tell_versions(Some(ends.source.manifest()));
+    plan.tell_versions(Some(endpoints.source.manifest()));
     plan_check::check_source(plan, &mut *instance.source)?;
     Ok(instance)
 }
@@ -111,10 +110,10 @@ fn check_age(plan: &Plan, max_age: Duration) -> Result<()> {
 pub fn commit_plan(
     plan: Plan,
     destination: &mut dyn Destination,
-    hold: Option<Hold<'_>>,
+    lease: Option<LeaseRequest<'_>>,
     stop: &Stop,
 ) -> Result<Finished> {
-    let journal = hold.map(|hold| hold.take(&plan)).transpose()?;
+    let journal = lease.map(|lease| lease.take(&plan)).transpose()?;
     plan.tell_versions(None);
     finish(plan, destination, journal.as_ref(), stop, Instant::now())
 }
@@ -148,7 +147,7 @@ pub fn apply_chunk(
     plan: Plan,
     max_age: Duration,
     index: u32,
-    ends: Ends,
+    endpoints: Endpoints,
     stop: &Stop,
     watch: &mut dyn Watch,
 ) -> Result<u64> {
@@ -161,20 +160,19 @@ pub fn apply_chunk(
         return Err(Error::config("a chunk run on its own cannot share a snapshot with the others")
             .with_hint("plan with `consistency: auto`, or apply the plan as a whole"));
     }
-    let lent = ends.lent(stop);
-    let mut destination = ends.destination.open(&lent)?;
+    let mut destination = endpoints.destination.open(&endpoints.instance_context(stop))?;
     if plan.strategy.name == "native" && plan.chunks.len() > 1 {
         return Err(Error::config(
             "physical ranges need a snapshot that all chunks share; a chunk run on its own has none",
         )
         .with_hint("plan with `chunk_by: range`"));
     }
-    let instance = checked_source(&ends, &plan, stop)?;
+    let instance = checked_source(&endpoints, &plan, stop)?;
     commit::check_destination(&mut *destination, &plan)?;
     commit::publish_plan(&mut *destination, &plan)?;
     let counters = Arc::<Counters>::default();
     watch.planned(&plan, 0, &counters);
-    let job = Job::new(Arc::new(plan), ends, counters, None)?;
+    let job = Job::new(Arc::new(plan), endpoints, counters, None)?;
     let slot = InstanceSlot::of(instance, None);
     let reports = run_chunks(job, [chunk], Some(slot), stop, &mut || Ok(()), &mut |event| watch.chunk(event))?;
     Ok(reports.iter().map(|report| report.rows).sum())

@@ -56,7 +56,7 @@ fn counts(context: &RunContext<'_>, finished: &Finished, manifest: &Manifest) ->
     if let Some(counted) = &finished.counted {
         return reconcile::compare(plan, manifest, counted);
     }
-    let counted = reconcile::count_later(plan, &context.ends.source, &context.lent())?;
+    let counted = reconcile::count_later(plan, &context.endpoints.source, &context.instance_context())?;
     reconcile::compare(plan, manifest, &counted)
 }
 

@@ -4,17 +4,17 @@ use std::time::Instant;
 
 use rivet_sdk::{Destination, ErrorKind, Result};
 
-use super::instance::Ends;
+use super::instance::Endpoints;
 use super::journal::Journal;
 use super::stop::Stop;
 use super::watch::Watch;
 use crate::config::OnSchemaDrift;
-use crate::source::Lent;
+use crate::source::InstanceContext;
 
 /// What a run of one export works with. Its steps ([`super::sequence`]) take it as it is.
 pub(super) struct RunContext<'a> {
     /// Where rows come from, where parts go, the memory for both.
-    pub ends: Ends,
+    pub endpoints: Endpoints,
     /// The export's lease and its journal. None for standard output, of which nothing is recorded, and for a plan that
     /// is applied without a state store.
     pub journal: Option<Journal>,
@@ -32,12 +32,12 @@ pub(super) struct RunContext<'a> {
 
 impl RunContext<'_> {
     /// What an instance outside the pool of workers is opened with: it ends once stopping is wanted.
-    pub fn lent(&self) -> Lent {
-        self.ends.lent(self.stop)
+    pub fn instance_context(&self) -> InstanceContext {
+        self.endpoints.instance_context(self.stop)
     }
 
-    /// Removes what dead writers left unfinished. A store may keep that right from us: nothing of it is visible, and its
-    /// owner may clean up by a rule.
+    /// Removes what dead writers left unfinished. A store may keep that right from us: nothing of it is visible, and
+    /// its owner may clean up by a rule.
     pub fn tidy(&mut self, export: &str) -> Result<()> {
         match self.destination.tidy() {
             Ok(removed) => {

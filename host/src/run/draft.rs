@@ -14,7 +14,7 @@ use crate::state::State;
 
 /// Makes a plan without looking at the destination: for `check`. Its run never happens.
 pub fn draft_export(session: &Session, export: &ExportConfig) -> Result<plan::Planned> {
-    let planner = Planner::new(session, export, &session.source_end(export)?);
+    let planner = Planner::new(session, export, &session.source_factory(export)?);
     // Only an incremental export is planned from what landed before.
     let start = match &export.mode {
         Mode::Incremental(_) => Journal::peek(session, export, &mut *session.open_destination(export)?.1)?,
@@ -25,9 +25,9 @@ pub fn draft_export(session: &Session, export: &ExportConfig) -> Result<plan::Pl
 
 /// Makes a plan and shows it to nobody: for `plan`.
 pub fn plan_export(session: &Session, export: &ExportConfig) -> Result<plan::Planned> {
-    let planner = Planner::new(session, export, &session.source_end(export)?);
-    let (end, mut destination) = session.open_destination(export)?;
-    let (run_id, start) = if end.is_stdout() {
+    let planner = Planner::new(session, export, &session.source_factory(export)?);
+    let (factory, mut destination) = session.open_destination(export)?;
+    let (run_id, start) = if factory.is_stdout() {
         (ulid::Ulid::generate().to_string(), Start::default())
     } else {
         let start = match &export.mode {

@@ -15,7 +15,7 @@ use super::watch::ChunkEvent;
 use super::{read_point, reconcile};
 use crate::batch::Counters;
 use crate::plan::{Chunk, Plan, Report};
-use crate::source::Lent;
+use crate::source::InstanceContext;
 
 /// A run whose chunks all have their reports.
 pub(super) struct Executed {
@@ -39,7 +39,7 @@ pub(super) fn execute(context: &mut RunContext<'_>, prepared: Prepared) -> Resul
     let left: Vec<Chunk> = plan.chunks.iter().filter(|chunk| !done.contains(&chunk.index)).cloned().collect();
     // One worker that can read at its own instance's read point needs no other one to hold it.
     let one_worker = left.len() == 1 || plan.execution.parallel == 1;
-    let alone = one_worker && context.ends.source.manifest().can(capability::SNAPSHOT_ALONE);
+    let alone = one_worker && context.endpoints.source.manifest().can(capability::SNAPSHOT_ALONE);
     let others = if alone { 0 } else { plan.execution.parallel };
     let snapshot = match left.is_empty() {
         true => None,
@@ -56,11 +56,16 @@ pub(super) fn execute(context: &mut RunContext<'_>, prepared: Prepared) -> Resul
         (Some(source.source), None)
     };
     let plan = Arc::new(plan);
-    let job = Job::new(Arc::clone(&plan), context.ends.clone(), counters, snapshot.clone())?;
+    let job = Job::new(Arc::clone(&plan), context.endpoints.clone(), counters, snapshot.clone())?;
     let allowance = Arc::clone(&job.allowance);
     let watcher = match one_worker {
         true => None,
-        false => governor::watch(&plan, &context.ends.source, Lent::new(&context.ends.budget), &allowance)?,
+        false => governor::watch(
+            &plan,
+            &context.endpoints.source,
+            InstanceContext::new(&context.endpoints.budget),
+            &allowance,
+        )?,
     };
     let mut retries = 0;
     let mut joined = || holder.as_mut().map_or(Ok(()), |holder| holder.release());
@@ -104,7 +109,7 @@ fn count(
 ) -> Option<Counted> {
     let counted = match own {
         Some(source) => reconcile::count_there(plan, snapshot, source),
-        None => reconcile::count_at(plan, snapshot, &context.ends.source, &context.lent()),
+        None => reconcile::count_at(plan, snapshot, &context.endpoints.source, &context.instance_context()),
     };
     match counted {
         Ok(counted) => Some(counted),

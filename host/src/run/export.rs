@@ -8,7 +8,7 @@ use rivet_sdk::{Error, ErrorKind, Result};
 use super::checks;
 use super::context::RunContext;
 use super::finished::Finished;
-use super::instance::Ends;
+use super::instance::Endpoints;
 use super::journal::Journal;
 use super::options::RunOptions;
 use super::planning::Planner;
@@ -22,29 +22,29 @@ use super::{place, reconcile, retry, watermark};
 use crate::commit;
 use crate::config::{ExportConfig, Mode, StateConfig};
 use crate::session::Session;
-use crate::source::Held;
+use crate::source::ConnectionPermit;
 
 /// Plans, runs and commits one export, and looks at it again where that is asked for.
 pub fn run_export(
     session: &Session,
     export: &ExportConfig,
     options: RunOptions,
-    held: Held,
+    permit: ConnectionPermit,
     watch: &mut dyn Watch,
 ) -> Result<Finished> {
     let options = RunOptions { reconcile: options.reconcile || export.reconcile_required, ..options };
-    let (destination_end, destination) = session.open_destination(export)?;
-    let source = session.source_end(export)?.holding(held);
+    let (destination_factory, destination) = session.open_destination(export)?;
+    let source = session.source_factory(export)?.with_permit(permit);
     if options.reconcile {
-        reconcile::check_possible(export, &source, destination_end.is_stdout())?;
+        reconcile::check_possible(export, &source, destination_factory.is_stdout())?;
     }
-    let journal = match destination_end.is_stdout() {
+    let journal = match destination_factory.is_stdout() {
         true => None,
         false => Some(Journal::open(session, export, options.lock_wait)?),
     };
     let planner = Planner::new(session, export, &source);
     let mut context = RunContext {
-        ends: Ends { source, destination: destination_end, budget: Arc::clone(&session.budget) },
+        endpoints: Endpoints { source, destination: destination_factory, budget: Arc::clone(&session.budget) },
         journal,
         destination,
         on_schema_drift: Some(export.on_schema_drift),
@@ -106,8 +106,8 @@ fn resumed(planner: &Planner<'_>, context: &mut RunContext<'_>) -> Result<Resume
     Ok(resumed)
 }
 
-/// Plans a new run, once whatever an earlier one left is put right. From here on its plan stands at the destination, and
-/// can be resumed.
+/// Plans a new run, once whatever an earlier one left is put right. From here on its plan stands at the destination,
+/// and can be resumed.
 fn plan(planner: &Planner<'_>, context: &mut RunContext<'_>) -> Result<Prepared> {
     let Some(journal) = &context.journal else {
         let asked = planner.plan(&ulid::Ulid::generate().to_string(), &Start::default())?;

@@ -6,11 +6,11 @@ use arrow_schema::SchemaRef;
 use rivet_sdk::{Result, Snapshot};
 
 use super::governor::Allowance;
-use super::instance::Ends;
+use super::instance::Endpoints;
 use crate::batch::Counters;
 use crate::budget::Budget;
 use crate::plan::Plan;
-use crate::source::{DestinationEnd, SourceEnd};
+use crate::source::{DestinationFactory, SourceFactory};
 
 /// Everything the workers of one run share.
 pub struct Job {
@@ -23,11 +23,11 @@ pub struct Job {
     /// The schema every chunk must deliver.
     pub schema: SchemaRef,
     /// Where rows come from.
-    pub source: SourceEnd,
+    pub source: SourceFactory,
     /// Where parts go.
-    pub destination: DestinationEnd,
+    pub destination: DestinationFactory,
     /// The process's memory.
-    pub lent_budget: Arc<Budget>,
+    pub budget: Arc<Budget>,
     /// What has come through so far.
     pub counters: Arc<Counters>,
     /// How many workers may take a chunk.
@@ -42,7 +42,7 @@ impl Job {
     /// The chunks of `plan`, read at `snapshot` if there is one.
     pub(super) fn new(
         plan: Arc<Plan>,
-        ends: Ends,
+        endpoints: Endpoints,
         counters: Arc<Counters>,
         snapshot: Option<Snapshot>,
     ) -> Result<Self> {
@@ -50,12 +50,12 @@ impl Job {
             plan_id: plan.id()?,
             plan_seal: plan.seal()?,
             schema: plan.source_schema()?,
-            unrecorded: ends.destination.is_stdout(),
+            unrecorded: endpoints.destination.is_stdout(),
             allowance: Allowance::of(plan.execution.parallel),
             plan,
-            source: ends.source,
-            destination: ends.destination,
-            lent_budget: ends.budget,
+            source: endpoints.source,
+            destination: endpoints.destination,
+            budget: endpoints.budget,
             counters,
             snapshot,
         })

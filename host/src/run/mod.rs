@@ -40,12 +40,12 @@ mod watch;
 mod watermark;
 mod worker;
 
-pub use apply::{Hold, apply, apply_chunk, commit_plan};
+pub use apply::{LeaseRequest, apply, apply_chunk, commit_plan};
 pub use draft::{draft_export, plan_export};
 pub use export::run_export;
 pub use finished::{Checks, Finished};
 pub use governor::Allowance;
-pub use instance::Ends;
+pub use instance::Endpoints;
 pub use job::Job;
 pub use moved::{Moved, move_watermark};
 pub use options::RunOptions;

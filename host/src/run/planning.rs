@@ -1,4 +1,4 @@
-//! How one export is planned: what its plans are made from, and planning that begins again where its connection is lost.
+//! How one export is planned: what its plans are made from. Planning begins again where its connection is lost.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use super::watermark::Start;
 use crate::config::ExportConfig;
 use crate::plan::{self, Inputs, MadeBy, Plan, Planned};
 use crate::session::Session;
-use crate::source::SourceEnd;
+use crate::source::SourceFactory;
 
 /// How often a pause looks at the wish to stop.
 const TICK: Duration = Duration::from_millis(50);
@@ -21,7 +21,7 @@ pub(super) struct Planner<'a> {
     pub session: &'a Session,
     pub export: &'a ExportConfig,
     /// Where the export's rows come from.
-    pub source: SourceEnd,
+    pub source: SourceFactory,
 }
 
 /// An instance of the source, and what came of asking it.
@@ -31,7 +31,7 @@ pub(super) struct Asked<T> {
 }
 
 impl<'a> Planner<'a> {
-    pub fn new(session: &'a Session, export: &'a ExportConfig, source: &SourceEnd) -> Self {
+    pub fn new(session: &'a Session, export: &'a ExportConfig, source: &SourceFactory) -> Self {
         Self { session, export, source: source.clone() }
     }
 
@@ -67,8 +67,8 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Opens the source and has `ask` ask it. What is lost there, or fails for now, is tried as often as a chunk is, with
-    /// its pauses. A source that cannot be opened in the first place is an error at once: it may be the wrong one.
+    /// Opens the source and has `ask` ask it. What is lost there, or fails for now, is tried as often as a chunk is,
+    /// with its pauses. A source that cannot be opened in the first place is an error at once: it may be the wrong one.
     pub fn ask<T>(&self, mut ask: impl FnMut(&mut dyn Source) -> Result<T>) -> Result<Asked<T>> {
         let Self { session, export, source } = self;
         let mut opened = false;

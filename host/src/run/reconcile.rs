@@ -15,20 +15,20 @@ use crate::commit::{self, RunKey};
 use crate::config::ExportConfig;
 use crate::plan::{Chunk, Manifest, Plan};
 use crate::session::Session;
-use crate::source::{Lent, SourceEnd};
+use crate::source::{InstanceContext, SourceFactory};
 
 /// Counts the chunks of the newest committed run of `export` at its source.
 pub fn reconcile(session: &Session, export: &ExportConfig) -> Result<Reconciliation> {
-    let source_end = session.source_end(export)?;
-    let (destination_end, mut destination) = session.open_destination(export)?;
-    check_possible(export, &source_end, destination_end.is_stdout())?;
+    let source_factory = session.source_factory(export)?;
+    let (destination_factory, mut destination) = session.open_destination(export)?;
+    check_possible(export, &source_factory, destination_factory.is_stdout())?;
     let Newest { plan, manifest, .. } = newest(&mut *destination, export)?;
-    let counted = count_later(&plan, &source_end, &session.lent())?;
+    let counted = count_later(&plan, &source_factory, &session.instance_context())?;
     compare(&plan, &manifest, &counted)
 }
 
 /// Refuses, before a run begins, what could not be reconciled after it.
-pub(super) fn check_possible(export: &ExportConfig, source: &SourceEnd, is_stdout: bool) -> Result<()> {
+pub(super) fn check_possible(export: &ExportConfig, source: &SourceFactory, is_stdout: bool) -> Result<()> {
     let refused =
         |what: String, hint: &str| Err(Error::config(what).with_hint(hint).with_context("export", export.name.clone()));
     if is_stdout {
@@ -44,7 +44,7 @@ pub(super) fn check_possible(export: &ExportConfig, source: &SourceEnd, is_stdou
 }
 
 /// Whether the source counts rows.
-pub(super) fn can_count(source: &SourceEnd) -> bool {
+pub(super) fn can_count(source: &SourceFactory) -> bool {
     source.manifest().capabilities.iter().any(|capability| capability == capability::COUNT)
 }
 
@@ -102,8 +102,13 @@ pub(super) fn compare(plan: &Plan, manifest: &Manifest, counted: &Counted) -> Re
 }
 
 /// Counts at the read point that a run's chunks were read at, while that is still held.
-pub(super) fn count_at(plan: &Plan, snapshot: &Snapshot, source: &SourceEnd, lent: &Lent) -> Result<Counted> {
-    let mut source = source.open(lent)?;
+pub(super) fn count_at(
+    plan: &Plan,
+    snapshot: &Snapshot,
+    source: &SourceFactory,
+    context: &InstanceContext,
+) -> Result<Counted> {
+    let mut source = source.open(context)?;
     source.join(snapshot)?;
     count_there(plan, snapshot, &mut *source)
 }
@@ -115,8 +120,8 @@ pub(super) fn count_there(plan: &Plan, snapshot: &Snapshot, source: &mut dyn Sou
 }
 
 /// Counts now: at one read point where the source gives one and the plan did not want otherwise.
-pub(super) fn count_later(plan: &Plan, source: &SourceEnd, lent: &Lent) -> Result<Counted> {
-    let mut holder = source.open(lent)?;
+pub(super) fn count_later(plan: &Plan, source: &SourceFactory, context: &InstanceContext) -> Result<Counted> {
+    let mut holder = source.open(context)?;
     check_identity(plan, &mut *holder)?;
     let useful = plan.chunks.len() > 1 && plan.reads_at_one_point();
     let alone = source.manifest().can(capability::SNAPSHOT_ALONE);
@@ -134,7 +139,7 @@ pub(super) fn count_later(plan: &Plan, source: &SourceEnd, lent: &Lent) -> Resul
         let counted = count_there(plan, &snapshot, &mut *holder)?;
         return Ok(Counted { at: CountedAt::Later, ..counted });
     }
-    let mut counter = source.open(lent)?;
+    let mut counter = source.open(context)?;
     counter.join(&snapshot)?;
     if !snapshot.rejoinable {
         // What cannot be joined later holds a lock: it goes at once.

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::context::RunContext;
 use super::finished::Finished;
-use super::instance::{Ends, Instance};
+use super::instance::{Endpoints, Instance};
 use super::journal::Journal;
 use super::plan_check;
 use super::planning::Planner;
@@ -75,15 +75,15 @@ pub fn repair(
     watch: &mut dyn Watch,
 ) -> Result<Repaired> {
     let started = Instant::now();
-    let source = session.source_end(export)?;
-    let (end, destination) = session.open_destination(export)?;
-    if end.is_stdout() {
+    let source = session.source_factory(export)?;
+    let (destination_factory, destination) = session.open_destination(export)?;
+    if destination_factory.is_stdout() {
         reconcile::check_possible(export, &source, true)?;
     }
     let journal = if options.execute { Some(Journal::open(session, export, options.lock_wait)?) } else { None };
     let planner = Planner::new(session, export, &source);
     let mut context = RunContext {
-        ends: Ends { source, destination: end, budget: Arc::clone(&session.budget) },
+        endpoints: Endpoints { source, destination: destination_factory, budget: Arc::clone(&session.budget) },
         journal,
         destination,
         // The columns are those of the run that is repaired.
@@ -132,14 +132,14 @@ fn plan(planner: &Planner<'_>, context: &mut RunContext<'_>, newest: Newest, chu
 /// The chunks whose rows or parts are not what the manifest says.
 fn differing(context: &mut RunContext<'_>, newest: &Newest, options: RepairOptions<'_>) -> Result<Vec<Differing>> {
     let Newest { plan, manifest, .. } = newest;
-    let source = &context.ends.source;
+    let source = &context.endpoints.source;
     let counted = match options.report {
         Some(report) => {
             check_report(plan, report)?;
             Some(report.clone())
         }
         None if reconcile::can_count(source) => {
-            let counted = reconcile::count_later(plan, source, &context.lent())?;
+            let counted = reconcile::count_later(plan, source, &context.instance_context())?;
             Some(reconcile::compare(plan, manifest, &counted)?)
         }
         None => {

@@ -35,11 +35,11 @@ fn begin(context: &RunContext<'_>, plan: &Plan) -> Result<Option<String>> {
     Ok(drift)
 }
 
-/// Makes one manifest of all reports, and names it in `_SUCCESS`. From standard output nothing can be taken back: there,
-/// what was written is written.
+/// Makes one manifest of all reports, and names it in `_SUCCESS`. From standard output nothing can be taken back:
+/// there, what was written is written.
 fn commit(context: &mut RunContext<'_>, executed: Executed) -> Result<Finished> {
     let Executed { plan, reports, retries, lowest_workers, counted, warnings } = executed;
-    let (manifest, rows) = if context.ends.destination.is_stdout() {
+    let (manifest, rows) = if context.endpoints.destination.is_stdout() {
         (None, reports.iter().map(|report| report.rows).sum())
     } else {
         context.journal.as_ref().map_or(Ok(()), Journal::check)?;

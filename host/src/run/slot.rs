@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rivet_sdk::Source;
 
 use super::instance::Instance;
-use crate::source::Lent;
+use crate::source::InstanceContext;
 
 /// An instance in its slot, and the read point it reads at, if it is one that chunks share.
 pub(super) struct Slotted {
@@ -19,19 +19,19 @@ pub(super) struct Slotted {
 pub struct InstanceSlot {
     slotted: Arc<Mutex<Option<Slotted>>>,
     /// What an instance in it was opened with.
-    pub(super) lent: Lent,
+    pub(super) context: InstanceContext,
 }
 
 impl InstanceSlot {
     /// With an instance, which reads at `read_point` if it holds one for itself.
     pub(super) fn of(instance: Instance, read_point: Option<String>) -> Self {
-        let Instance { source, lent } = instance;
-        Self { slotted: Arc::new(Mutex::new(Some(Slotted { source, read_point }))), lent }
+        let Instance { source, context } = instance;
+        Self { slotted: Arc::new(Mutex::new(Some(Slotted { source, read_point }))), context }
     }
 
     /// For an instance that its worker has yet to open.
-    pub(super) fn empty(lent: Lent) -> Self {
-        Self { slotted: Arc::default(), lent }
+    pub(super) fn empty(context: InstanceContext) -> Self {
+        Self { slotted: Arc::default(), context }
     }
 
     /// Waits until no other thread works with the instance.

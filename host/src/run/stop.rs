@@ -98,8 +98,8 @@ impl Stop {
         self.wanted.store(true, Ordering::Relaxed);
     }
 
-    /// The wish itself, for whoever waits without knowing of signals.
-    pub fn wish(&self) -> Arc<AtomicBool> {
+    /// The flag itself, for whoever waits without knowing of signals.
+    pub fn flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.wanted)
     }
 

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use rivet_sdk::{Error, Interrupt, Result};
 
-use super::attempt::{self, Ends, Reading};
+use super::attempt::{self, Destinations, Reading};
 use super::job::Job;
 use super::message::Message;
 use super::read_point;
@@ -17,7 +17,7 @@ use super::slot::{InstanceSlot, Slotted};
 use crate::batch::{self, ChannelSpec};
 use crate::budget::Lane;
 use crate::plan::Chunk;
-use crate::source::Lent;
+use crate::source::InstanceContext;
 use crate::threads;
 
 /// Bytes that wait between a source and its encoder: enough to overlap the two…
@@ -38,7 +38,7 @@ pub(super) struct Worker {
 /// What all threads touch.
 struct Shared {
     /// Set to stop what is running; the worker ends after it.
-    fence: Arc<AtomicBool>,
+    cancelled: Arc<AtomicBool>,
     /// Its part of the memory budget.
     lane: Lane,
     interrupt: Mutex<Option<Box<dyn Interrupt>>>,
@@ -55,15 +55,15 @@ impl Worker {
         join_now: bool,
         slot: Option<InstanceSlot>,
     ) -> Result<Self> {
-        let lent = match &slot {
-            Some(slot) => slot.lent.clone(),
-            None => Lent::new(&job.lent_budget),
+        let context = match &slot {
+            Some(slot) => slot.context.clone(),
+            None => InstanceContext::new(&job.budget),
         };
         let interrupt =
             slot.as_ref().and_then(|slot| slot.lock().as_ref().and_then(|slotted| slotted.source.interrupt()));
-        let (fence, lane) = (lent.cancelled.clone(), lent.lane.clone());
-        let slot = slot.unwrap_or_else(|| InstanceSlot::empty(lent));
-        let shared = Arc::new(Shared { fence, lane, interrupt: Mutex::new(interrupt) });
+        let (cancelled, lane) = (context.cancelled.clone(), context.lane.clone());
+        let slot = slot.unwrap_or_else(|| InstanceSlot::empty(context));
+        let shared = Arc::new(Shared { cancelled, lane, interrupt: Mutex::new(interrupt) });
         let (chunks, received) = channel();
         // One chunk may wait for the writing half, so that its rows are fetched meanwhile.
         let (to_writer, readings) = sync_channel(1);
@@ -101,7 +101,7 @@ impl Worker {
     /// Stops what it is doing: no row is taken from now on, and the server is asked to stop its
     /// statement, from a thread of its own because asking may hang too.
     pub fn stop(&self) {
-        self.shared.fence.store(true, Ordering::SeqCst);
+        self.shared.cancelled.store(true, Ordering::SeqCst);
         let interrupt = self.shared.interrupt.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(interrupt) = interrupt {
             let ask = move || {
@@ -133,8 +133,8 @@ fn guarded(
 }
 
 impl Shared {
-    fn lent(&self) -> Lent {
-        Lent { lane: self.lane.clone(), cancelled: Arc::clone(&self.fence), stop: None }
+    fn instance_context(&self) -> InstanceContext {
+        InstanceContext { lane: self.lane.clone(), cancelled: Arc::clone(&self.cancelled), stop: None }
     }
 }
 
@@ -179,7 +179,7 @@ impl Reader {
         if self.slot.lock().is_some() {
             return Ok(());
         }
-        let mut source = self.job.source.open(&self.shared.lent())?;
+        let mut source = self.job.source.open(&self.shared.instance_context())?;
         *self.shared.interrupt.lock().unwrap_or_else(PoisonError::into_inner) = source.interrupt();
         let read_point = match &self.job.snapshot {
             None => None,
@@ -201,10 +201,9 @@ impl Reader {
         let (sender, batches) = batch::channel(ChannelSpec {
             schema: Arc::clone(&self.job.schema),
             share: self.shared.lane.share(),
-            capacity_bytes: QUEUE_BYTES.min(
-                self.job.lent_budget.limit() / QUEUES_OF_BUDGET / u64::from(self.job.plan.execution.parallel.max(1)),
-            ),
-            fence: Arc::clone(&self.shared.fence),
+            capacity_bytes: QUEUE_BYTES
+                .min(self.job.budget.limit() / QUEUES_OF_BUDGET / u64::from(self.job.plan.execution.parallel.max(1))),
+            cancelled: Arc::clone(&self.shared.cancelled),
             counters: Arc::clone(&self.job.counters),
         });
         let (done, exported) = channel();
@@ -233,16 +232,16 @@ impl Reader {
 
 /// The writing half.
 fn write(id: u64, job: &Job, shared: &Shared, readings: &Receiver<Reading>, messages: &Sender<Message>) {
-    let lent = shared.lent();
-    let open = || Ok(Ends { parts: job.destination.open(&lent)?, control: job.destination.open(&lent)? });
-    let mut ends: Option<Ends> = None;
+    let context = shared.instance_context();
+    let open = || Ok(Destinations { parts: job.destination.open(&context)?, control: job.destination.open(&context)? });
+    let mut destinations: Option<Destinations> = None;
     while let Ok(reading) = readings.recv() {
         let chunk = reading.chunk.clone();
-        let opened = match ends.take() {
-            Some(ends) => Ok(ends),
+        let opened = match destinations.take() {
+            Some(destinations) => Ok(destinations),
             None => open(),
         };
-        let result = opened.and_then(|opened| attempt::write(job, reading, ends.insert(opened)));
+        let result = opened.and_then(|opened| attempt::write(job, reading, destinations.insert(opened)));
         if messages.send(Message::ChunkEnded { worker: id, chunk, result }).is_err() {
             return;
         }
