@@ -264,8 +264,8 @@ fn notes(identity: &Identity) -> Vec<(String, bool)> {
 
 fn check_destination(session: &Session, export: &ExportConfig) -> Finding {
     let what = format!("destination {} of {}", export.destination.plugin, export.name);
-    let probed = session.open_destination(export).and_then(|(end, mut destination)| {
-        if end.is_stdout() {
+    let probed = session.open_destination(export).and_then(|(factory, mut destination)| {
+        if factory.is_stdout() {
             return Ok("nothing to try".to_owned());
         }
         let location = destination.location();

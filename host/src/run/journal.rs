@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use rivet_sdk::{Destination, Error, Result};
 
-use super::{Finished, Stop, place, watermark};
+use super::finished::Finished;
+use super::stop::Stop;
+use super::{place, watermark};
 use crate::config::{ExportConfig, StateConfig};
 use crate::plan::Plan;
 use crate::redact;

@@ -44,7 +44,7 @@ pub(super) fn take_over(state: &State, plan: &Plan) -> Result<()> {
 }
 
 /// What is to be told where the export's last run wrote to another place, or read another database.
-pub(super) fn told(state: Option<&State>, plan: &Plan) -> Result<Vec<String>> {
+pub(super) fn warnings(state: Option<&State>, plan: &Plan) -> Result<Vec<String>> {
     let (Some(state), Some(location)) = (state, &plan.destination.place) else { return Ok(Vec::new()) };
     let Some(before) = state.last_place(&plan.export)? else { return Ok(Vec::new()) };
     let now = &plan.source.identity;

@@ -19,6 +19,11 @@ const LAST_RESORT: Duration = Duration::from_millis(11_500);
 const INTERRUPT: usize = 2;
 const TERMINATE: usize = 15;
 
+/// What ends with this was stopped by the user, and can go on.
+pub(super) fn interrupted() -> Error {
+    Error::cancelled("interrupted").with_hint("`rivet run --resume` continues this run")
+}
+
 /// A flag that every thread of a run looks at.
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
@@ -93,8 +98,8 @@ impl Stop {
         self.wanted.store(true, Ordering::Relaxed);
     }
 
-    /// The wish itself, for whoever waits without knowing of signals.
-    pub fn wish(&self) -> Arc<AtomicBool> {
+    /// The flag itself, for whoever waits without knowing of signals.
+    pub fn flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.wanted)
     }
 
