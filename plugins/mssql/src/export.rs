@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use rivet_sdk::arrow_array::{RecordBatch, RecordBatchOptions};
 use rivet_sdk::arrow_schema::SchemaRef;
+use rivet_sdk::sql::session::Session as _;
 use rivet_sdk::{
     BatchSink, ColumnStats, Context, Error, ErrorKind, ExportRequest, ExportStats, Reservation, Result, Retry, log,
     schema_of,
@@ -43,7 +44,7 @@ pub(crate) fn run(
     } else {
         Vec::new()
     };
-    session.with(&request.session, |wire| {
+    session.reading_rows(request, |wire, request| {
         let plan = Plan::new(wire, request)?;
         let schema = schema_of(&plan.mappings()?)?;
         sink.on_schema(SchemaRef::clone(&schema))?;

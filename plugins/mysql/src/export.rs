@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use rivet_sdk::arrow_array::{RecordBatch, RecordBatchOptions};
 use rivet_sdk::arrow_schema::SchemaRef;
+use rivet_sdk::cursor::Cursor;
 use rivet_sdk::sql::Dialect;
+use rivet_sdk::sql::session::Session as _;
 use rivet_sdk::{
     BatchSink, ColumnStats, Context, Error, ErrorKind, ExportRequest, ExportStats, Reservation, Result, schema_of,
 };
@@ -14,7 +16,7 @@ use crate::decode::{Column, Fault, Tally};
 use crate::dialect::Mysql;
 use crate::error::confused;
 use crate::kind::{Integer, Kind};
-use crate::packet::{Parts, ResultColumn};
+use crate::packet::{LengthEncoded as _, ResultColumn};
 use crate::plan::{Plan, PlannedColumn, Setting};
 use crate::session::Session;
 use crate::wire::RowSink;
@@ -158,7 +160,7 @@ impl<'a> Batches<'a> {
         let Some((nulls, rest)) = data.get(1..).and_then(|rest| rest.split_at_checked(bitmap(self.slots.len()))) else {
             return Err(confused("a short row"));
         };
-        let mut rest = Parts(rest);
+        let mut rest = Cursor::new(rest);
         for (index, slot) in self.slots.iter_mut().enumerate() {
             // The first two bits are not used.
             let bit = index + 2;
@@ -170,7 +172,7 @@ impl<'a> Batches<'a> {
                 continue;
             }
             let value = if slot.width > 0 { rest.bytes(slot.width) } else { rest.sized() };
-            let Some(value) = value else { return Err(confused("a short value")) };
+            let Ok(value) = value else { return Err(confused("a short value")) };
             if value.len() > self.max_value_bytes {
                 return Err(too_large(self.plan, index, value.len(), self.request.max_value_bytes));
             }
@@ -178,7 +180,7 @@ impl<'a> Batches<'a> {
                 return Err(self.refuse(index, data, fault));
             }
         }
-        if !rest.0.is_empty() {
+        if !rest.is_at_end() {
             return Err(confused("a row that is too long"));
         }
         self.rows += 1;
@@ -349,16 +351,16 @@ fn printable(kind: &Kind, value: &[u8]) -> Option<String> {
 /// The announced length of each value, and its bytes as far as they are there; NULL has none.
 fn fields<'a>(row: &'a [u8], widths: &'a [usize]) -> impl Iterator<Item = (usize, Option<&'a [u8]>)> {
     let (nulls, rest) = row.get(1..).and_then(|rest| rest.split_at_checked(bitmap(widths.len()))).unwrap_or_default();
-    let mut rest = Parts(rest);
+    let mut rest = Cursor::new(rest);
     widths.iter().enumerate().map_while(move |(index, width)| {
         let bit = index + 2;
         if nulls.get(bit / 8)? >> (bit % 8) & 1 == 1 {
             return Some((0, None));
         }
-        let length = if *width > 0 { *width } else { usize::try_from(rest.length()?).ok()? };
-        let value = rest.bytes(length);
+        let length = if *width > 0 { *width } else { usize::try_from(rest.length().ok()?).ok()? };
+        let value = rest.bytes(length).ok();
         if value.is_none() {
-            rest = Parts(&[]);
+            rest = Cursor::new(&[]);
         }
         Some((length, value))
     })

@@ -5,6 +5,7 @@ use std::time::Instant;
 use rivet_sdk::arrow_array::{RecordBatch, RecordBatchOptions};
 use rivet_sdk::arrow_schema::SchemaRef;
 use rivet_sdk::serde_json::{self, Value};
+use rivet_sdk::sql::session::Session as _;
 use rivet_sdk::{
     BatchSink, ColumnStats, Condition, Context, Error, ErrorKind, ExportRequest, ExportStats, Relation, Reservation,
     Result, schema_of,

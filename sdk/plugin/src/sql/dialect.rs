@@ -1,4 +1,4 @@
-//! Renders requests as SQL: what every SQL driver shares.
+//! Renders requests as SQL.
 //!
 //! A driver says how its database quotes a name and writes a literal ([`Dialect`]); ranges
 //! over composite keys, conditions and the statement's shape are the same for all.
