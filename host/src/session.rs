@@ -8,8 +8,8 @@ use rivet_sdk::{ColumnRequest, Destination, Error, ErrorKind, ExportRequest, Res
 
 use crate::budget::Budget;
 use crate::config::{self, Config, Diagnostics, ExportConfig, LeftOut, SourcePlugin, Variables};
-use crate::run::Stop;
 use crate::source::{DestinationFactory, InstanceContext, Plugins, SourceFactory};
+use crate::stop::Stop;
 
 /// What every command over a configuration needs.
 pub struct Session {

@@ -15,8 +15,9 @@ use crate::budget::Budget;
 use crate::commit::{self, RunKey};
 use crate::config::{self, Config, StateConfig};
 use crate::plan::Plan;
-use crate::run::{self, Endpoints, LeaseRequest, Stop};
+use crate::run::{self, Endpoints, LeaseRequest};
 use crate::source::{DestinationFactory, InstanceContext, Plugins, SourceFactory};
+use crate::stop::Stop;
 
 pub fn apply(arguments: &ApplyArguments, global: &Global, stop: Stop) -> Outcome {
     let plan = read(&arguments.file.plan)?;

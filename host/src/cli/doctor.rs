@@ -13,10 +13,10 @@ use crate::commit;
 use crate::config::{self, ExportConfig, SourcePlugin, StateConfig};
 use crate::destination::BUILT_IN;
 use crate::redact;
-use crate::run::Stop;
 use crate::session::Session;
 use crate::source::Plugins;
 use crate::state::State;
+use crate::stop::Stop;
 
 pub fn doctor(arguments: &DoctorArguments, global: &Global, stop: Stop) -> Outcome {
     let selection = &arguments.selection;

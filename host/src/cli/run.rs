@@ -8,9 +8,11 @@ use super::notify::notify;
 use super::progress::Display;
 use super::{open_session, print, summary};
 use crate::config::{Config, ExportConfig, LeftOut, exports_by_cores};
-use crate::run::{Finished, Limits, RunOptions, Stop, Waiting, run_export, run_queue};
+use crate::destination::DestinationKind;
+use crate::run::{Finished, Limits, RunOptions, Waiting, run_export, run_queue};
 use crate::session::Session;
 use crate::source::ConnectionPermit;
+use crate::stop::Stop;
 
 pub fn run(arguments: &RunArguments, global: &Global, stop: Stop) -> Outcome {
     let session = open_session(&arguments.selection, global, stop.clone())?;
@@ -114,7 +116,8 @@ fn finish(results: &[(String, Result<Finished>)], left_out: &[LeftOut], argument
     }
     if arguments.json {
         let finished = results.iter().filter_map(|(_, result)| result.as_ref().ok());
-        let to_stdout = finished.into_iter().any(|finished| finished.plan.destination.plugin == "stdout");
+        let to_stdout =
+            finished.into_iter().any(|finished| finished.plan.destination.kind() == DestinationKind::Stdout);
         if to_stdout {
             print::note(&document.to_string());
         } else {

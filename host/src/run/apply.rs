@@ -15,14 +15,14 @@ use super::pool::run_chunks;
 use super::prepared::{Prepared, done_chunks};
 use super::sequence::{carry_out, commit_again};
 use super::slot::InstanceSlot;
-use super::stop::Stop;
 use super::watch::Watch;
 use super::{age, watermark};
 use crate::batch::Counters;
 use crate::commit::{self, Decision, RunKey};
 use crate::config::StateConfig;
-use crate::plan::{ConsistencyPolicy, Plan};
+use crate::plan::{ConsistencyPolicy, Plan, StrategyKind};
 use crate::state::RunStatus;
+use crate::stop::Stop;
 
 /// The state store in which the export's lease is held, and how long to wait for it. A sealed plan
 /// names none: without one, what lies at the destination keeps two runs apart.
@@ -161,7 +161,7 @@ pub fn apply_chunk(
             .with_hint("plan with `consistency: auto`, or apply the plan as a whole"));
     }
     let mut destination = endpoints.destination.open(&endpoints.instance_context(stop))?;
-    if plan.strategy.name == "native" && plan.chunks.len() > 1 {
+    if plan.strategy.kind == StrategyKind::Native && plan.chunks.len() > 1 {
         return Err(Error::config(
             "physical ranges need a snapshot that all chunks share; a chunk run on its own has none",
         )

@@ -6,10 +6,10 @@ use rivet_sdk::{Destination, ErrorKind, Result};
 
 use super::instance::Endpoints;
 use super::journal::Journal;
-use super::stop::Stop;
 use super::watch::Watch;
 use crate::config::OnSchemaDrift;
 use crate::source::InstanceContext;
+use crate::stop::Stop;
 
 /// What a run of one export works with. Its steps ([`super::sequence`]) take it as it is.
 pub(super) struct RunContext<'a> {

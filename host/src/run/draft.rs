@@ -8,12 +8,12 @@ use super::planning::Planner;
 use super::watermark::Start;
 use crate::commit;
 use crate::config::{ExportConfig, Mode};
-use crate::plan;
+use crate::planner::Planned;
 use crate::session::Session;
 use crate::state::State;
 
 /// Makes a plan without looking at the destination: for `check`. Its run never happens.
-pub fn draft_export(session: &Session, export: &ExportConfig) -> Result<plan::Planned> {
+pub fn draft_export(session: &Session, export: &ExportConfig) -> Result<Planned> {
     let planner = Planner::new(session, export, &session.source_factory(export)?);
     // Only an incremental export is planned from what landed before.
     let start = match &export.mode {
@@ -24,7 +24,7 @@ pub fn draft_export(session: &Session, export: &ExportConfig) -> Result<plan::Pl
 }
 
 /// Makes a plan and shows it to nobody: for `plan`.
-pub fn plan_export(session: &Session, export: &ExportConfig) -> Result<plan::Planned> {
+pub fn plan_export(session: &Session, export: &ExportConfig) -> Result<Planned> {
     let planner = Planner::new(session, export, &session.source_factory(export)?);
     let (factory, mut destination) = session.open_destination(export)?;
     let (run_id, start) = if factory.is_stdout() {

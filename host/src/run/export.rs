@@ -15,7 +15,6 @@ use super::planning::Planner;
 use super::prepared::Prepared;
 use super::resume::{Resumed, resumable};
 use super::sequence::{carry_out, commit_again};
-use super::stop::{Stop, interrupted};
 use super::watch::Watch;
 use super::watermark::Start;
 use super::{place, reconcile, retry, watermark};
@@ -23,6 +22,7 @@ use crate::commit;
 use crate::config::{ExportConfig, Mode, StateConfig};
 use crate::session::Session;
 use crate::source::ConnectionPermit;
+use crate::stop::{Stop, interrupted};
 
 /// Plans, runs and commits one export, and looks at it again where that is asked for.
 pub fn run_export(

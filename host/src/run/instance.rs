@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use rivet_sdk::{Result, Source};
 
-use super::Stop;
 use crate::budget::Budget;
 use crate::source::{DestinationFactory, InstanceContext, SourceFactory};
+use crate::stop::Stop;
 
 /// Where a run reads and where it writes, and the memory it may use for that.
 #[derive(Debug, Clone)]

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use rivet_sdk::{Destination, Result};
 
-use crate::plan::fingerprint::of_destination;
+use crate::destination::DestinationKind;
 use crate::plan::{KnownPlace, Plan};
+use crate::planner::fingerprint::of_destination;
 use crate::state::State;
 
 /// The destination as it calls itself; a folder without a slash at its end.
@@ -55,8 +56,8 @@ pub(super) fn warnings(state: Option<&State>, plan: &Plan) -> Result<Vec<String>
         )
     });
     let moved = (!before.is_at(location)).then(|| {
-        let hint = match plan.destination.plugin.as_str() {
-            "local" => {
+        let hint = match plan.destination.kind() {
+            DestinationKind::Local => {
                 "; a relative `path` starts at the working directory, an absolute one is the same from everywhere"
             }
             _ => "",

@@ -6,12 +6,13 @@ use rivet_sdk::{Error, Result, Source};
 
 use super::instance::Instance;
 use super::retry::{self, Next};
-use super::stop::interrupted;
 use super::watermark::Start;
 use crate::config::ExportConfig;
-use crate::plan::{self, Inputs, MadeBy, Plan, Planned};
+use crate::plan::{MadeBy, Plan};
+use crate::planner::{self, Inputs, Planned};
 use crate::session::Session;
 use crate::source::SourceFactory;
+use crate::stop::interrupted;
 
 /// How often a pause looks at the wish to stop.
 const TICK: Duration = Duration::from_millis(50);
@@ -37,12 +38,12 @@ impl<'a> Planner<'a> {
 
     /// A plan of now, for a run of this id.
     pub fn plan(&self, run_id: &str, start: &Start) -> Result<Asked<Planned>> {
-        self.ask(|source| plan::build(source, &self.inputs(run_id, start.clone())))
+        self.ask(|source| planner::build(source, &self.inputs(run_id, start.clone())))
     }
 
     /// Whether a plan is what the configuration asks for now.
     pub fn is_as_configured(&self, plan: &Plan) -> Result<bool> {
-        let now = plan::configuration_fingerprint(&self.inputs(&plan.run_id, Start::default()))?;
+        let now = planner::configuration_fingerprint(&self.inputs(&plan.run_id, Start::default()))?;
         Ok(plan.configuration().is_of(&now))
     }
 

@@ -11,11 +11,11 @@ use super::job::Job;
 use super::message::Message;
 use super::retry::{self, Next};
 use super::slot::InstanceSlot;
-use super::stop::{Stop, interrupted};
 use super::watch::ChunkEvent;
 use super::worker::Worker;
 use crate::plan::{Chunk, Report};
 use crate::redact;
+use crate::stop::{Stop, interrupted};
 
 /// How often the pool looks at the clock and at the wish to stop.
 const TICK: Duration = Duration::from_millis(50);

@@ -7,7 +7,8 @@ use rivet_sdk::{Destination, Result};
 use super::instance::Instance;
 use super::planning::Asked;
 use crate::commit;
-use crate::plan::{Plan, Planned};
+use crate::plan::Plan;
+use crate::planner::Planned;
 
 /// A plan, and what is there to execute it with.
 pub(super) struct Prepared {

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use rivet_sdk::{Error, Result};
 
-use super::Stop;
 use crate::source::ConnectionPermit;
+use crate::stop::Stop;
 
 /// How often who waits looks at the wish to stop.
 const TICK: Duration = Duration::from_millis(50);

@@ -13,7 +13,7 @@ use super::plan_check::check_identity;
 use super::reconciliation::{ChunkRows, Compared, Counted, CountedAt, RECONCILIATION_VERSION, Reconciliation};
 use crate::commit::{self, RunKey};
 use crate::config::ExportConfig;
-use crate::plan::{Chunk, Manifest, Plan};
+use crate::plan::{Chunk, Manifest, Plan, StrategyKind};
 use crate::session::Session;
 use crate::source::{InstanceContext, SourceFactory};
 
@@ -86,7 +86,7 @@ pub(super) fn compare(plan: &Plan, manifest: &Manifest, counted: &Counted) -> Re
         Ok(ChunkRows { chunk, manifest: landed.get(&chunk).copied().unwrap_or_default(), source })
     };
     let chunks: Vec<ChunkRows> = plan.chunks.iter().map(|chunk| rows(chunk.index)).collect::<Result<_>>()?;
-    let moves = plan.strategy.name == "native" && counted.at != CountedAt::Run;
+    let moves = plan.strategy.kind == StrategyKind::Native && counted.at != CountedAt::Run;
     Ok(Reconciliation {
         reconciliation_version: RECONCILIATION_VERSION,
         export: plan.export.clone(),

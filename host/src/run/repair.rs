@@ -24,7 +24,7 @@ use super::sequence::carry_out;
 use super::watch::Watch;
 use crate::commit::{self, Depth, RunKey};
 use crate::config::ExportConfig;
-use crate::plan::{AsRead, ConsistencyPolicy, MadeBy, OutputSpec, Plan, Repairs};
+use crate::plan::{AsRead, ConsistencyPolicy, MadeBy, OutputSpec, Plan, Repairs, StrategyKind};
 use crate::session::Session;
 
 /// How to go about it.
@@ -205,7 +205,7 @@ fn check_report(plan: &Plan, report: &Reconciliation) -> Result<()> {
 
 /// Refuses what reading the chunks again would not put right.
 fn check_repairable(planner: &Planner<'_>, plan: &Plan, differing: &[Differing]) -> Result<()> {
-    if plan.strategy.name == "native" && plan.chunks.len() > 1 {
+    if plan.strategy.kind == StrategyKind::Native && plan.chunks.len() > 1 {
         return Err(moved(plan));
     }
     if plan.consistency == ConsistencyPolicy::Snapshot && differing.len() < plan.chunks.len() {

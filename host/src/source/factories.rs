@@ -13,7 +13,7 @@ use super::Plugins;
 use super::threaded::ThreadedSource;
 use crate::budget::{Budget, InstanceServices, Lane, Share};
 use crate::config::{self, Variables};
-use crate::destination::{self, BUILT_IN};
+use crate::destination::{self, DestinationKind, Stdout};
 use crate::redact;
 
 /// What an instance of a source or a destination is opened with.
@@ -123,8 +123,10 @@ impl SourceFactory {
 /// Where files go.
 #[derive(Debug, Clone)]
 pub enum DestinationFactory {
-    /// The host's own: its name and options.
-    BuiltIn(String, Value),
+    /// A folder, by its options.
+    Local(Value),
+    /// Standard output.
+    Stdout,
     /// A plugin's.
     Plugin(Box<Plugin>, Arc<config::Resolved>),
 }
@@ -132,9 +134,11 @@ pub enum DestinationFactory {
 impl DestinationFactory {
     /// As [`SourceFactory::new`], for a destination.
     pub fn new(plugins: &Plugins, plugin: &str, options: &Value, variables: &Variables) -> Result<Self> {
-        if BUILT_IN.contains(&plugin) {
-            let options = config::resolve_secrets(options, |_| false, variables)?.options;
-            return Ok(Self::BuiltIn(plugin.to_owned(), options));
+        let of_host = || Ok::<_, Error>(config::resolve_secrets(options, |_| false, variables)?.options);
+        match DestinationKind::of(plugin) {
+            DestinationKind::Local => return Ok(Self::Local(of_host()?)),
+            DestinationKind::Stdout => return of_host().map(|_| Self::Stdout),
+            DestinationKind::Plugin => {}
         }
         let loaded = plugins.load(plugin)?;
         let schema = loaded.manifest().options.destination.clone();
@@ -149,8 +153,7 @@ impl DestinationFactory {
     /// The same for a plan of `export`: a relative path leads to where it led when the plan was made, not to a new
     /// folder of that name here. A folder here that has runs of the export is the one: it was moved or copied.
     pub fn at_planned(mut self, place: Option<&str>, export: &str) -> Self {
-        if let (Self::BuiltIn(name, options), Some(place)) = (&mut self, place)
-            && name == "local"
+        if let (Self::Local(options), Some(place)) = (&mut self, place)
             && let Some(path) = options["path"].as_str().map(Path::new).filter(|path| path.is_relative())
             && !path.join("_rivet").join(export).is_dir()
         {
@@ -161,14 +164,14 @@ impl DestinationFactory {
 
     /// Whether it is standard output: one chunk, no reports.
     pub fn is_stdout(&self) -> bool {
-        matches!(self, Self::BuiltIn(name, _) if name == "stdout")
+        matches!(self, Self::Stdout)
     }
 
     /// Opens an instance. Call it on the thread that will use it.
     pub fn open(&self, context: &InstanceContext) -> Result<Box<dyn Destination>> {
         match self {
-            Self::BuiltIn(name, options) => destination::open_built_in(name, options)
-                .unwrap_or_else(|| Err(Error::internal(format!("no built-in destination `{name}`")))),
+            Self::Local(options) => destination::open_local(options),
+            Self::Stdout => Ok(Box::new(Stdout::of_process())),
             Self::Plugin(plugin, options) => {
                 let of_plugin = context.of_plugin(InstanceServices::of_destination);
                 plugin.open_destination(&options.options, &of_plugin).map_err(redact::clean_error)

@@ -17,8 +17,8 @@ use super::exit::Outcome;
 use super::print;
 use crate::budget::Budget;
 use crate::config;
-use crate::run::Stop;
 use crate::source::{InstanceContext, Plugins, SourceFactory};
+use crate::stop::Stop;
 
 /// Memory for looking around; no rows are read.
 const MEMORY_BYTES: u64 = 64 << 20;

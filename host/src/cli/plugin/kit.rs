@@ -12,9 +12,9 @@ use super::super::exit::Failed;
 use super::verify::Checks;
 use crate::config::ExportConfig;
 use crate::redact;
-use crate::run::Stop;
 use crate::session::{Refused, Session};
 use crate::source::DestinationFactory;
+use crate::stop::Stop;
 
 /// A table that nobody has.
 const MISSING: &str = "rivet_no_such_table";

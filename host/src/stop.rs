@@ -20,7 +20,7 @@ const INTERRUPT: usize = 2;
 const TERMINATE: usize = 15;
 
 /// What ends with this was stopped by the user, and can go on.
-pub(super) fn interrupted() -> Error {
+pub fn interrupted() -> Error {
     Error::cancelled("interrupted").with_hint("`rivet run --resume` continues this run")
 }
 
@@ -67,8 +67,8 @@ impl Stop {
         Ok(stop)
     }
 
-    /// Ends the process, with the signal's exit code, if it has not ended some seconds after a signal: whatever it waits
-    /// for then, it would wait for longer. `tell` says so.
+    /// Ends the process, with the signal's exit code, if it has not ended some seconds after a signal: whatever it
+    /// waits for then, it would wait for longer. `tell` says so.
     pub fn is_final(&self, tell: impl FnOnce(Duration) + Send + 'static) -> Result<()> {
         let refused = |error: std::io::Error| Error::internal(format!("signal handlers: {error}"));
         let (mut asked, ask) = UnixStream::pair().map_err(refused)?;
