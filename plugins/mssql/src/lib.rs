@@ -133,7 +133,7 @@ impl Source for Mssql {
     fn type_mappings(&mut self, request: &ExportRequest) -> Result<Vec<TypeMapping>> {
         let limits = self.session.limits().for_columns(&request.session);
         self.session
-            .with(&limits, |wire| Plan::new(wire, request)?.mappings())
+            .with(&limits, |wire| Plan::new(wire, request)?.of.mappings())
             .map_err(|error| error.late_for(&request.relation))
     }
 

@@ -50,7 +50,7 @@ use rivet_sdk::{
 
 use crate::options::Endpoint;
 pub use crate::options::{Compression, MysqlOptions};
-use crate::plan::{Plan, Setting};
+use crate::plan::Setting;
 use crate::session::Session;
 use crate::stopper::Stopper;
 
@@ -137,7 +137,7 @@ impl Source for Mysql {
         let setting = self.setting();
         let mut request = request.clone();
         request.session = self.session.limits().for_columns(&request.session);
-        self.session.reading_rows(&request, |wire, request| Plan::new(wire, setting, request)?.mappings())
+        self.session.reading_rows(&request, |wire, request| plan::plan(wire, setting, request)?.mappings())
     }
 
     fn tables(&mut self, filter: &TableFilter) -> Result<Vec<TableSummary>> {

@@ -1,6 +1,7 @@
 //! MySQL's types: what a result's metadata says of them, and what each becomes.
 
 use rivet_sdk::Fidelity;
+use rivet_sdk::sql::columns;
 
 use crate::catalog::SourceColumn;
 use crate::kind::{Integer, Kind};
@@ -35,13 +36,7 @@ pub(crate) enum Base {
     Null,
 }
 
-/// What stands in the select list for a column, and what its bytes become.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Expression {
-    pub sql: String,
-    pub kind: Kind,
-    pub fidelity: Fidelity,
-}
+pub(crate) type Expression = columns::Expression<Kind>;
 
 impl ResultColumn {
     /// What the column holds.

@@ -38,6 +38,7 @@ mod wire;
 use std::sync::Arc;
 
 use rivet_sdk::options::ServerOptions;
+use rivet_sdk::sql;
 use rivet_sdk::{
     BatchSink, Bounds, BoundsRequest, Context, Description, Error, ErrorKind, ExportRequest, ExportStats, Identity,
     Interrupt, Relation, Result, Scalar, SessionPolicy, Snapshot, Source, SourceDriver, Split, SplitRequest,
@@ -124,7 +125,7 @@ impl Source for Postgres {
         let version = self.session.version();
         let mut request = request.clone();
         request.session = self.session.limits().for_columns(&request.session);
-        self.session.reading_rows(&request, |wire, request| Plan::new(wire, version, request)?.mappings())
+        self.session.reading_rows(&request, |wire, request| Plan::new(wire, version, request)?.of.mappings())
     }
 
     fn tables(&mut self, filter: &TableFilter) -> Result<Vec<TableSummary>> {
@@ -179,7 +180,10 @@ impl Source for Postgres {
 
     fn count(&mut self, request: &ExportRequest) -> Result<u64> {
         let answer = self.session.reading_rows(request, |wire, request| {
-            wire.query(&format!("SELECT count(*) FROM (SELECT 1 {}) AS rivet_count", plan::tail(request)?), 0)
+            wire.query(
+                &format!("SELECT count(*) FROM (SELECT 1 {}) AS rivet_count", sql::tail(&dialect::Postgres, request)?),
+                0,
+            )
         })?;
         types::number(answer.rows.first().and_then(|row| row.first()).unwrap_or(&None))
     }

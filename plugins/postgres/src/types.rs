@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use rivet_sdk::sql::columns;
 use rivet_sdk::{Error, Fidelity, Result};
 
 use crate::kind::{Kind, TextForm};
@@ -39,13 +40,7 @@ struct Member {
     typmod: i32,
 }
 
-/// What stands in the select list for a column, and what its bytes become.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Expression {
-    pub sql: String,
-    pub kind: Kind,
-    pub fidelity: Fidelity,
-}
+pub(crate) type Expression = columns::Expression<Kind>;
 
 impl Types {
     /// Reads the types in `oids`, and all they are made of.

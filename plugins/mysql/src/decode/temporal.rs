@@ -1,6 +1,7 @@
 //! Dates and times: MySQL sends their parts, and leaves out the parts that are zero.
 
-use super::Fault;
+use rivet_sdk::sql::rows::Fault;
+
 use crate::packet::Parts;
 
 pub(super) const DAY_MICROS: i64 = 86_400_000_000;

@@ -6,9 +6,11 @@ use rivet_sdk::arrow_array::builder::{BooleanBufferBuilder, NullBufferBuilder};
 use rivet_sdk::arrow_array::{ArrayRef, BooleanArray, ListArray, MapArray, StructArray};
 use rivet_sdk::arrow_buffer::{OffsetBuffer, ScalarBuffer};
 use rivet_sdk::arrow_schema::{DataType, FieldRef, Fields};
+use rivet_sdk::sql::columns::Target;
+use rivet_sdk::sql::rows::{ColumnBuilder, Fault, Tally};
 use rivet_sdk::{Error, Result};
 
-use super::{Column, Fault, Tally};
+use super::Column;
 use crate::kind::{Kind, TextForm, hstore_fields, range_fields};
 
 /// A cursor over a value's bytes.
@@ -329,7 +331,7 @@ impl Map {
     }
 
     pub fn push(&mut self, value: &[u8]) -> Result<(), Fault> {
-        let mut tally = Tally { policy: rivet_sdk::OnUnrepresentable::Fail, count: 0 };
+        let mut tally = Tally::new(rivet_sdk::OnUnrepresentable::Fail);
         let mut parts = Parts(value);
         let count = parts.i32()?;
         for _ in 0..count {
@@ -366,7 +368,7 @@ mod tests {
     use super::*;
 
     fn tally() -> Tally {
-        Tally { policy: rivet_sdk::OnUnrepresentable::Fail, count: 0 }
+        Tally::new(rivet_sdk::OnUnrepresentable::Fail)
     }
 
     #[test]
