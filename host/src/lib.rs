@@ -7,28 +7,49 @@
 //! are in, the commit writes the manifest, then `_SUCCESS`. Everything that knows a database
 //! or an object store lives in a plugin; everything that decides lives here.
 //!
-//! The modules are declared in the order in which data flows through them.
+//! A module uses those above it only: `tests/tests/product/imports.rs` follows each name.
 
 #![forbid(unsafe_code)]
 
-pub mod batch;
-pub mod budget;
-pub mod cli;
-pub mod commit;
-pub mod config;
+// What everything else stands on.
 pub mod crash;
 #[cfg(test)]
 mod damage;
-pub mod destination;
 mod files;
-pub mod notify;
 mod peak;
-pub mod plan;
 pub mod redact;
-pub mod run;
 pub mod seal;
-pub mod session;
-pub mod sink;
-pub mod source;
-pub mod state;
 mod threads;
+
+pub mod stop;
+
+// What is asked for, and what is sealed of it.
+pub mod destination;
+pub mod notify;
+
+pub mod plan;
+
+pub mod config;
+
+// Memory, and where rows and bytes pass.
+pub mod budget;
+
+pub mod batch;
+
+pub mod sink;
+
+pub mod source;
+
+// One configuration with its plugins; plans made of it.
+pub mod session;
+
+pub mod planner;
+
+// What outlives a run: at the destination, and in the state store.
+pub mod commit;
+pub mod state;
+
+// A run, and the commands.
+pub mod run;
+
+pub mod cli;

@@ -8,8 +8,8 @@ use rivet_sdk::{ColumnRequest, Destination, Error, ErrorKind, ExportRequest, Res
 
 use crate::budget::Budget;
 use crate::config::{self, Config, Diagnostics, ExportConfig, LeftOut, SourcePlugin, Variables};
-use crate::run::Stop;
-use crate::source::{DestinationEnd, Lent, Plugins, SourceEnd};
+use crate::source::{DestinationFactory, InstanceContext, Plugins, SourceFactory};
+use crate::stop::Stop;
 
 /// What every command over a configuration needs.
 pub struct Session {
@@ -152,43 +152,43 @@ impl Session {
         self.config.left_out.iter().filter(comes).cloned().collect()
     }
 
-    /// The source's end, for an export.
-    pub fn source_end(&self, export: &ExportConfig) -> Result<SourceEnd> {
-        Ok(self.any_source_end()?.within(&export.tuning.session))
+    /// The source, for an export.
+    pub fn source_factory(&self, export: &ExportConfig) -> Result<SourceFactory> {
+        Ok(self.any_source_factory()?.within(&export.tuning.session))
     }
 
-    /// The source's end, for no export.
-    pub fn any_source_end(&self) -> Result<SourceEnd> {
-        SourceEnd::new(&self.plugins, &self.source_plugin, &self.config.source.block.options, &self.variables)
+    /// The source, for no export.
+    pub fn any_source_factory(&self) -> Result<SourceFactory> {
+        SourceFactory::new(&self.plugins, &self.source_plugin, &self.config.source.block.options, &self.variables)
     }
 
-    /// An export's destination's end.
-    pub fn destination_end(&self, export: &ExportConfig) -> Result<DestinationEnd> {
+    /// An export's destination.
+    pub fn destination_factory(&self, export: &ExportConfig) -> Result<DestinationFactory> {
         let destination = &export.destination;
-        DestinationEnd::new(&self.plugins, &destination.plugin, &destination.block.options, &self.variables)
+        DestinationFactory::new(&self.plugins, &destination.plugin, &destination.block.options, &self.variables)
     }
 
     /// What a source's instance of the main thread gets: it ends once stopping is wanted.
-    pub fn lent(&self) -> Lent {
-        Lent::until(self.stop.wish(), &self.budget)
+    pub fn instance_context(&self) -> InstanceContext {
+        InstanceContext::until(self.stop.flag(), &self.budget)
     }
 
     /// Opens a source for questions that are no export's alone.
-    pub fn open_source(&self) -> Result<(SourceEnd, Box<dyn Source>)> {
-        let end = self.any_source_end()?;
-        let end = match self.config.entries().map(|export| export.tuning.session).reduce(|a, b| a.longer(&b)) {
-            Some(limits) => end.within(&limits),
-            None => end,
+    pub fn open_source(&self) -> Result<(SourceFactory, Box<dyn Source>)> {
+        let factory = self.any_source_factory()?;
+        let factory = match self.config.entries().map(|export| export.tuning.session).reduce(|a, b| a.longer(&b)) {
+            Some(limits) => factory.within(&limits),
+            None => factory,
         };
-        let source = end.open(&self.lent())?;
-        Ok((end, source))
+        let source = factory.open(&self.instance_context())?;
+        Ok((factory, source))
     }
 
     /// Opens an export's destination on the calling thread.
-    pub fn open_destination(&self, export: &ExportConfig) -> Result<(DestinationEnd, Box<dyn Destination>)> {
-        let end = self.destination_end(export)?;
-        let destination = end.open(&self.lent())?;
-        Ok((end, destination))
+    pub fn open_destination(&self, export: &ExportConfig) -> Result<(DestinationFactory, Box<dyn Destination>)> {
+        let factory = self.destination_factory(export)?;
+        let destination = factory.open(&self.instance_context())?;
+        Ok((factory, destination))
     }
 }
 

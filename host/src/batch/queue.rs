@@ -11,9 +11,9 @@ use arrow_schema::SchemaRef;
 use rivet_sdk::{BatchSink, Error, Result};
 
 use super::check::{check_batch, check_schema};
-use crate::budget::{Held, Share};
+use crate::budget::{MemoryReservation, Share};
 
-/// How often a waiting side looks at the fence.
+/// How often a waiting side looks at its cancel flag.
 const FENCE_CHECK: Duration = Duration::from_millis(50);
 
 /// Rows and bytes that came through, for progress displays. Shared by all workers.
@@ -35,7 +35,7 @@ pub struct ChannelSpec {
     /// Bytes this queue holds at most; one batch always fits.
     pub capacity_bytes: u64,
     /// Set by the host to stop this attempt: from then on the sender answers `Cancelled`.
-    pub fence: Arc<AtomicBool>,
+    pub cancelled: Arc<AtomicBool>,
     /// Where rows and bytes are counted.
     pub counters: Arc<Counters>,
 }
@@ -43,7 +43,7 @@ pub struct ChannelSpec {
 /// A queue for one attempt at one chunk.
 pub fn channel(spec: ChannelSpec) -> (Sender, Receiver) {
     let queue = Arc::new(Queue { state: Mutex::default(), changed: Condvar::new() });
-    let receiver = Receiver { queue: Arc::clone(&queue), fence: Arc::clone(&spec.fence) };
+    let receiver = Receiver { queue: Arc::clone(&queue), cancelled: Arc::clone(&spec.cancelled) };
     (Sender { queue, spec, schema_seen: false, rows: 0, bytes: 0 }, receiver)
 }
 
@@ -77,7 +77,7 @@ pub struct QueuedBatch {
     /// The rows.
     pub batch: RecordBatch,
     /// Given back when dropped: drop it together with the rows.
-    pub held: Held,
+    pub memory: MemoryReservation,
 }
 
 /// The source's end of a queue.
@@ -111,7 +111,7 @@ impl Sender {
     }
 
     fn check_open(&self, state: &State) -> Result<()> {
-        if state.receiver_gone || self.spec.fence.load(Ordering::Relaxed) {
+        if state.receiver_gone || self.spec.cancelled.load(Ordering::Relaxed) {
             return Err(Error::cancelled("the rows are no longer wanted"));
         }
         Ok(())
@@ -147,7 +147,7 @@ impl BatchSink for Sender {
             state = self.queue.wait(state);
         }
         drop(state);
-        let held = self.spec.share.take(bytes, &self.spec.fence)?;
+        let memory = self.spec.share.take(bytes, &self.spec.cancelled)?;
         self.rows += rows;
         self.bytes += bytes;
         self.spec.counters.rows.fetch_add(rows, Ordering::Relaxed);
@@ -155,7 +155,7 @@ impl BatchSink for Sender {
         let mut state = self.queue.lock();
         self.check_open(&state)?;
         state.bytes += bytes;
-        state.batches.push_back(QueuedBatch { batch, held });
+        state.batches.push_back(QueuedBatch { batch, memory });
         drop(state);
         self.queue.changed.notify_all();
         Ok(())
@@ -178,14 +178,14 @@ impl fmt::Debug for Sender {
 /// The encoder's end of a queue: an iterator over batches. Dropping it stops the source.
 pub struct Receiver {
     queue: Arc<Queue>,
-    fence: Arc<AtomicBool>,
+    cancelled: Arc<AtomicBool>,
 }
 
 impl Receiver {
     /// After the last batch: whether the source delivered everything. If not, its own result
     /// says why, and the parts must be abandoned.
     pub fn is_complete(&self) -> bool {
-        self.queue.lock().complete && !self.fence.load(Ordering::Relaxed)
+        self.queue.lock().complete && !self.cancelled.load(Ordering::Relaxed)
     }
 }
 
@@ -195,11 +195,11 @@ impl Iterator for Receiver {
     fn next(&mut self) -> Option<QueuedBatch> {
         let mut state = self.queue.lock();
         loop {
-            if self.fence.load(Ordering::Relaxed) {
+            if self.cancelled.load(Ordering::Relaxed) {
                 return None;
             }
             if let Some(next) = state.batches.pop_front() {
-                state.bytes = state.bytes.saturating_sub(next.held.bytes());
+                state.bytes = state.bytes.saturating_sub(next.memory.bytes());
                 drop(state);
                 self.queue.changed.notify_all();
                 return Some(next);

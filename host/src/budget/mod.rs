@@ -1,9 +1,8 @@
 //! The one byte budget of the process: who may hold how much, and how much was held at most.
 //!
-//! Everything that buffers rows or file bytes owns a [`Share`] and takes [`Held`] bytes from
-//! it. Waiting is first come, first served, and cannot deadlock: a share that holds nothing is
-//! always served, so that each queue, plugin and encoder can hold at least one batch, whatever
-//! the others do.
+//! Everything that buffers rows or file bytes owns a [`Share`] and takes a [`MemoryReservation`] from it. Waiting is
+//! first come, first served, and cannot deadlock: a share that holds nothing is always served, so that each queue,
+//! plugin and encoder can hold at least one batch, whatever the others do.
 //!
 //! The exception is a *large* value, which takes a multiple of its size on its way from the
 //! connection to the file. It needs the one exclusive permit, from the first of its bytes that
@@ -64,7 +63,7 @@ struct State {
 struct Large {
     lane: u64,
     /// Set once that worker was given up: its permit is anybody's.
-    fence: Arc<AtomicBool>,
+    cancelled: Arc<AtomicBool>,
     in_source: usize,
     in_queue: usize,
 }
@@ -106,11 +105,11 @@ impl Budget {
         self.limit / LARGE_OF_LIMIT.max(LARGE_OF_LANE * self.lanes.load(Ordering::Relaxed))
     }
 
-    /// The shares of one worker, which ends when `fence` is set.
-    pub fn lane(self: &Arc<Self>, fence: Arc<AtomicBool>) -> Lane {
+    /// The shares of one worker, which ends when `cancelled` is set.
+    pub fn lane(self: &Arc<Self>, cancelled: Arc<AtomicBool>) -> Lane {
         self.lanes.fetch_add(1, Ordering::Relaxed);
         let id = self.next_lane.fetch_add(1, Ordering::Relaxed);
-        Lane(Arc::new(LaneState { budget: Arc::clone(self), id, fence }))
+        Lane(Arc::new(LaneState { budget: Arc::clone(self), id, cancelled }))
     }
 
     /// A holder on its own.
@@ -137,7 +136,7 @@ pub struct Lane(Arc<LaneState>);
 struct LaneState {
     budget: Arc<Budget>,
     id: u64,
-    fence: Arc<AtomicBool>,
+    cancelled: Arc<AtomicBool>,
 }
 
 impl Lane {
@@ -249,7 +248,7 @@ impl ShareState {
                 budget.changed.notify_all();
                 return Err(Error::cancelled("interrupted"));
             }
-            if state.large.as_ref().is_some_and(|permit| permit.fence.load(Ordering::Relaxed)) {
+            if state.large.as_ref().is_some_and(|permit| permit.cancelled.load(Ordering::Relaxed)) {
                 state.large = None;
             }
             let served = if large {
@@ -301,8 +300,8 @@ impl ShareState {
             Some(_) => true,
             None => {
                 // From now on no other batch enters a queue: room will be there.
-                let fence = Arc::clone(&self.lane.0.fence);
-                state.large = Some(Large { lane: self.lane.0.id, fence, in_source: 0, in_queue: 0 });
+                let cancelled = Arc::clone(&self.lane.0.cancelled);
+                state.large = Some(Large { lane: self.lane.0.id, cancelled, in_source: 0, in_queue: 0 });
                 !has_room
             }
         };
@@ -340,16 +339,16 @@ impl Drop for ShareState {
 impl Share {
     /// Takes `bytes` for a batch in a queue, waiting until they are free. Fails with kind
     /// `Cancelled` once `cancelled` is set.
-    pub fn take(&self, bytes: u64, cancelled: &AtomicBool) -> Result<Held> {
+    pub fn take(&self, bytes: u64, cancelled: &AtomicBool) -> Result<MemoryReservation> {
         let large = self.0.wait_for(bytes, Use::Queue, cancelled)?;
-        Ok(Held { share: self.clone(), bytes, of: Use::Queue, large })
+        Ok(MemoryReservation { share: self.clone(), bytes, of: Use::Queue, large })
     }
 
     /// Records `bytes` that are held already, without waiting: what an encoder buffers is
     /// known only afterwards. It holds others back, never the caller.
-    pub fn record(&self, bytes: u64) -> Held {
+    pub fn record(&self, bytes: u64) -> MemoryReservation {
         self.0.add(&mut self.0.budget().lock(), bytes);
-        Held { share: self.clone(), bytes, of: Use::Other, large: false }
+        MemoryReservation { share: self.clone(), bytes, of: Use::Other, large: false }
     }
 
     /// Bytes this share holds now.
@@ -366,14 +365,14 @@ impl fmt::Debug for Share {
 
 /// Bytes taken from the budget, given back when dropped.
 #[derive(Debug)]
-pub struct Held {
+pub struct MemoryReservation {
     share: Share,
     bytes: u64,
     of: Use,
     large: bool,
 }
 
-impl Held {
+impl MemoryReservation {
     /// How many.
     pub fn bytes(&self) -> u64 {
         self.bytes
@@ -390,7 +389,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for MemoryReservation {
     fn drop(&mut self) {
         self.share.0.give_back(self.bytes, self.of, self.large);
     }

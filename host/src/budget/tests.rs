@@ -32,7 +32,7 @@ fn a_request_waits_until_another_share_gives_back() {
 fn an_empty_share_is_always_served() {
     let budget = Budget::new(100);
     let shares: Vec<Share> = (0..8).map(|_| budget.share()).collect();
-    let held: Vec<Held> = shares.iter().map(|share| share.record(90)).collect();
+    let held: Vec<MemoryReservation> = shares.iter().map(|share| share.record(90)).collect();
     assert_eq!(budget.used(), 720);
     assert_eq!(budget.share().take(5, &never()).unwrap().bytes(), 5);
     drop(held);
@@ -122,9 +122,9 @@ fn a_large_value_passes_from_source_to_encoder_under_one_permit() {
 #[test]
 fn a_worker_that_was_given_up_holds_nobody_back() {
     let budget = Budget::new(1600);
-    let fence = Arc::<AtomicBool>::default();
-    let hung = budget.lane(Arc::clone(&fence)).share().take(500, &never()).unwrap();
-    fence.store(true, Ordering::SeqCst);
+    let cancelled = Arc::<AtomicBool>::default();
+    let hung = budget.lane(Arc::clone(&cancelled)).share().take(500, &never()).unwrap();
+    cancelled.store(true, Ordering::SeqCst);
     assert_eq!(budget.share().take(500, &never()).unwrap().bytes(), 500);
     drop(hung);
     assert_eq!(budget.used(), 0);

@@ -15,18 +15,19 @@ use crate::budget::Budget;
 use crate::commit::{self, RunKey};
 use crate::config::{self, Config, StateConfig};
 use crate::plan::Plan;
-use crate::run::{self, Ends, Hold, Stop};
-use crate::source::{DestinationEnd, Lent, Plugins, SourceEnd};
+use crate::run::{self, Endpoints, LeaseRequest};
+use crate::source::{DestinationFactory, InstanceContext, Plugins, SourceFactory};
+use crate::stop::Stop;
 
 pub fn apply(arguments: &ApplyArguments, global: &Global, stop: Stop) -> Outcome {
     let plan = read(&arguments.file.plan)?;
     let sealed = Sealed::open(&arguments.file, global, &plan, arguments.memory_limit_mb)?;
-    let (ends, state) = (sealed.ends()?, sealed.state()?);
+    let (endpoints, state) = (sealed.endpoints()?, sealed.state()?);
     let mut display = Display::new(arguments.progress, global, true);
     let result = match &arguments.chunk {
         None => {
-            let hold = hold(state.as_ref(), arguments.lock_wait);
-            run::apply(plan, arguments.max_age, ends, hold, &stop, &mut display).map(|finished| {
+            let lease = lease(state.as_ref(), arguments.lock_wait);
+            run::apply(plan, arguments.max_age, endpoints, lease, &stop, &mut display).map(|finished| {
                 drop(display);
                 if !global.quiet {
                     summary::print(&finished);
@@ -36,7 +37,7 @@ pub fn apply(arguments: &ApplyArguments, global: &Global, stop: Stop) -> Outcome
         }
         Some(index) => {
             let index = chunk_index(index)?;
-            run::apply_chunk(plan, arguments.max_age, index, ends, &stop, &mut display).map(|rows| {
+            run::apply_chunk(plan, arguments.max_age, index, endpoints, &stop, &mut display).map(|rows| {
                 drop(display);
                 print::note(&format!("chunk {index}: {rows} rows"));
                 json!({ "chunk": index, "rows": rows })
@@ -64,8 +65,8 @@ pub fn commit(arguments: &CommitArguments, global: &Global, stop: Stop) -> Outco
     let plan = read(&arguments.file.plan)?;
     let sealed = Sealed::open(&arguments.file, global, &plan, 512)?;
     let (mut destination, state) = (sealed.destination(&stop)?, sealed.state()?);
-    let hold = hold(state.as_ref(), arguments.lock_wait);
-    let finished = run::commit_plan(plan, &mut *destination, hold, &stop)?;
+    let lease = lease(state.as_ref(), arguments.lock_wait);
+    let finished = run::commit_plan(plan, &mut *destination, lease, &stop)?;
     print::note(&format!(
         "{}: committed run {} with {} rows in {} parts",
         finished.plan.export,
@@ -76,8 +77,8 @@ pub fn commit(arguments: &CommitArguments, global: &Global, stop: Stop) -> Outco
     Ok(())
 }
 
-fn hold(state: Option<&StateConfig>, wait: Duration) -> Option<Hold<'_>> {
-    state.map(|state| Hold { state, wait })
+fn lease(state: Option<&StateConfig>, wait: Duration) -> Option<LeaseRequest<'_>> {
+    state.map(|state| LeaseRequest { state, wait })
 }
 
 pub fn status(arguments: &StatusArguments, global: &Global, stop: Stop) -> Outcome {
@@ -137,7 +138,7 @@ fn read(path: &Path) -> Result<Plan> {
     })
 }
 
-/// A plan's ends, resolved on this machine.
+/// A plan's source and destination, resolved on this machine.
 struct Sealed<'a> {
     plan: &'a Plan,
     plugins: Plugins,
@@ -169,13 +170,13 @@ impl<'a> Sealed<'a> {
         })
     }
 
-    fn ends(&self) -> Result<Ends> {
+    fn endpoints(&self) -> Result<Endpoints> {
         let source = &self.plan.source;
         let options = self.config.as_ref().map_or(&source.options, |config| &config.source.block.options);
-        Ok(Ends {
-            source: SourceEnd::new(&self.plugins, &source.plugin, options, &self.variables)?
+        Ok(Endpoints {
+            source: SourceFactory::new(&self.plugins, &source.plugin, options, &self.variables)?
                 .within(&self.plan.execution.session),
-            destination: self.destination_end()?,
+            destination: self.destination_factory()?,
             budget: Arc::clone(&self.budget),
         })
     }
@@ -190,15 +191,15 @@ impl<'a> Sealed<'a> {
         }
     }
 
-    fn destination_end(&self) -> Result<DestinationEnd> {
+    fn destination_factory(&self) -> Result<DestinationFactory> {
         let destination = &self.plan.destination;
         let configured = self.config.as_ref().and_then(|config| config.export(&self.plan.export));
         let options = configured.map_or(&destination.options, |export| &export.destination.block.options);
-        let end = DestinationEnd::new(&self.plugins, &destination.plugin, options, &self.variables)?;
-        Ok(end.at_planned(destination.place.as_deref(), &self.plan.export))
+        let factory = DestinationFactory::new(&self.plugins, &destination.plugin, options, &self.variables)?;
+        Ok(factory.at_planned(destination.place.as_deref(), &self.plan.export))
     }
 
     fn destination(&self, stop: &Stop) -> Result<Box<dyn Destination>> {
-        self.destination_end()?.open(&Lent::until(stop.wish(), &self.budget))
+        self.destination_factory()?.open(&InstanceContext::until(stop.flag(), &self.budget))
     }
 }

@@ -13,10 +13,10 @@ use crate::commit;
 use crate::config::{self, ExportConfig, SourcePlugin, StateConfig};
 use crate::destination::BUILT_IN;
 use crate::redact;
-use crate::run::Stop;
 use crate::session::Session;
 use crate::source::Plugins;
 use crate::state::State;
+use crate::stop::Stop;
 
 pub fn doctor(arguments: &DoctorArguments, global: &Global, stop: Stop) -> Outcome {
     let selection = &arguments.selection;
@@ -264,8 +264,8 @@ fn notes(identity: &Identity) -> Vec<(String, bool)> {
 
 fn check_destination(session: &Session, export: &ExportConfig) -> Finding {
     let what = format!("destination {} of {}", export.destination.plugin, export.name);
-    let probed = session.open_destination(export).and_then(|(end, mut destination)| {
-        if end.is_stdout() {
+    let probed = session.open_destination(export).and_then(|(factory, mut destination)| {
+        if factory.is_stdout() {
             return Ok("nothing to try".to_owned());
         }
         let location = destination.location();

@@ -11,7 +11,7 @@ use super::print;
 use crate::config::Diagnostics;
 use crate::files::explained;
 use crate::redact;
-use crate::run::{Stop, StopReason};
+use crate::stop::{Stop, StopReason};
 
 /// How a command ended.
 pub type Outcome = Result<(), Failed>;

@@ -36,8 +36,8 @@ use rivet_sdk::Result;
 use self::arguments::{Arguments, Command, Global};
 use self::exit::{Failed, Outcome};
 use crate::config::{self, Config};
-use crate::run::Stop;
 use crate::session::{Refused, Session};
+use crate::stop::Stop;
 
 /// Runs the process's command line.
 pub fn main() -> ExitCode {

@@ -8,9 +8,11 @@ use super::arguments::{Global, PlanArguments, PlanFormat};
 use super::exit::Outcome;
 use super::print::thousands;
 use super::{open_session, print};
-use crate::plan::{Plan, Planned};
-use crate::run::{Stop, plan_export};
+use crate::plan::Plan;
+use crate::planner::Planned;
+use crate::run::plan_export;
 use crate::session::Session;
+use crate::stop::Stop;
 
 pub fn plan(arguments: &PlanArguments, global: &Global, stop: Stop) -> Outcome {
     let session = open_session(&arguments.selection, global, stop)?;
@@ -84,7 +86,7 @@ fn pretty(planned: &Planned) -> Result<String> {
     let mut row = |name: &str, text: String| out.push_str(&format!("  {name:<12} {text}\n"));
     row("plan", plan.id()?);
     row("rows", about);
-    row("chunks", format!("{} by {}: {}", plan.chunks.len(), plan.strategy.name, plan.strategy.reason));
+    row("chunks", format!("{} by {}: {}", plan.chunks.len(), plan.strategy.kind.word(), plan.strategy.reason));
     if !plan.strategy.method.is_empty() {
         row("boundaries", plan.strategy.method.clone());
     }

@@ -7,7 +7,8 @@ use super::arguments::{Global, ReconcileArguments};
 use super::exit::{Failed, Outcome};
 use super::{open_session, print, table};
 use crate::redact;
-use crate::run::{self, Compared, CountedAt, Reconciliation, Stop};
+use crate::run::{self, Compared, CountedAt, Reconciliation};
+use crate::stop::Stop;
 
 pub fn reconcile(arguments: &ReconcileArguments, global: &Global, stop: Stop) -> Outcome {
     let session = open_session(&arguments.selection, global, stop.clone())?;

@@ -11,8 +11,9 @@ use super::progress::Display;
 use super::{open_session, print, summary, table};
 use crate::config::ExportConfig;
 use crate::redact;
-use crate::run::{self, Reconciliation, RepairOptions, Repaired, Stop};
+use crate::run::{self, Reconciliation, RepairOptions, Repaired};
 use crate::session::Session;
+use crate::stop::Stop;
 
 pub fn repair(arguments: &RepairArguments, global: &Global, stop: Stop) -> Outcome {
     let session = open_session(&arguments.selection, global, stop.clone())?;

@@ -8,9 +8,11 @@ use super::notify::notify;
 use super::progress::Display;
 use super::{open_session, print, summary};
 use crate::config::{Config, ExportConfig, LeftOut, exports_by_cores};
-use crate::run::{Finished, Limits, RunOptions, Stop, Waiting, run_export, run_queue};
+use crate::destination::DestinationKind;
+use crate::run::{Finished, Limits, RunOptions, Waiting, run_export, run_queue};
 use crate::session::Session;
-use crate::source::Held;
+use crate::source::ConnectionPermit;
+use crate::stop::Stop;
 
 pub fn run(arguments: &RunArguments, global: &Global, stop: Stop) -> Outcome {
     let session = open_session(&arguments.selection, global, stop.clone())?;
@@ -20,8 +22,9 @@ pub fn run(arguments: &RunArguments, global: &Global, stop: Stop) -> Outcome {
     let waiting: Vec<Waiting<'_, &ExportConfig>> =
         exports.iter().map(|export| waiting(export, limits.connections, arguments)).collect::<Result<_>>()?;
     let alone = limits.exports == 1 || exports.len() == 1;
-    let results =
-        run_queue(&waiting, limits, &stop, |export, held| run_one(&session, export, arguments, global, alone, held));
+    let results = run_queue(&waiting, limits, &stop, |export, permit| {
+        run_one(&session, export, arguments, global, alone, permit)
+    });
     let begun = exports.iter().zip(results);
     let results: Vec<(String, Result<Finished>)> =
         begun.filter_map(|(export, result)| Some((export.name.clone(), result?))).collect();
@@ -66,7 +69,7 @@ fn run_one(
     arguments: &RunArguments,
     global: &Global,
     alone: bool,
-    held: Held,
+    permit: ConnectionPermit,
 ) -> Result<Finished> {
     let mut display = Display::new(arguments.progress, global, alone);
     let options = RunOptions {
@@ -75,7 +78,7 @@ fn run_one(
         validate: arguments.validate,
         reconcile: arguments.reconcile,
     };
-    let result = run_export(session, export, options, held, &mut display);
+    let result = run_export(session, export, options, permit, &mut display);
     drop(display);
     if let Ok(finished) = &result
         && !global.quiet
@@ -113,7 +116,8 @@ fn finish(results: &[(String, Result<Finished>)], left_out: &[LeftOut], argument
     }
     if arguments.json {
         let finished = results.iter().filter_map(|(_, result)| result.as_ref().ok());
-        let to_stdout = finished.into_iter().any(|finished| finished.plan.destination.plugin == "stdout");
+        let to_stdout =
+            finished.into_iter().any(|finished| finished.plan.destination.kind() == DestinationKind::Stdout);
         if to_stdout {
             print::note(&document.to_string());
         } else {

@@ -111,7 +111,7 @@ pub fn print(finished: &Finished) {
         row("peak memory", bytes(peak));
     }
     row("statements", format!("longest {:.1} s, {} retries", seconds(manifest.longest_statement_ms), finished.retries));
-    row("chunks", format!("{} by {} ({})", plan.chunks.len(), plan.strategy.name, plan.strategy.reason));
+    row("chunks", format!("{} by {} ({})", plan.chunks.len(), plan.strategy.kind.word(), plan.strategy.reason));
     if let Some(repairs) = &plan.repairs {
         row("repairs", format!("run {}: {} chunks were read again", repairs.run_id, repairs.chunks.len()));
     }

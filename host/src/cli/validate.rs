@@ -8,7 +8,7 @@ use super::exit::{Failed, Outcome};
 use super::summary::validation_json;
 use super::{open_session, print};
 use crate::commit::{self, Depth};
-use crate::run::Stop;
+use crate::stop::Stop;
 
 impl From<ValidateDepth> for Depth {
     fn from(depth: ValidateDepth) -> Self {

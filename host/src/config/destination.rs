@@ -7,12 +7,15 @@ use super::plugin_block::PluginBlock;
 use super::template;
 use super::tree::{Entry, Node, Value};
 use super::variables::{Variables, escape};
+use crate::destination::DestinationKind;
 
 /// Where files go.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DestinationConfig {
     /// `local`, `stdout`, or a plugin's name.
     pub plugin: String,
+    /// Which of them it is.
+    pub kind: DestinationKind,
     /// Its options, references unexpanded; `path` or `prefix` is cut at the folder before the
     /// first token.
     pub block: PluginBlock,
@@ -34,7 +37,7 @@ pub fn read(export: &Fields, variables: &Variables, faults: &mut Vec<Diagnostic>
     if let Some(key) = path_key
         && let Some(path) = fields.text(key)
     {
-        let is_local = key == "path" && fields.text("type") == Some("local");
+        let is_local = key == "path" && fields.text("type").map(DestinationKind::of) == Some(DestinationKind::Local);
         let path = match local_path(path, variables) {
             Ok(meant) if is_local => meant,
             Err((message, hint)) if is_local => {
@@ -59,7 +62,8 @@ pub fn read(export: &Fields, variables: &Variables, faults: &mut Vec<Diagnostic>
     }
     let node = Node { at: fields.at, value: Value::Map(entries) };
     let block = PluginBlock::new(&fields.path, node, variables, faults);
-    Some(DestinationConfig { plugin: fields.text("type")?.to_owned(), block, template, path_key })
+    let plugin = fields.text("type")?.to_owned();
+    Some(DestinationConfig { kind: DestinationKind::of(&plugin), plugin, block, template, path_key })
 }
 
 fn check_tokens(export: &Fields, fields: &Fields, key: &str, tokens: &[&str], faults: &mut Vec<Diagnostic>) {

@@ -13,6 +13,7 @@ use super::relation;
 use super::template;
 use super::tuning::{self, Environment, Tuning};
 use super::variables::Variables;
+use crate::destination::DestinationKind;
 use crate::plan::{ConsistencyPolicy, Granularity, QualitySpec, Verify, WriteMode};
 
 /// One table or query, its format and its destination.
@@ -163,7 +164,7 @@ pub(super) fn read(export: &Fields, around: &Around<'_>, faults: &mut Vec<Diagno
     let columns = columns::read(export, faults);
     let tuning = tuning(export, around, faults);
     let parallel = export.integer("parallel").unwrap_or(1);
-    if parallel > 1 && destination.as_ref().is_some_and(|destination| destination.plugin == "stdout") {
+    if parallel > 1 && destination.as_ref().is_some_and(|destination| destination.kind == DestinationKind::Stdout) {
         let fault = export.fault("parallel", "`stdout` is written by one worker");
         faults.push(fault.with_hint("leave `parallel` out, or write to a folder"));
     }

@@ -8,6 +8,7 @@ use super::export::ExportConfig;
 use super::fields::{Fields, Named};
 use super::overlap::{LeftOut, Overlap};
 use super::template::{TABLE, is_export_name, is_file_name};
+use crate::destination::DestinationKind;
 
 /// An entry of `exports` with `tables`: an export for each match.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,7 +27,7 @@ impl Family {
             faults.push(fields.fault("name", message).with_hint("put `{table}` into it, e.g. `name: shop_{table}`"));
         }
         let destination = &template.destination;
-        if destination.plugin == "stdout" {
+        if destination.kind == DestinationKind::Stdout {
             faults.push(fields.fault("tables", "standard output takes one export").with_hint("write to a folder"));
         } else if !["{table}", "{export}", "{run_id}"].iter().any(|token| destination.template.contains(token)) {
             let message = "every table's export would have the same destination";

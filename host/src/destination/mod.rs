@@ -1,5 +1,6 @@
 //! The host's own destinations: a local folder and standard output.
 
+mod kind;
 mod local;
 mod local_error;
 mod stdout;
@@ -7,20 +8,12 @@ mod writeback;
 
 use rivet_sdk::{Destination, Error, Result};
 
+pub use kind::DestinationKind;
 pub use local::{Local, LocalOptions};
 pub use stdout::Stdout;
 
 /// The names of the destinations that need no plugin.
 pub const BUILT_IN: &[&str] = &["local", "stdout"];
-
-/// Opens a built-in destination; None for a plugin's name.
-pub fn open_built_in(plugin: &str, options: &serde_json::Value) -> Option<Result<Box<dyn Destination>>> {
-    match plugin {
-        "local" => Some(open_local(options)),
-        "stdout" => Some(Ok(Box::new(Stdout::of_process()))),
-        _ => None,
-    }
-}
 
 /// The JSON Schema of a built-in destination's options; None for a plugin's name.
 pub fn built_in_schema(plugin: &str) -> Option<serde_json::Value> {
@@ -37,7 +30,8 @@ pub fn built_in_schema(plugin: &str) -> Option<serde_json::Value> {
     }))
 }
 
-fn open_local(options: &serde_json::Value) -> Result<Box<dyn Destination>> {
+/// Opens a folder.
+pub fn open_local(options: &serde_json::Value) -> Result<Box<dyn Destination>> {
     let options: LocalOptions = serde_json::from_value(options.clone())
         .map_err(|error| Error::config(format!("options of the local destination: {error}")))?;
     Ok(Box::new(Local::open(options)?))

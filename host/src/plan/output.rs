@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::destination::DestinationKind;
+
 /// How finely dates and instants are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -162,6 +164,13 @@ pub struct DestinationSpec {
     pub write_mode: WriteMode,
     /// How parts are checked at commit.
     pub verify: Verify,
+}
+
+impl DestinationSpec {
+    /// Which kind of destination `plugin` names.
+    pub fn kind(&self) -> DestinationKind {
+        DestinationKind::of(&self.plugin)
+    }
 }
 
 /// What becomes of earlier runs' parts.

@@ -144,7 +144,9 @@ impl Chunk {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Strategy {
     /// `none`, `range`, `keyset`, `native` or `days`.
-    pub name: String,
+    #[serde(rename = "name")]
+    #[schemars(with = "String")]
+    pub kind: StrategyKind,
     /// The key's columns, where there is a key.
     #[serde(default)]
     pub key: Vec<String>,
@@ -153,6 +155,51 @@ pub struct Strategy {
     /// How boundaries were found: `histogram of 101 bounds`.
     #[serde(default)]
     pub method: String,
+}
+
+/// Along what chunks were cut.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum StrategyKind {
+    /// Not at all: one chunk.
+    None,
+    /// Ranges of a key.
+    Range,
+    /// Ranges of a unique key of any type.
+    Keyset,
+    /// Physical ranges of the table, between which rows move.
+    Native,
+    /// Windows of days.
+    Days,
+    /// A later version's, by its own word: what it needs to be read stands in the plan's conditions.
+    Other(String),
+}
+
+impl StrategyKind {
+    /// The word in a plan.
+    pub fn word(&self) -> &str {
+        match self {
+            Self::None => "none",
+            Self::Range => "range",
+            Self::Keyset => "keyset",
+            Self::Native => "native",
+            Self::Days => "days",
+            Self::Other(word) => word,
+        }
+    }
+}
+
+impl From<String> for StrategyKind {
+    fn from(word: String) -> Self {
+        let known = [Self::None, Self::Range, Self::Keyset, Self::Native, Self::Days];
+        known.into_iter().find(|kind| kind.word() == word).unwrap_or(Self::Other(word))
+    }
+}
+
+impl From<StrategyKind> for String {
+    fn from(kind: StrategyKind) -> Self {
+        kind.word().to_owned()
+    }
 }
 
 /// What the chunks of a run shall share.

@@ -5,30 +5,36 @@ use std::time::{Duration, Instant};
 
 use rivet_sdk::{Destination, Error, Result};
 
-use super::execute::{Prepared, committed, execute, job, recorded};
-use super::export::{Finished, Watch};
-use super::instance::{Ends, Instance};
+use super::context::RunContext;
+use super::finished::Finished;
+use super::instance::{Endpoints, Instance};
+use super::job::Job;
 use super::journal::Journal;
-use super::resume::{check_drift, done_chunks};
-use super::worker::Seat;
-use super::{Stop, age, run_chunks, watermark};
+use super::plan_check;
+use super::pool::run_chunks;
+use super::prepared::{Prepared, done_chunks};
+use super::sequence::{carry_out, commit_again};
+use super::slot::InstanceSlot;
+use super::watch::Watch;
+use super::{age, watermark};
 use crate::batch::Counters;
 use crate::commit::{self, Decision, RunKey};
 use crate::config::StateConfig;
-use crate::plan::{ConsistencyPolicy, Plan};
+use crate::plan::{ConsistencyPolicy, Plan, StrategyKind};
 use crate::state::RunStatus;
+use crate::stop::Stop;
 
 /// The state store in which the export's lease is held, and how long to wait for it. A sealed plan
 /// names none: without one, what lies at the destination keeps two runs apart.
 #[derive(Debug, Clone, Copy)]
-pub struct Hold<'a> {
+pub struct LeaseRequest<'a> {
     /// The store.
     pub state: &'a StateConfig,
     /// How long another run of the export is waited for.
     pub wait: Duration,
 }
 
-impl Hold<'_> {
+impl LeaseRequest<'_> {
     fn take(self, plan: &Plan) -> Result<Journal> {
         Journal::of(self.state, &plan.export, self.wait)
     }
@@ -38,14 +44,13 @@ impl Hold<'_> {
 pub fn apply(
     plan: Plan,
     max_age: Duration,
-    ends: Ends,
-    hold: Option<Hold<'_>>,
+    endpoints: Endpoints,
+    lease: Option<LeaseRequest<'_>>,
     stop: &Stop,
     watch: &mut dyn Watch,
 ) -> Result<Finished> {
     let started = Instant::now();
-    let lent = ends.lent(stop);
-    let mut destination = ends.destination.open(&lent)?;
+    let mut destination = endpoints.destination.open(&endpoints.instance_context(stop))?;
     let run = RunKey::of(&plan)?;
     // Of a committed plan no row is read any more.
     if let Err(too_old) = check_age(&plan, max_age)
@@ -53,26 +58,47 @@ pub fn apply(
     {
         return Err(too_old);
     }
-    let journal = hold.map(|hold| hold.take(&plan)).transpose()?;
+    let journal = lease.map(|lease| lease.take(&plan)).transpose()?;
     if let Decision::Committed { .. } = commit::decision(&mut *destination, &run)? {
         return finish(plan, &mut *destination, journal.as_ref(), stop, started);
     }
-    let mut instance = Instance::open(&ends.source, &ends.budget, stop)?;
+    let mut context = RunContext {
+        endpoints,
+        journal,
+        destination,
+        // The plan says what its columns are.
+        on_schema_drift: None,
+        count: false,
+        stop,
+        watch,
+        started,
+    };
+    let prepared = publish(&mut context, plan)?;
+    carry_out(&mut context, prepared)
+}
+
+/// Checks a plan that somebody made earlier against the source and the destination of now. It stands at the destination
+/// then, too.
+fn publish(context: &mut RunContext<'_>, plan: Plan) -> Result<Prepared> {
+    let source = checked_source(&context.endpoints, &plan, context.stop)?;
+    let destination = &mut *context.destination;
+    commit::check_destination(destination, &plan)?;
+    commit::check_chain(destination, &plan)?;
+    if let Some(journal) = &context.journal {
+        watermark::check_start(&journal.state, &plan, destination)?;
+    }
+    commit::publish_plan(destination, &plan)?;
+    let done = done_chunks(&plan, destination)?;
+    Ok(Prepared { plan, done, source, warnings: Vec::new() })
+}
+
+/// An instance of the source, which still is as the plan has it.
+fn checked_source(endpoints: &Endpoints, plan: &Plan, stop: &Stop) -> Result<Instance> {
+    let mut instance = Instance::open(&endpoints.source, &endpoints.budget, stop)?;
     plan.check_chunks()?;
-    plan.tell_versions(Some(ends.source.manifest()));
-    check_drift(&plan, &mut *instance.source)?;
-    commit::check_destination(&mut *destination, &plan)?;
-    commit::check_chain(&mut *destination, &plan)?;
-    if let Some(journal) = &journal {
-        watermark::check_start(&journal.state, &plan, &mut *destination)?;
-    }
-    commit::publish_plan(&mut *destination, &plan)?;
-    let done = done_chunks(&plan, &mut *destination)?;
-    let prepared = Prepared { plan, done, source: Some(instance), warnings: Vec::new() };
-    match &journal {
-        Some(journal) => recorded(prepared, ends, &mut *destination, journal, false, stop, watch, started),
-        None => execute(prepared, ends, &mut *destination, None, false, stop, watch, started),
-    }
+    plan.tell_versions(Some(endpoints.source.manifest()));
+    plan_check::check_source(plan, &mut *instance.source)?;
+    Ok(instance)
 }
 
 fn check_age(plan: &Plan, max_age: Duration) -> Result<()> {
@@ -84,10 +110,10 @@ fn check_age(plan: &Plan, max_age: Duration) -> Result<()> {
 pub fn commit_plan(
     plan: Plan,
     destination: &mut dyn Destination,
-    hold: Option<Hold<'_>>,
+    lease: Option<LeaseRequest<'_>>,
     stop: &Stop,
 ) -> Result<Finished> {
-    let journal = hold.map(|hold| hold.take(&plan)).transpose()?;
+    let journal = lease.map(|lease| lease.take(&plan)).transpose()?;
     plan.tell_versions(None);
     finish(plan, destination, journal.as_ref(), stop, Instant::now())
 }
@@ -101,7 +127,7 @@ fn finish(
     started: Instant,
 ) -> Result<Finished> {
     commit::check_published(destination, &plan)?;
-    let finished = committed(plan, destination, started)?;
+    let finished = commit_again(plan, destination, started)?;
     let Some(journal) = journal else { return Ok(finished) };
     let plan = &finished.plan;
     if plan.incremental.is_some() {
@@ -121,7 +147,7 @@ pub fn apply_chunk(
     plan: Plan,
     max_age: Duration,
     index: u32,
-    ends: Ends,
+    endpoints: Endpoints,
     stop: &Stop,
     watch: &mut dyn Watch,
 ) -> Result<u64> {
@@ -134,24 +160,20 @@ pub fn apply_chunk(
         return Err(Error::config("a chunk run on its own cannot share a snapshot with the others")
             .with_hint("plan with `consistency: auto`, or apply the plan as a whole"));
     }
-    let lent = ends.lent(stop);
-    let mut destination = ends.destination.open(&lent)?;
-    if plan.strategy.name == "native" && plan.chunks.len() > 1 {
+    let mut destination = endpoints.destination.open(&endpoints.instance_context(stop))?;
+    if plan.strategy.kind == StrategyKind::Native && plan.chunks.len() > 1 {
         return Err(Error::config(
             "physical ranges need a snapshot that all chunks share; a chunk run on its own has none",
         )
         .with_hint("plan with `chunk_by: range`"));
     }
-    let mut instance = Instance::open(&ends.source, &ends.budget, stop)?;
-    plan.check_chunks()?;
-    plan.tell_versions(Some(ends.source.manifest()));
-    check_drift(&plan, &mut *instance.source)?;
+    let instance = checked_source(&endpoints, &plan, stop)?;
     commit::check_destination(&mut *destination, &plan)?;
     commit::publish_plan(&mut *destination, &plan)?;
     let counters = Arc::<Counters>::default();
     watch.planned(&plan, 0, &counters);
-    let job = job(Arc::new(plan), ends, counters, None)?;
-    let seat = Seat::of(instance.source, instance.lent, None);
-    let reports = run_chunks(job, [chunk], Some(seat), stop, &mut || Ok(()), &mut |event| watch.chunk(event))?;
+    let job = Job::new(Arc::new(plan), endpoints, counters, None)?;
+    let slot = InstanceSlot::of(instance, None);
+    let reports = run_chunks(job, [chunk], Some(slot), stop, &mut || Ok(()), &mut |event| watch.chunk(event))?;
     Ok(reports.iter().map(|report| report.rows).sum())
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rivet_sdk::{Destination, Error, ErrorKind, ExportStats, Result, Source};
 
-use super::pool::Job;
+use super::job::Job;
 use crate::batch::{Receiver, Sender};
 use crate::budget::Lane;
 use crate::commit::{self, RunKey};
@@ -50,8 +50,8 @@ pub(super) fn read(job: &Job, chunk: &Chunk, source: &mut dyn Source, mut sender
     exported.map_err(|error| blame(error, &job.plan.source.plugin))
 }
 
-/// Where the writing half writes.
-pub(super) struct Ends {
+/// A worker's own instances of the destination.
+pub(super) struct Destinations {
     /// Parts go through this one…
     pub parts: Box<dyn Destination>,
     /// …and the run's control objects through this one, meanwhile.
@@ -60,10 +60,10 @@ pub(super) struct Ends {
 
 /// Encodes what the other half reads. The report counts once it is published; if another
 /// attempt was first, this one's parts are gone again and None is returned.
-pub(super) fn write(job: &Job, reading: Reading, ends: &mut Ends) -> Result<Option<Box<Report>>> {
+pub(super) fn write(job: &Job, reading: Reading, destinations: &mut Destinations) -> Result<Option<Box<Report>>> {
     let plan = &*job.plan;
     let Reading { chunk, batches, lane, exported, read_point, started_at } = reading;
-    let Ends { parts, control } = ends;
+    let Destinations { parts, control } = destinations;
     let attempt = if job.unrecorded { plan.run_id.clone() } else { commit::begin_attempt(&mut **control, plan)? };
     let key = RunKey::of(plan)?;
     let sink = SinkSpec {
@@ -93,7 +93,7 @@ pub(super) fn write(job: &Job, reading: Reading, ends: &mut Ends) -> Result<Opti
     }))
     .unwrap_or_else(|payload| Err(panicked("encoding", &*payload)));
     let exported = exported.recv().unwrap_or_else(|_| Err(Error::internal("the reading half of a worker is gone")));
-    let (stats, rows, written) = settle(exported, written)?;
+    let (stats, rows, written) = both_halves(exported, written)?;
     let left_out = ties.as_ref().map_or(0, TieFilter::left_out);
     if written.rows + left_out != rows {
         let text = format!("{rows} rows were read, {} written and {left_out} left out", written.rows);
@@ -130,7 +130,7 @@ pub(super) fn write(job: &Job, reading: Reading, ends: &mut Ends) -> Result<Opti
 }
 
 /// The result of both sides. Where one stopped the other, the first cause is the one to tell.
-fn settle(
+fn both_halves(
     exported: Result<(ExportStats, u64)>,
     written: Result<Option<Written>>,
 ) -> Result<(ExportStats, u64, Written)> {

@@ -3,36 +3,22 @@
 //! The run's lease is still held, so that no later run takes the parts away meanwhile. What is
 //! committed stays committed, whatever is found.
 
-use rivet_sdk::{Destination, Error, Result};
+use rivet_sdk::{Destination, Result};
 
-use super::reconcile::{self, Reconciliation};
-use super::{Ends, Finished, RunOptions, Stop};
+use super::context::RunContext;
+use super::finished::{Checks, Finished};
+use super::options::RunOptions;
+use super::reconcile;
+use super::reconciliation::Reconciliation;
 use crate::commit::{self, Depth, RunKey, Validation};
 use crate::plan::Manifest;
 
-/// What the checks after a commit saw.
-#[derive(Debug, Default)]
-pub struct Checks {
-    /// The manifest against the destination, where that was asked for.
-    pub validation: Option<Validation>,
-    /// The source's counts against the manifest, where that was asked for.
-    pub reconciliation: Option<Reconciliation>,
-    /// What is wrong, or could not be found out.
-    pub errors: Vec<Error>,
-}
-
 /// Does what `options` ask for beyond the run itself.
-pub(super) fn after_commit(
-    ends: &Ends,
-    destination: &mut dyn Destination,
-    finished: &Finished,
-    options: RunOptions,
-    stop: &Stop,
-) -> Checks {
+pub(super) fn after_commit(context: &mut RunContext<'_>, finished: &Finished, options: RunOptions) -> Checks {
     let mut checks = Checks::default();
     if options.validate {
         if finished.manifest.is_some() {
-            match validate(destination, finished) {
+            match validate(&mut *context.destination, finished) {
                 Ok(validation) => {
                     checks.errors.extend(validation.result().err());
                     checks.validation = Some(validation);
@@ -46,7 +32,7 @@ pub(super) fn after_commit(
     if options.reconcile
         && let Some(manifest) = &finished.manifest
     {
-        match counts(ends, finished, manifest, stop) {
+        match counts(context, finished, manifest) {
             Ok(reconciliation) => {
                 checks.errors.extend(reconciliation.result().err());
                 checks.reconciliation = Some(reconciliation);
@@ -65,12 +51,12 @@ pub(super) fn after_commit(
     checks
 }
 
-fn counts(ends: &Ends, finished: &Finished, manifest: &Manifest, stop: &Stop) -> Result<Reconciliation> {
+fn counts(context: &RunContext<'_>, finished: &Finished, manifest: &Manifest) -> Result<Reconciliation> {
     let plan = &finished.plan;
     if let Some(counted) = &finished.counted {
         return reconcile::compare(plan, manifest, counted);
     }
-    let counted = reconcile::count_later(plan, &ends.source, &ends.lent(stop))?;
+    let counted = reconcile::count_later(plan, &context.endpoints.source, &context.instance_context())?;
     reconcile::compare(plan, manifest, &counted)
 }
 

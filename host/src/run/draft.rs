@@ -2,36 +2,32 @@
 
 use rivet_sdk::Result;
 
-use super::export::{from, inputs};
 use super::journal::Journal;
+use super::place;
+use super::planning::Planner;
 use super::watermark::Start;
-use super::{place, planning};
 use crate::commit;
 use crate::config::{ExportConfig, Mode};
-use crate::plan;
+use crate::planner::Planned;
 use crate::session::Session;
 use crate::state::State;
 
 /// Makes a plan without looking at the destination: for `check`. Its run never happens.
-pub fn draft_export(session: &Session, export: &ExportConfig) -> Result<plan::Planned> {
-    let source_end = session.source_end(export)?;
+pub fn draft_export(session: &Session, export: &ExportConfig) -> Result<Planned> {
+    let planner = Planner::new(session, export, &session.source_factory(export)?);
     // Only an incremental export is planned from what landed before.
     let start = match &export.mode {
         Mode::Incremental(_) => Journal::peek(session, export, &mut *session.open_destination(export)?.1)?,
         Mode::Full | Mode::TimeWindow(_) => Start::default(),
     };
-    let run_id = ulid::Ulid::generate().to_string();
-    let looked = planning::look(session, export, &source_end, |source| {
-        plan::build(source, &from(start.clone(), inputs(session, export, &source_end, run_id.clone())))
-    })?;
-    Ok(looked.found)
+    Ok(planner.plan(&ulid::Ulid::generate().to_string(), &start)?.answer)
 }
 
 /// Makes a plan and shows it to nobody: for `plan`.
-pub fn plan_export(session: &Session, export: &ExportConfig) -> Result<plan::Planned> {
-    let source_end = session.source_end(export)?;
-    let (end, mut destination) = session.open_destination(export)?;
-    let (run_id, start) = if end.is_stdout() {
+pub fn plan_export(session: &Session, export: &ExportConfig) -> Result<Planned> {
+    let planner = Planner::new(session, export, &session.source_factory(export)?);
+    let (factory, mut destination) = session.open_destination(export)?;
+    let (run_id, start) = if factory.is_stdout() {
         (ulid::Ulid::generate().to_string(), Start::default())
     } else {
         let start = match &export.mode {
@@ -40,13 +36,10 @@ pub fn plan_export(session: &Session, export: &ExportConfig) -> Result<plan::Pla
         };
         (commit::new_run_id(&mut *destination, &export.name)?, start)
     };
-    let looked = planning::look(session, export, &source_end, |source| {
-        plan::build(source, &from(start.clone(), inputs(session, export, &source_end, run_id.clone())))
-    })?;
-    let mut planned = looked.found;
+    let mut planned = planner.plan(&run_id, &start)?.answer;
     if !matches!(export.mode, Mode::Incremental(_)) {
         let state = State::look(&session.config.state)?;
-        planned.warnings.extend(place::told(state.as_ref(), &planned.plan)?);
+        planned.warnings.extend(place::warnings(state.as_ref(), &planned.plan)?);
     }
     Ok(planned)
 }

@@ -3,7 +3,7 @@
 use rivet_sdk::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
-use super::export::Finished;
+use super::finished::Finished;
 use crate::config::OnSchemaDrift;
 use crate::plan::Plan;
 use crate::state::{SeenSchema, State};

@@ -13,7 +13,7 @@ use std::time::Duration;
 use rivet_sdk::{Result, capability};
 
 use crate::plan::Plan;
-use crate::source::{Lent, SourceEnd};
+use crate::source::{InstanceContext, SourceFactory};
 use crate::threads;
 
 /// How often the counter is read.
@@ -110,8 +110,8 @@ impl Drop for Watcher {
 /// Begins to watch the source, where the plan asks for it and there is something to watch.
 pub(super) fn watch(
     plan: &Plan,
-    source: &SourceEnd,
-    lent: Lent,
+    source: &SourceFactory,
+    context: InstanceContext,
     allowance: &Arc<Allowance>,
 ) -> Result<Option<Watcher>> {
     let (most, Some(least)) = (plan.execution.parallel, plan.execution.min_parallel) else { return Ok(None) };
@@ -124,12 +124,12 @@ pub(super) fn watch(
         return Ok(None);
     }
     let (over, ended) = channel();
-    let cancelled = Arc::clone(&lent.cancelled);
+    let cancelled = Arc::clone(&context.cancelled);
     let (export, source, allowance) = (plan.export.clone(), source.clone(), Arc::clone(allowance));
     // Detached: a source that hangs here must not hold up the run.
     threads::start("governor", move || {
-        if let Err(error) = govern(&export, &source, &lent, &allowance, Governor::new(least, most), &ended)
-            && !lent.cancelled.load(Ordering::SeqCst)
+        if let Err(error) = govern(&export, &source, &context, &allowance, Governor::new(least, most), &ended)
+            && !context.cancelled.load(Ordering::SeqCst)
         {
             allowance.unknown.store(true, Ordering::Relaxed);
             log::warn!("{export}: the source's pressure cannot be read, the number of workers stays: {error}");
@@ -140,13 +140,13 @@ pub(super) fn watch(
 
 fn govern(
     export: &str,
-    source: &SourceEnd,
-    lent: &Lent,
+    source: &SourceFactory,
+    context: &InstanceContext,
     allowance: &Allowance,
     mut governor: Governor,
     ended: &Receiver<()>,
 ) -> Result<()> {
-    let mut source = source.open(lent)?;
+    let mut source = source.open(context)?;
     let mut unreadable = false;
     loop {
         let counter = source.pressure()?;

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use rivet_sdk::{Destination, Error, Result};
 
-use super::{Finished, Stop, place, watermark};
+use super::finished::Finished;
+use super::{place, watermark};
 use crate::config::{ExportConfig, StateConfig};
 use crate::plan::Plan;
 use crate::redact;
 use crate::session::Session;
 use crate::state::{Lease, RunNumbers, RunStatus, State};
+use crate::stop::Stop;
 
 /// A run's place in the state store: its lease, held until this is dropped, and its journal.
 pub(super) struct Journal {

@@ -7,7 +7,7 @@ use rivet_sdk::{Destination, Result};
 use super::{place, watermark};
 use crate::config::ExportConfig;
 use crate::destination::{Local, LocalOptions};
-use crate::plan::fingerprint::of_destination;
+use crate::planner::fingerprint::of_destination;
 use crate::state::State;
 
 /// What became of a watermark's place.

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use rivet_sdk::{Destination, Result};
 
-use crate::plan::fingerprint::of_destination;
+use crate::destination::DestinationKind;
 use crate::plan::{KnownPlace, Plan};
+use crate::planner::fingerprint::of_destination;
 use crate::state::State;
 
 /// The destination as it calls itself; a folder without a slash at its end.
@@ -44,7 +45,7 @@ pub(super) fn take_over(state: &State, plan: &Plan) -> Result<()> {
 }
 
 /// What is to be told where the export's last run wrote to another place, or read another database.
-pub(super) fn told(state: Option<&State>, plan: &Plan) -> Result<Vec<String>> {
+pub(super) fn warnings(state: Option<&State>, plan: &Plan) -> Result<Vec<String>> {
     let (Some(state), Some(location)) = (state, &plan.destination.place) else { return Ok(Vec::new()) };
     let Some(before) = state.last_place(&plan.export)? else { return Ok(Vec::new()) };
     let now = &plan.source.identity;
@@ -55,8 +56,8 @@ pub(super) fn told(state: Option<&State>, plan: &Plan) -> Result<Vec<String>> {
         )
     });
     let moved = (!before.is_at(location)).then(|| {
-        let hint = match plan.destination.plugin.as_str() {
-            "local" => {
+        let hint = match plan.destination.kind() {
+            DestinationKind::Local => {
                 "; a relative `path` starts at the working directory, an absolute one is the same from everywhere"
             }
             _ => "",

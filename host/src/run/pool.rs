@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use arrow_schema::SchemaRef;
-use rivet_sdk::{Error, ErrorKind, Result, Retry, Snapshot};
+use rivet_sdk::{Error, ErrorKind, Result, Retry};
 
-use super::worker::{Seat, Worker};
-use super::{Allowance, Stop};
-use crate::batch::Counters;
-use crate::budget::Budget;
-use crate::plan::{Chunk, Plan, Report};
+use super::job::Job;
+use super::message::Message;
+use super::retry::{self, Next};
+use super::slot::InstanceSlot;
+use super::watch::ChunkEvent;
+use super::worker::Worker;
+use crate::plan::{Chunk, Report};
 use crate::redact;
-use crate::source::{DestinationEnd, SourceEnd};
+use crate::stop::{Stop, interrupted};
 
 /// How often the pool looks at the clock and at the wish to stop.
 const TICK: Duration = Duration::from_millis(50);
@@ -25,71 +26,15 @@ const JOIN_DEADLINE: Duration = Duration::from_secs(30);
 /// The throttle is stated per this many rows.
 const THROTTLE_ROWS: u64 = 10_000;
 
-/// Everything the workers of one run share.
-pub struct Job {
-    /// The plan.
-    pub plan: Arc<Plan>,
-    /// Its id.
-    pub plan_id: String,
-    /// Its seal, where it has one.
-    pub plan_seal: Option<String>,
-    /// The schema every chunk must deliver.
-    pub schema: SchemaRef,
-    /// Where rows come from.
-    pub source: SourceEnd,
-    /// Where parts go.
-    pub destination: DestinationEnd,
-    /// The process's memory.
-    pub lent_budget: Arc<Budget>,
-    /// What has come through so far.
-    pub counters: Arc<Counters>,
-    /// How many workers may take a chunk.
-    pub allowance: Arc<Allowance>,
-    /// The read point all workers join, if there is one.
-    pub snapshot: Option<Snapshot>,
-    /// Standard output: no reports, nothing to commit.
-    pub unrecorded: bool,
-}
-
-/// What happened to a chunk, for progress displays.
-#[derive(Debug)]
-pub enum ChunkEvent<'a> {
-    /// Its report is published.
-    Done(&'a Report),
-    /// Another process had published its report before.
-    DoneElsewhere(u32),
-    /// It failed and is tried again after the delay.
-    Retried {
-        /// The chunk.
-        chunk: u32,
-        /// What went wrong.
-        error: &'a Error,
-        /// The pause before the next attempt.
-        delay: Duration,
-    },
-}
-
-/// What a worker says.
-pub(super) enum Message {
-    /// It reads at the run's snapshot now, or cannot.
-    Joined { worker: u64, result: Result<()> },
-    /// It has read a chunk of so many rows and can take another one.
-    Read { worker: u64, rows: u64 },
-    /// A chunk has its report, or failed.
-    Settled { worker: u64, chunk: Chunk, result: Result<Option<Box<Report>>> },
-    /// One of its threads panicked: it settles nothing any more.
-    Died { worker: u64, error: Error },
-}
-
 /// Runs `chunks` of the job's plan to their reports. The first error that no retry mends stops
 /// the rest; what has a report keeps it.
 ///
 /// Where the job's snapshot can be joined only while its holder waits, all workers join it
-/// first, and `joined` lets the holder go on. A `seat` is the first worker's.
+/// first, and `joined` lets the holder go on. A `slot` is the first worker's.
 pub fn run_chunks(
     job: Job,
     chunks: impl IntoIterator<Item = Chunk>,
-    seat: Option<Seat>,
+    slot: Option<InstanceSlot>,
     stop: &Stop,
     joined: &mut dyn FnMut() -> Result<()>,
     on_event: &mut dyn FnMut(&ChunkEvent<'_>),
@@ -101,7 +46,7 @@ pub fn run_chunks(
         messages,
         open: queue.len(),
         queue,
-        seat,
+        slot,
         waiting: Vec::new(),
         failures: BTreeMap::new(),
         workers: BTreeMap::new(),
@@ -109,8 +54,8 @@ pub fn run_chunks(
         throttle_until: Instant::now(),
         reports: Vec::new(),
     };
-    // Who sits already reads where it should.
-    if pool.seat.is_none() && pool.job.snapshot.as_ref().is_some_and(|snapshot| !snapshot.rejoinable) {
+    // An instance in the slot reads where it should already.
+    if pool.slot.is_none() && pool.job.snapshot.as_ref().is_some_and(|snapshot| !snapshot.rejoinable) {
         let outcome = pool.join_all(&received, stop).and_then(|()| joined());
         if let Err(error) = outcome {
             pool.stop(&received);
@@ -135,10 +80,6 @@ pub fn run_chunks(
     Ok(pool.reports)
 }
 
-pub(super) fn interrupted() -> Error {
-    Error::cancelled("interrupted").with_hint("`rivet run --resume` continues this run")
-}
-
 struct Pool {
     job: Arc<Job>,
     messages: Sender<Message>,
@@ -146,7 +87,7 @@ struct Pool {
     open: usize,
     queue: VecDeque<Chunk>,
     /// The first worker's, until that begins.
-    seat: Option<Seat>,
+    slot: Option<InstanceSlot>,
     /// Chunks whose retry is not due yet.
     waiting: Vec<(Instant, Chunk)>,
     /// Failed attempts, by chunk.
@@ -195,7 +136,7 @@ impl Pool {
     fn start_worker(&mut self, join_now: bool) -> Result<u64> {
         let id = self.next_worker;
         self.next_worker += 1;
-        self.workers.insert(id, Worker::start(id, &self.job, &self.messages, join_now, self.seat.take())?);
+        self.workers.insert(id, Worker::start(id, &self.job, &self.messages, join_now, self.slot.take())?);
         Ok(id)
     }
 
@@ -242,7 +183,7 @@ impl Pool {
                 }
                 Ok(())
             }
-            Message::Settled { worker, chunk, result } => self.settle(worker, chunk, result, on_event),
+            Message::ChunkEnded { worker, chunk, result } => self.end(worker, chunk, result, on_event),
             Message::Died { worker, error } => Err(self.died(worker, error)),
         }
     }
@@ -255,7 +196,7 @@ impl Pool {
         error.with_context("export", self.job.plan.export.clone())
     }
 
-    fn settle(
+    fn end(
         &mut self,
         worker: u64,
         chunk: Chunk,
@@ -264,8 +205,8 @@ impl Pool {
     ) -> Result<()> {
         // A worker that was cut off may still answer; its chunk is somebody else's now.
         let Some(worker) = self.workers.get_mut(&worker) else { return Ok(()) };
-        if !worker.settled(chunk.index) {
-            return Err(Error::internal("a worker settled a chunk that it did not have"));
+        if !worker.forget(chunk.index) {
+            return Err(Error::internal("a worker ended a chunk that it did not have"));
         }
         match result {
             Ok(Some(report)) => {
@@ -295,14 +236,17 @@ impl Pool {
         let error = redact::clean_error(error)
             .with_context("chunk", chunk.index.to_string())
             .with_context("export", self.job.plan.export.clone());
-        let Retry::Transient(asked) = error.retry() else { return Err(resumable(error)) };
         let failures = self.failures.entry(chunk.index).or_default();
         *failures += 1;
-        let most = self.job.plan.execution.max_attempts;
-        if *failures >= most {
-            return Err(exhausted(error, most));
-        }
-        let delay = asked.unwrap_or_else(|| backoff(self.job.plan.execution.retry_backoff_ms, *failures));
+        let execution = &self.job.plan.execution;
+        let delay = match retry::next(&error, *failures, execution.max_attempts, execution.retry_backoff_ms) {
+            Next::After(delay) => delay,
+            Next::Permanent => return Err(retry::resumable(error)),
+            // What was transient stays so: the process ends with "temporary, try again".
+            Next::Exhausted => {
+                return Err(retry::resumable(error.with_context("attempts", execution.max_attempts.to_string())));
+            }
+        };
         on_event(&ChunkEvent::Retried { chunk: chunk.index, error: &error, delay });
         self.waiting.push((Instant::now() + delay, chunk));
         Ok(())
@@ -345,57 +289,14 @@ impl Pool {
         let give_up = Instant::now() + GRACE;
         while self.workers.values().any(|worker| !worker.busy.is_empty()) && Instant::now() < give_up {
             match received.recv_timeout(TICK) {
-                Ok(Message::Settled { worker, chunk, .. }) => {
+                Ok(Message::ChunkEnded { worker, chunk, .. }) => {
                     if let Some(worker) = self.workers.get_mut(&worker) {
-                        worker.settled(chunk.index);
+                        worker.forget(chunk.index);
                     }
                 }
                 Ok(Message::Died { worker, error }) => log::warn!("{}", self.died(worker, error)),
                 Ok(_) | Err(_) => {}
             }
-        }
-    }
-}
-
-fn exhausted(error: Error, attempts: u32) -> Error {
-    // What was transient stays so: the process ends with "temporary, try again".
-    resumable(error.with_context("attempts", attempts.to_string()))
-}
-
-/// Says that the run can be continued, where that helps.
-fn resumable(error: Error) -> Error {
-    // What the configuration must answer for would be refused by a resume.
-    let outside = matches!(
-        error.kind(),
-        ErrorKind::Auth | ErrorKind::Permission | ErrorKind::Connection | ErrorKind::Throttled | ErrorKind::Transient
-    );
-    match error.hint().map(str::to_owned) {
-        _ if !outside && matches!(error.retry(), Retry::Permanent) => error,
-        None => error.with_hint("`rivet run --resume` continues this run once the cause is gone"),
-        Some(hint) if outside && !hint.contains("--resume") => {
-            error.with_hint(format!("{hint}; then `rivet run --resume` continues this run"))
-        }
-        Some(_) => error,
-    }
-}
-
-/// Doubles from `first_ms`, up to a minute, with up to half of it cut off at random so that
-/// workers do not come back all at once.
-pub(super) fn backoff(first_ms: u64, failures: u32) -> Duration {
-    let full = first_ms.saturating_mul(1 << (failures - 1).min(16)).min(60_000);
-    let noise = std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), failures);
-    Duration::from_millis(full - noise % (full / 2 + 1))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn backoff_doubles_within_its_jitter_and_a_minute() {
-        for (failures, full) in [(1, 100), (2, 200), (5, 1_600), (30, 60_000)] {
-            let delay = u64::try_from(backoff(100, failures).as_millis()).unwrap();
-            assert!((full / 2..=full).contains(&delay), "{failures}: {delay}");
         }
     }
 }

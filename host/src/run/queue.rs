@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use rivet_sdk::{Error, Result};
 
-use super::Stop;
-use crate::source::Held;
+use crate::source::ConnectionPermit;
+use crate::stop::Stop;
 
 /// How often who waits looks at the wish to stop.
 const TICK: Duration = Duration::from_millis(50);
@@ -44,12 +44,12 @@ pub struct Limits {
 /// Does `work` for each of `waiting`; the results in the same order. None: it had not begun when
 /// stopping was wanted. A panic is that item's error.
 ///
-/// `work` gives what it opens a share of [`Held`]: the connections count until all of them are gone.
+/// `work` gives what it opens a share of [`ConnectionPermit`]: the connections count until all of them are gone.
 pub fn run_queue<T: Sync, R: Send>(
     waiting: &[Waiting<'_, T>],
     limits: Limits,
     stop: &Stop,
-    work: impl Fn(&T, Held) -> Result<R> + Sync,
+    work: impl Fn(&T, ConnectionPermit) -> Result<R> + Sync,
 ) -> Vec<Option<Result<R>>> {
     let queue = Queue {
         waiting,
@@ -92,10 +92,10 @@ struct Queue<'a, T, R> {
 }
 
 impl<T, R> Queue<'_, T, R> {
-    fn serve(&self, work: &impl Fn(&T, Held) -> Result<R>) {
+    fn serve(&self, work: &impl Fn(&T, ConnectionPermit) -> Result<R>) {
         while let Some((index, next)) = self.next() {
-            let (held, closed) = channel();
-            let done = catch_unwind(AssertUnwindSafe(|| work(&next.item, Held::new(held))));
+            let (permit, closed) = channel();
+            let done = catch_unwind(AssertUnwindSafe(|| work(&next.item, ConnectionPermit::new(permit))));
             let result = done.unwrap_or_else(|_| Err(Error::internal("an export's thread panicked")));
             if let Some(slot) = self.results.lock().unwrap_or_else(PoisonError::into_inner).get_mut(index) {
                 *slot = Some(result);

@@ -125,13 +125,13 @@ fn connections_count_until_they_are_closed() {
     let open = AtomicU32::new(0);
     thread::scope(|scope| {
         let (open, limits) = (&open, Limits { exports: 2, connections: Some(1) });
-        run_queue(&all, limits, &Stop::default(), |_, held| {
+        run_queue(&all, limits, &Stop::default(), |_, permit| {
             assert_eq!(open.fetch_add(1, Ordering::SeqCst), 0);
             // Something goes on with the connection when the export is over.
             scope.spawn(move || {
                 thread::sleep(TICK);
                 open.fetch_sub(1, Ordering::SeqCst);
-                drop(held);
+                drop(permit);
             });
             Ok(())
         })

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use rivet_sdk::{Error, ErrorKind, OneReadPoint, Result, Retry, SNAPSHOT_LOST, Snapshot, Source};
 
-use crate::plan::{self, ConsistencyPolicy, Plan, Report};
+use crate::plan::{ConsistencyPolicy, Plan, Report, StrategyKind};
+use crate::planner;
 
 /// Whether chunks of other read points would be wrong, and not only reported.
 pub(super) fn is_needed(plan: &Plan) -> bool {
-    plan.consistency == ConsistencyPolicy::Snapshot || plan.strategy.name == "native"
+    plan.consistency == ConsistencyPolicy::Snapshot || plan.strategy.kind == StrategyKind::Native
 }
 
 /// Takes the read point of this run for so many other instances, where the plan wants one and the source can give it.
@@ -22,7 +23,7 @@ pub(super) fn take(plan: &Plan, source: &mut dyn Source, others: u32, counted: b
     if taken.is_none() && is_needed(plan) && plan.chunks.len() > 1 {
         // What was planned with other rights, or what the source could not know before it tried.
         let description = source.describe(&plan.relation)?;
-        let refused = plan::no_snapshot(description.one_read_point, description.no_snapshot.as_deref());
+        let refused = planner::no_snapshot(description.one_read_point, description.no_snapshot.as_deref());
         return Err(refused.with_context("export", plan.export.clone()));
     }
     Ok(taken)

@@ -8,21 +8,24 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rivet_sdk::{Destination, Error, ErrorKind, Result};
+use rivet_sdk::{Error, ErrorKind, Result};
 use serde::Serialize;
 
-use super::execute::{Prepared, recorded, tidy};
-use super::export::{Finished, Watch, inputs};
-use super::instance::{Ends, Instance};
+use super::context::RunContext;
+use super::finished::Finished;
+use super::instance::{Endpoints, Instance};
 use super::journal::Journal;
-use super::planning;
-use super::reconcile::{self, Compared, CountedAt, Newest, RECONCILIATION_VERSION, Reconciliation};
-use super::resume::{check_drift, done_chunks};
+use super::plan_check;
+use super::planning::Planner;
+use super::prepared::{Prepared, done_chunks};
+use super::reconcile::{self, Newest};
+use super::reconciliation::{Compared, CountedAt, RECONCILIATION_VERSION, Reconciliation};
+use super::sequence::carry_out;
+use super::watch::Watch;
 use crate::commit::{self, Depth, RunKey};
 use crate::config::ExportConfig;
-use crate::plan::{self, AsRead, ConsistencyPolicy, MadeBy, OutputSpec, Plan, Repairs};
+use crate::plan::{AsRead, ConsistencyPolicy, MadeBy, OutputSpec, Plan, Repairs, StrategyKind};
 use crate::session::Session;
-use crate::source::SourceEnd;
 
 /// How to go about it.
 #[derive(Debug, Clone, Copy)]
@@ -72,61 +75,71 @@ pub fn repair(
     watch: &mut dyn Watch,
 ) -> Result<Repaired> {
     let started = Instant::now();
-    let source = session.source_end(export)?;
-    let (end, mut destination) = session.open_destination(export)?;
-    if end.is_stdout() {
+    let source = session.source_factory(export)?;
+    let (destination_factory, destination) = session.open_destination(export)?;
+    if destination_factory.is_stdout() {
         reconcile::check_possible(export, &source, true)?;
     }
     let journal = if options.execute { Some(Journal::open(session, export, options.lock_wait)?) } else { None };
-    if journal.is_some() {
-        tidy(&export.name, &mut *destination)?;
-        for (run, decision) in commit::recover(&mut *destination, &export.name, "a repair")? {
+    let planner = Planner::new(session, export, &source);
+    let mut context = RunContext {
+        endpoints: Endpoints { source, destination: destination_factory, budget: Arc::clone(&session.budget) },
+        journal,
+        destination,
+        // The columns are those of the run that is repaired.
+        on_schema_drift: None,
+        count: false,
+        stop: &session.stop,
+        watch,
+        started,
+    };
+    if context.journal.is_some() {
+        context.tidy(&export.name)?;
+        for (run, decision) in commit::recover(&mut *context.destination, &export.name, "a repair")? {
             log::info!("the earlier run {} is now {}", run.run_id(), decision.word());
         }
     }
-    let newest = reconcile::newest(&mut *destination, export)?;
+    let newest = reconcile::newest(&mut *context.destination, export)?;
     // The count has an instance of its own, and the login maybe one connection.
-    drop(planning::look(session, export, &source, |source| check_drift(&newest.plan, source))?);
-    let differing = differing(session, &source, &mut *destination, &newest, options)?;
+    drop(planner.ask(|source| plan_check::check_source(&newest.plan, source))?);
+    let differing = differing(&mut context, &newest, options)?;
     let mut repaired =
         Repaired { run_id: newest.plan.run_id.clone(), chunks: newest.plan.chunks.len(), differing, finished: None };
     if repaired.differing.is_empty() {
         return Ok(repaired);
     }
-    check_repairable(session, export, &source, &newest.plan, &repaired.differing)?;
-    if let Some(journal) = &journal {
+    check_repairable(&planner, &newest.plan, &repaired.differing)?;
+    if context.journal.is_some() {
         let chunks = repaired.differing.iter().map(|differing| differing.chunk).collect();
-        let run_id = commit::new_run_id(&mut *destination, &export.name)?;
-        let plan = plan_of(newest, run_id, chunks, MadeBy::this(Some(source.manifest()))).sealed()?;
-        commit::check_destination(&mut *destination, &plan)?;
-        commit::publish_plan(&mut *destination, &plan)?;
-        let done = done_chunks(&plan, &mut *destination)?;
-        let instance = Instance::open(&source, &session.budget, &session.stop)?;
-        let prepared = Prepared { plan, done, source: Some(instance), warnings: Vec::new() };
-        let ends = Ends { source, destination: end, budget: Arc::clone(&session.budget) };
-        let stop = &session.stop;
-        let finished = recorded(prepared, ends, &mut *destination, journal, false, stop, watch, started)?;
-        repaired.finished = Some(finished);
+        let prepared = plan(&planner, &mut context, newest, chunks)?;
+        repaired.finished = Some(carry_out(&mut context, prepared)?);
     }
     Ok(repaired)
 }
 
+/// Plans the repair: `chunks` of the run it repairs. Its plan stands at the destination then.
+fn plan(planner: &Planner<'_>, context: &mut RunContext<'_>, newest: Newest, chunks: Vec<u32>) -> Result<Prepared> {
+    let destination = &mut *context.destination;
+    let run_id = commit::new_run_id(destination, &planner.export.name)?;
+    let plan = plan_of(newest, run_id, chunks, planner.made_by()).sealed()?;
+    commit::check_destination(destination, &plan)?;
+    commit::publish_plan(destination, &plan)?;
+    let done = done_chunks(&plan, destination)?;
+    let source = Instance::open(&planner.source, &planner.session.budget, &planner.session.stop)?;
+    Ok(Prepared { plan, done, source, warnings: Vec::new() })
+}
+
 /// The chunks whose rows or parts are not what the manifest says.
-fn differing(
-    session: &Session,
-    source: &SourceEnd,
-    destination: &mut dyn Destination,
-    newest: &Newest,
-    options: RepairOptions<'_>,
-) -> Result<Vec<Differing>> {
+fn differing(context: &mut RunContext<'_>, newest: &Newest, options: RepairOptions<'_>) -> Result<Vec<Differing>> {
     let Newest { plan, manifest, .. } = newest;
+    let source = &context.endpoints.source;
     let counted = match options.report {
         Some(report) => {
             check_report(plan, report)?;
             Some(report.clone())
         }
         None if reconcile::can_count(source) => {
-            let counted = reconcile::count_later(plan, source, &session.lent())?;
+            let counted = reconcile::count_later(plan, source, &context.instance_context())?;
             Some(reconcile::compare(plan, manifest, &counted)?)
         }
         None => {
@@ -164,7 +177,7 @@ fn differing(
         }
     }
     let run = RunKey::of(plan)?;
-    for problem in commit::validate(destination, &run, options.depth)?.problems {
+    for problem in commit::validate(&mut *context.destination, &run, options.depth)?.problems {
         let Some(part) = manifest.parts.iter().find(|part| part.part.key == problem.key) else { continue };
         let text = format!("{}: expected {}, found {}", problem.key, problem.expected, problem.found);
         found.entry(part.chunk).or_insert_with(|| chunk(part.chunk)).parts.push(text);
@@ -191,26 +204,15 @@ fn check_report(plan: &Plan, report: &Reconciliation) -> Result<()> {
 }
 
 /// Refuses what reading the chunks again would not put right.
-fn check_repairable(
-    session: &Session,
-    export: &ExportConfig,
-    source: &SourceEnd,
-    plan: &Plan,
-    differing: &[Differing],
-) -> Result<()> {
-    if plan.strategy.name == "native" && plan.chunks.len() > 1 {
+fn check_repairable(planner: &Planner<'_>, plan: &Plan, differing: &[Differing]) -> Result<()> {
+    if plan.strategy.kind == StrategyKind::Native && plan.chunks.len() > 1 {
         return Err(moved(plan));
     }
     if plan.consistency == ConsistencyPolicy::Snapshot && differing.len() < plan.chunks.len() {
         return Err(unrepairable(plan, "`consistency: snapshot` asks for one read point, which is gone")
             .with_hint("run the export again; or use `consistency: auto`, whose runs can be repaired"));
     }
-    if !plan.configuration().is_of(&plan::configuration_fingerprint(&inputs(
-        session,
-        export,
-        source,
-        plan.run_id.clone(),
-    ))?) {
+    if !planner.is_as_configured(plan)? {
         return Err(unrepairable(plan, "the configuration changed since it was planned")
             .with_hint("undo the change; or run the export again"));
     }

@@ -10,7 +10,8 @@ use super::place;
 use crate::commit;
 use crate::crash::crash_point;
 use crate::plan::ties::Ties;
-use crate::plan::{IncrementalSpec, Manifest, Plan, StandsAt};
+use crate::plan::{IncrementalSpec, Manifest, Plan};
+use crate::planner::StandsAt;
 use crate::state::{State, Watermark};
 
 /// Where an incremental export's next run begins.

@@ -4,18 +4,20 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use rivet_sdk::{Error, Interrupt, Result, Source};
+use rivet_sdk::{Error, Interrupt, Result};
 
-use super::attempt::{self, Ends, Reading};
-use super::pool::{Job, Message};
+use super::attempt::{self, Destinations, Reading};
+use super::job::Job;
+use super::message::Message;
 use super::read_point;
+use super::slot::{InstanceSlot, Slotted};
 use crate::batch::{self, ChannelSpec};
 use crate::budget::Lane;
 use crate::plan::Chunk;
-use crate::source::Lent;
+use crate::source::InstanceContext;
 use crate::threads;
 
 /// Bytes that wait between a source and its encoder: enough to overlap the two…
@@ -36,7 +38,7 @@ pub(super) struct Worker {
 /// What all threads touch.
 struct Shared {
     /// Set to stop what is running; the worker ends after it.
-    fence: Arc<AtomicBool>,
+    cancelled: Arc<AtomicBool>,
     /// Its part of the memory budget.
     lane: Lane,
     interrupt: Mutex<Option<Box<dyn Interrupt>>>,
@@ -44,23 +46,24 @@ struct Shared {
 
 impl Worker {
     /// Starts worker number `id`, which answers through `messages`. With `join_now` it joins the
-    /// job's snapshot at once and says so, instead of with its first chunk. With a `seat` it takes
-    /// the instance that sits there before it opens one of its own.
+    /// job's snapshot at once and says so, instead of with its first chunk. With a `slot` it takes
+    /// the instance that is there before it opens one of its own.
     pub fn start(
         id: u64,
         job: &Arc<Job>,
         messages: &Sender<Message>,
         join_now: bool,
-        seat: Option<Seat>,
+        slot: Option<InstanceSlot>,
     ) -> Result<Self> {
-        let lent = match &seat {
-            Some(seat) => seat.lent.clone(),
-            None => Lent::new(&job.lent_budget),
+        let context = match &slot {
+            Some(slot) => slot.context.clone(),
+            None => InstanceContext::new(&job.budget),
         };
-        let interrupt = seat.as_ref().and_then(|seat| seat.open().as_ref().and_then(|open| open.source.interrupt()));
-        let (fence, lane) = (lent.cancelled.clone(), lent.lane.clone());
-        let seat = seat.unwrap_or_else(|| Seat::empty(lent));
-        let shared = Arc::new(Shared { fence, lane, interrupt: Mutex::new(interrupt) });
+        let interrupt =
+            slot.as_ref().and_then(|slot| slot.lock().as_ref().and_then(|slotted| slotted.source.interrupt()));
+        let (cancelled, lane) = (context.cancelled.clone(), context.lane.clone());
+        let slot = slot.unwrap_or_else(|| InstanceSlot::empty(context));
+        let shared = Arc::new(Shared { cancelled, lane, interrupt: Mutex::new(interrupt) });
         let (chunks, received) = channel();
         // One chunk may wait for the writing half, so that its rows are fetched meanwhile.
         let (to_writer, readings) = sync_channel(1);
@@ -73,7 +76,7 @@ impl Worker {
             shared: Arc::clone(&shared),
             to_writer,
             messages: messages.clone(),
-            seat,
+            slot,
             late: !join_now,
         };
         let reader = move || reader.work(&received, join_now);
@@ -88,8 +91,8 @@ impl Worker {
         self.chunks.send(chunk).map_err(|_| Error::internal("a worker ended early"))
     }
 
-    /// Forgets a chunk that is settled. False: it is not this worker's.
-    pub fn settled(&mut self, chunk: u32) -> bool {
+    /// Forgets a chunk that has ended. False: it is not this worker's.
+    pub fn forget(&mut self, chunk: u32) -> bool {
         let before = self.busy.len();
         self.busy.retain(|(busy, _)| busy.index != chunk);
         self.busy.len() < before
@@ -98,7 +101,7 @@ impl Worker {
     /// Stops what it is doing: no row is taken from now on, and the server is asked to stop its
     /// statement, from a thread of its own because asking may hang too.
     pub fn stop(&self) {
-        self.shared.fence.store(true, Ordering::SeqCst);
+        self.shared.cancelled.store(true, Ordering::SeqCst);
         let interrupt = self.shared.interrupt.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(interrupt) = interrupt {
             let ask = move || {
@@ -130,15 +133,15 @@ fn guarded(
 }
 
 impl Shared {
-    fn lent(&self) -> Lent {
-        Lent { lane: self.lane.clone(), cancelled: Arc::clone(&self.fence), stop: None }
+    fn instance_context(&self) -> InstanceContext {
+        InstanceContext { lane: self.lane.clone(), cancelled: Arc::clone(&self.cancelled), stop: None }
     }
 }
 
 /// The reading half.
 struct Reader {
-    /// Stands first: what sits there is closed before the job, and with it the last share in its connection, goes.
-    seat: Seat,
+    /// Stands first: what is there is closed before the job, and with it the last share in its connection, goes.
+    slot: InstanceSlot,
     id: u64,
     job: Arc<Job>,
     shared: Arc<Shared>,
@@ -146,41 +149,6 @@ struct Reader {
     messages: Sender<Message>,
     /// Whether it is too late to join a snapshot that all had to join together.
     late: bool,
-}
-
-/// An instance, and the read point it reads at, if it is one that chunks share.
-struct Open {
-    source: Box<dyn Source>,
-    read_point: Option<String>,
-}
-
-/// Where a worker's instance sits. The planner's is put there where one worker reads it all, and comes back from there
-/// once the chunks are read: who may have one connection only exports with it.
-#[derive(Clone)]
-pub struct Seat {
-    open: Arc<Mutex<Option<Open>>>,
-    /// What the instance was lent.
-    lent: Lent,
-}
-
-impl Seat {
-    /// With an instance that was lent this. It reads at `read_point`, if it holds one for itself.
-    pub(super) fn of(source: Box<dyn Source>, lent: Lent, read_point: Option<String>) -> Self {
-        Self { open: Arc::new(Mutex::new(Some(Open { source, read_point }))), lent }
-    }
-
-    fn empty(lent: Lent) -> Self {
-        Self { open: Arc::default(), lent }
-    }
-
-    fn open(&self) -> MutexGuard<'_, Option<Open>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The instance, unless it was lost, or its worker hangs.
-    pub(super) fn leave(&self) -> Option<Box<dyn Source>> {
-        self.open.try_lock().ok()?.take().map(|open| open.source)
-    }
 }
 
 impl Reader {
@@ -196,7 +164,7 @@ impl Reader {
                 Ok(()) => self.read(chunk),
                 Err(error) => self
                     .messages
-                    .send(Message::Settled { worker: self.id, chunk, result: Err(error) })
+                    .send(Message::ChunkEnded { worker: self.id, chunk, result: Err(error) })
                     .is_ok()
                     .then_some(0),
             };
@@ -208,10 +176,10 @@ impl Reader {
     }
 
     fn open(&mut self) -> Result<()> {
-        if self.seat.open().is_some() {
+        if self.slot.lock().is_some() {
             return Ok(());
         }
-        let mut source = self.job.source.open(&self.shared.lent())?;
+        let mut source = self.job.source.open(&self.shared.instance_context())?;
         *self.shared.interrupt.lock().unwrap_or_else(PoisonError::into_inner) = source.interrupt();
         let read_point = match &self.job.snapshot {
             None => None,
@@ -221,22 +189,21 @@ impl Reader {
             }
         };
         self.late = true;
-        *self.seat.open() = Some(Open { source, read_point });
+        *self.slot.lock() = Some(Slotted { source, read_point });
         Ok(())
     }
 
     /// Reads one chunk; its rows, or None where nobody listens any more.
     fn read(&mut self, chunk: Chunk) -> Option<u64> {
-        let seat = self.seat.clone();
-        let mut seated = seat.open();
-        let open = seated.as_mut()?;
+        let slot = self.slot.clone();
+        let mut slotted = slot.lock();
+        let filled = slotted.as_mut()?;
         let (sender, batches) = batch::channel(ChannelSpec {
             schema: Arc::clone(&self.job.schema),
             share: self.shared.lane.share(),
-            capacity_bytes: QUEUE_BYTES.min(
-                self.job.lent_budget.limit() / QUEUES_OF_BUDGET / u64::from(self.job.plan.execution.parallel.max(1)),
-            ),
-            fence: Arc::clone(&self.shared.fence),
+            capacity_bytes: QUEUE_BYTES
+                .min(self.job.budget.limit() / QUEUES_OF_BUDGET / u64::from(self.job.plan.execution.parallel.max(1))),
+            cancelled: Arc::clone(&self.shared.cancelled),
             counters: Arc::clone(&self.job.counters),
         });
         let (done, exported) = channel();
@@ -245,16 +212,16 @@ impl Reader {
             batches,
             lane: self.shared.lane.clone(),
             exported,
-            read_point: open.read_point.clone(),
+            read_point: filled.read_point.clone(),
             started_at: jiff::Timestamp::now(),
         };
         self.to_writer.send(reading).ok()?;
-        let result = attempt::read(&self.job, &chunk, &mut *open.source, sender);
+        let result = attempt::read(&self.job, &chunk, &mut *filled.source, sender);
         let result = result.map_err(|error| read_point::explain(&self.job.plan, error));
         let rows = result.as_ref().map_or(0, |(_, rows)| *rows);
         if result.is_err() {
             // After an error nobody knows what state a connection is in: it is not used again.
-            *seated = None;
+            *slotted = None;
             self.shared.interrupt.lock().unwrap_or_else(PoisonError::into_inner).take();
         }
         // The writing half may have given up already; it has said why.
@@ -265,17 +232,17 @@ impl Reader {
 
 /// The writing half.
 fn write(id: u64, job: &Job, shared: &Shared, readings: &Receiver<Reading>, messages: &Sender<Message>) {
-    let lent = shared.lent();
-    let open = || Ok(Ends { parts: job.destination.open(&lent)?, control: job.destination.open(&lent)? });
-    let mut ends: Option<Ends> = None;
+    let context = shared.instance_context();
+    let open = || Ok(Destinations { parts: job.destination.open(&context)?, control: job.destination.open(&context)? });
+    let mut destinations: Option<Destinations> = None;
     while let Ok(reading) = readings.recv() {
         let chunk = reading.chunk.clone();
-        let opened = match ends.take() {
-            Some(ends) => Ok(ends),
+        let opened = match destinations.take() {
+            Some(destinations) => Ok(destinations),
             None => open(),
         };
-        let result = opened.and_then(|opened| attempt::write(job, reading, ends.insert(opened)));
-        if messages.send(Message::Settled { worker: id, chunk, result }).is_err() {
+        let result = opened.and_then(|opened| attempt::write(job, reading, destinations.insert(opened)));
+        if messages.send(Message::ChunkEnded { worker: id, chunk, result }).is_err() {
             return;
         }
     }

@@ -14,7 +14,7 @@ use super::object::PartFile;
 use super::parquet::{ParquetFormat, ParquetPart};
 use super::schema::Adapter;
 use crate::batch::Receiver;
-use crate::budget::{Held, Share};
+use crate::budget::{MemoryReservation, Share};
 use crate::plan::{ColumnCounts, Format, OutputSpec, Part, PlannedColumn, UniqueValues};
 
 /// Looks at a batch; what is to be written instead of it, if anything.
@@ -93,7 +93,7 @@ pub struct ChunkSink<'a> {
     encoder: Encoder,
     open_key: String,
     parts: Vec<Part>,
-    memory: Held,
+    memory: MemoryReservation,
     encoder_bytes: u64,
     finished: bool,
 }

@@ -17,7 +17,7 @@ use super::blocks::{BlockLimits, Blocks, LARGE_ROW_BYTES, byte_size};
 use super::chunk::{ChunkSink, Parts, See, SinkSpec, Written};
 use super::partition::{at_row, by_folder};
 use crate::batch::Receiver;
-use crate::budget::{Held, Share};
+use crate::budget::{MemoryReservation, Share};
 use crate::plan::{OutputSpec, Part, PartitionSpec, PlannedColumn};
 
 /// Rows are looked at in cells of this many.
@@ -38,7 +38,7 @@ pub(super) struct Router<'a> {
     folders: BTreeMap<String, Folder<'a>>,
     /// Bytes of rows held back in all folders.
     held_back: u64,
-    memory: Held,
+    memory: MemoryReservation,
     /// Rows sorted so far.
     sorted: u64,
     /// Counts writes, for "longest ago".

@@ -8,7 +8,7 @@ use rivet_sdk::{Error, ErrorKind, Result};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::row_hash::column;
-use crate::budget::{Held, Share};
+use crate::budget::{MemoryReservation, Share};
 use crate::plan::{PlannedColumn, QualitySpec, UniqueValues};
 
 /// What a remembered value takes in a set, about.
@@ -19,7 +19,7 @@ const ENTRY_BYTES: u64 = 40;
 pub(super) struct Uniques {
     columns: Vec<Seen>,
     most: u64,
-    memory: Held,
+    memory: MemoryReservation,
 }
 
 struct Seen {

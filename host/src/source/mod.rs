@@ -1,13 +1,13 @@
-//! The ends of an export: which plugin, with which options, and how a worker opens its own
-//! instance of it. A source's stands on a thread of its own.
+//! Sources and destinations as they are configured: which plugin, with which options, and how a worker opens its own
+//! instance of it. A source's instance has a thread of its own.
 
-mod attended;
-mod ends;
+mod factories;
 mod lock;
 mod plugins;
 mod relay;
+mod threaded;
 
-pub use ends::{DestinationEnd, Held, Lent, SourceEnd};
+pub use factories::{ConnectionPermit, DestinationFactory, InstanceContext, SourceFactory};
 pub use lock::{NOT_LOCKED, PluginLock};
 pub use plugins::Plugins;
 pub(crate) use plugins::forward;

@@ -7,7 +7,7 @@ use arrow_schema::SchemaRef;
 use rivet_sdk::{BatchSink, Error, ExportStats, Result};
 
 /// What an export sends to whoever asked for it.
-pub(super) enum Told {
+pub(super) enum ExportMessage {
     Schema(SchemaRef),
     Batch(RecordBatch),
     Over(Result<ExportStats>),
@@ -15,24 +15,24 @@ pub(super) enum Told {
 
 /// The sink of an export, on the instance's thread.
 pub(super) struct Relay {
-    pub told: SyncSender<Told>,
-    pub taken: Receiver<Result<()>>,
+    pub messages: SyncSender<ExportMessage>,
+    pub acknowledged: Receiver<Result<()>>,
 }
 
 impl Relay {
-    fn pass(&self, told: Told) -> Result<()> {
+    fn pass(&self, message: ExportMessage) -> Result<()> {
         let nobody = || Error::cancelled("nobody takes rows any more");
-        self.told.send(told).map_err(|_| nobody())?;
-        self.taken.recv().map_err(|_| nobody())?
+        self.messages.send(message).map_err(|_| nobody())?;
+        self.acknowledged.recv().map_err(|_| nobody())?
     }
 }
 
 impl BatchSink for Relay {
     fn on_schema(&mut self, schema: SchemaRef) -> Result<()> {
-        self.pass(Told::Schema(schema))
+        self.pass(ExportMessage::Schema(schema))
     }
 
     fn on_batch(&mut self, batch: RecordBatch) -> Result<()> {
-        self.pass(Told::Batch(batch))
+        self.pass(ExportMessage::Batch(batch))
     }
 }

@@ -1,89 +1,79 @@
-//! What `drain` is measured against: the same table through `tiberius`, its `QueryItem` rows read by
-//! `get::<T>` into Arrow builders: `drain_tiberius HOST:PORT USER PASSWORD DATABASE`, for lineitem.
+//! What `decode_mssql` is measured against: the same table through `tiberius`, its `QueryItem` rows read by `get::<T>`
+//! into Arrow builders: `drain_tiberius URL`, for lineitem. `drain_tiberius URL run` runs each line of its input as a
+//! statement, for `tests/bench/drain` to make that table.
 
 #![allow(clippy::unwrap_used)]
 
-use std::sync::Arc;
-
 use futures_util::TryStreamExt;
-use rivet_sdk::arrow_array::builder::{Date32Builder, Decimal128Builder, Int32Builder, Int64Builder, StringBuilder};
-use rivet_sdk::arrow_array::{ArrayRef, RecordBatch};
+use rivet_sdk::arrow_array;
 use tiberius::numeric::Numeric;
 use tiberius::time::time::Date;
 use tiberius::{AuthMethod, Client, Config, EncryptionLevel, QueryItem, Row};
 use tokio::net::TcpStream;
-use tokio_util::compat::TokioAsyncWriteCompatExt;
+use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 
-const BATCH_ROWS: usize = 16_384;
+use lineitem::Batches;
+
+#[path = "../../../tests/bench/drain_lineitem.rs"]
+mod lineitem;
+
 /// 1970-01-01.
 const EPOCH_JULIAN: i32 = 2_440_588;
 
-#[derive(Default)]
-struct Batch {
-    order: Int64Builder,
-    integers: [Int32Builder; 3],
-    decimals: [Decimal128Builder; 4],
-    dates: [Date32Builder; 3],
-    texts: [StringBuilder; 5],
-    rows: usize,
+fn push(batches: &mut Batches, row: &Row) {
+    batches.order.append_option(row.get::<i64, _>(0));
+    for (builder, index) in batches.integers.iter_mut().zip(1_usize..) {
+        builder.append_option(row.get::<i32, _>(index));
+    }
+    for (builder, index) in batches.decimals.iter_mut().zip(4_usize..) {
+        builder.append_option(row.get::<Numeric, _>(index).map(|value| value.value()));
+    }
+    for (builder, index) in batches.flags.iter_mut().zip(8_usize..) {
+        builder.append_option(row.get::<&str, _>(index));
+    }
+    for (builder, index) in batches.dates.iter_mut().zip(10_usize..) {
+        builder.append_option(row.get::<Date, _>(index).map(|date| date.to_julian_day() - EPOCH_JULIAN));
+    }
+    for (builder, index) in batches.texts.iter_mut().zip(13_usize..) {
+        builder.append_option(row.get::<&str, _>(index));
+    }
+    batches.end_row();
 }
 
-impl Batch {
-    fn push(&mut self, row: &Row) {
-        self.order.append_option(row.get::<i64, _>(0));
-        for (builder, index) in self.integers.iter_mut().zip(1_usize..) {
-            builder.append_option(row.get::<i32, _>(index));
-        }
-        for (builder, index) in self.decimals.iter_mut().zip(4_usize..) {
-            builder.append_option(row.get::<Numeric, _>(index).map(|value| value.value()));
-        }
-        for (builder, index) in self.dates.iter_mut().zip(10_usize..) {
-            builder.append_option(row.get::<Date, _>(index).map(|date| date.to_julian_day() - EPOCH_JULIAN));
-        }
-        for (builder, index) in self.texts.iter_mut().zip([8_usize, 9, 13, 14, 15]) {
-            builder.append_option(row.get::<&str, _>(index));
-        }
-        self.rows += 1;
-    }
-
-    fn finish(&mut self) -> usize {
-        self.rows = 0;
-        let mut arrays: Vec<ArrayRef> = vec![Arc::new(self.order.finish())];
-        arrays.extend(self.integers.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef));
-        arrays.extend(self.decimals.iter_mut().map(|builder| {
-            let array = builder.finish().with_precision_and_scale(15, 2).unwrap();
-            Arc::new(array) as ArrayRef
-        }));
-        arrays.extend(self.dates.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef));
-        arrays.extend(self.texts.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef));
-        let columns = arrays.into_iter().enumerate().map(|(index, array)| (index.to_string(), array));
-        RecordBatch::try_from_iter(columns).unwrap().num_rows()
-    }
+/// `mssql://USER:PASSWORD@HOST:PORT/DATABASE`, of a server that does without TLS.
+async fn connect(url: &str) -> Client<Compat<TcpStream>> {
+    let (login, place) = url.split_once("://").unwrap().1.rsplit_once('@').unwrap();
+    let (user, password) = login.split_once(':').unwrap();
+    let (address, database) = place.split_once('/').unwrap();
+    let mut config = Config::new();
+    config.authentication(AuthMethod::sql_server(user, password));
+    config.database(database);
+    config.encryption(EncryptionLevel::NotSupported);
+    config.packet_size(16_000);
+    let socket = TcpStream::connect(address).await.unwrap();
+    Client::connect(config, socket.compat_write()).await.unwrap()
 }
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [address, user, password, database] = &arguments[..] else { panic!("HOST:PORT USER PASSWORD DATABASE") };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut client = runtime.block_on(connect(&arguments[0]));
+    if arguments.get(1).is_some_and(|word| word == "run") {
+        for statement in std::io::stdin().lines() {
+            let statement = statement.unwrap();
+            runtime.block_on(async { client.simple_query(statement).await.unwrap().into_results().await.unwrap() });
+        }
+        return;
+    }
     let rows = runtime.block_on(async {
-        let mut config = Config::new();
-        config.authentication(AuthMethod::sql_server(user, password));
-        config.database(database);
-        config.encryption(EncryptionLevel::NotSupported);
-        config.packet_size(16_000);
-        let socket = TcpStream::connect(address).await.unwrap();
-        let mut client = Client::connect(config, socket.compat_write()).await.unwrap();
         let mut stream = client.simple_query("SELECT * FROM lineitem").await.unwrap();
-        let (mut batch, mut rows) = (Batch::default(), 0);
+        let mut batches = Batches::default();
         while let Some(item) = stream.try_next().await.unwrap() {
             if let QueryItem::Row(row) = item {
-                batch.push(&row);
-                if batch.rows == BATCH_ROWS {
-                    rows += batch.finish();
-                }
+                push(&mut batches, &row);
             }
         }
-        rows + batch.finish()
+        batches.finish()
     });
     eprintln!("{rows} rows");
 }

@@ -1,7 +1,6 @@
 //! What is there: tables, their columns, keys and sizes. Every view asked shows an ordinary login
 //! what it may read.
 
-use rivet_sdk::lexer::{Rules, single};
 use rivet_sdk::sql;
 use rivet_sdk::{
     Description, Error, ErrorKind, NativeSplit, Relation, Result, Scalar, TableFilter, TableName, TableSummary, nearest,
@@ -111,7 +110,7 @@ pub(crate) fn columns(wire: &mut Wire, relation: &Relation) -> Result<(Option<Ta
             Ok((Some(table), columns))
         }
         Relation::Query(text) => {
-            let statement = format!("SELECT * FROM {}", derived(text)?);
+            let statement = format!("SELECT * FROM {}", derived(text));
             Ok((None, described(wire, &statement, false)?))
         }
         other => Err(Error::unsupported(format!("this version cannot read {other:?}"))),
@@ -293,21 +292,16 @@ fn is_empty(wire: &mut Wire, table: &Table) -> Result<bool> {
     }
 }
 
-/// A user's query as it stands after FROM. What stands in brackets there can only read.
-fn derived(text: &str) -> Result<String> {
-    Ok(sql::from(&Tsql::default(), &Relation::Query(one_statement(text)?.to_owned())))
-}
-
-/// The one statement in a user's query.
-pub(crate) fn one_statement(text: &str) -> Result<&str> {
-    single(&Rules::sqlserver(), text)
+/// A user's query, which is one statement, as it stands after FROM. What stands in brackets there can only read.
+fn derived(text: &str) -> String {
+    sql::from(&Tsql::default(), &Relation::Query(text.to_owned()))
 }
 
 /// The dialect over a relation's columns, and the relation as it stands after FROM.
 pub(crate) fn from(relation: &Relation, table: Option<&Table>) -> Result<String> {
     match (relation, table) {
         (_, Some(table)) => Ok(sql::table(&Tsql::default(), &table.name)),
-        (Relation::Query(text), None) => derived(text),
+        (Relation::Query(text), None) => Ok(derived(text)),
         (Relation::Table(name), None) => Ok(sql::table(&Tsql::default(), name)),
         (other, None) => Err(Error::unsupported(format!("this version cannot read {other:?}"))),
     }

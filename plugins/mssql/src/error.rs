@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use rivet_sdk::{Error, ErrorKind, Retry};
+use rivet_sdk::cursor::{Cursor, ReadNumbers as _, Short};
+use rivet_sdk::{Error, ErrorKind, Result, Retry};
+
+use crate::packet::lossy_utf16;
 
 /// An ERROR or INFO token, taken apart.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -14,6 +17,15 @@ pub(crate) struct ServerMessage {
 }
 
 impl ServerMessage {
+    /// Reads a token's body, from its number on.
+    pub fn parse(body: &[u8]) -> Result<Self, Short> {
+        let mut parts = Cursor::new(body);
+        let number = i32::from_le_bytes(parts.array()?);
+        let [_state, class] = parts.array()?;
+        let units = usize::from(parts.u16_le()?);
+        Ok(Self { number, class, message: lossy_utf16(parts.bytes(units * 2)?) })
+    }
+
     /// The error for the host.
     pub fn into_error(self) -> Error {
         let (kind, retry) = classify(self.number, self.class);

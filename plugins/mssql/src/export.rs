@@ -5,6 +5,7 @@ use std::time::Instant;
 use rivet_sdk::arrow_schema::SchemaRef;
 use rivet_sdk::sql::columns;
 use rivet_sdk::sql::rows::{ColumnBuilder, Fault, Rows};
+use rivet_sdk::sql::session::Session as _;
 use rivet_sdk::{BatchSink, Context, Error, ErrorKind, ExportRequest, ExportStats, Result, Retry, log, schema_of};
 
 use crate::decode::Column;
@@ -35,7 +36,7 @@ pub(crate) fn run(
     } else {
         Vec::new()
     };
-    session.with(&request.session, |wire| {
+    session.reading_rows(request, |wire, request| {
         let plan = Plan::new(wire, request)?;
         let schema = schema_of(&plan.of.mappings()?)?;
         sink.on_schema(SchemaRef::clone(&schema))?;

@@ -1,5 +1,6 @@
 //! Which server and database this is, and what `doctor` should know of it.
 
+use rivet_sdk::sql::session::Session as _;
 use rivet_sdk::{Identity, Note, Result, network};
 
 use crate::error::confused;
@@ -9,7 +10,7 @@ const AZURE: i128 = 5;
 
 /// Asks the server about itself.
 pub(crate) fn identity(session: &mut Session) -> Result<Identity> {
-    let row = session.with(&session.limits(), |wire| {
+    let row = session.planning(|wire| {
         wire.run(
             "SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)), \
              CAST(SERVERPROPERTY('Edition') AS nvarchar(128)), CAST(SERVERPROPERTY('EngineEdition') AS int), \

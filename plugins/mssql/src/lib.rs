@@ -40,9 +40,8 @@ mod types;
 mod value;
 mod wire;
 
-use std::sync::Arc;
-
 use rivet_sdk::network;
+use rivet_sdk::sql::session::{Session as _, one_value};
 use rivet_sdk::{
     BatchSink, Bounds, BoundsRequest, Context, Description, Error, ErrorKind, ExportRequest, ExportStats, Identity,
     Interrupt, Relation, Result, Scalar, SessionPolicy, Snapshot, Source, SourceDriver, Split, SplitRequest,
@@ -52,7 +51,7 @@ use rivet_sdk::{
 use crate::options::Endpoint;
 pub use crate::options::{Intent, MssqlOptions};
 use crate::plan::{Plan, Tail};
-use crate::session::{Session, Stopper, whole};
+use crate::session::{Session, whole};
 
 rivet_sdk::plugin! {
     name: "mssql",
@@ -117,53 +116,39 @@ impl Source for Mssql {
     }
 
     fn query_scalar(&mut self, sql: &str) -> Result<Option<Scalar>> {
-        let query = catalog::one_statement(sql)?;
-        // The brackets keep it a SELECT; the list of one name keeps it one column.
-        let sql = format!("SELECT TOP (2) [v] FROM (\n{query}\n) AS [rivet_query] ([v])");
-        let mut rows = self.session.with(&self.session.limits(), |wire| session::ask(wire, &sql))?.into_iter();
-        match (rows.next().and_then(|row| row.into_iter().next()), rows.next()) {
-            (_, Some(_)) => Err(Error::new(
-                ErrorKind::InvalidQuery,
-                "the query returned more than one row where one value was expected",
-            )),
-            (value, None) => Ok(value),
-        }
+        let rows = self.session.query(&self.session.limits(), sql, |wire, query| {
+            // The brackets keep it a SELECT; the list of one name keeps it one column.
+            session::ask(wire, &format!("SELECT TOP (2) [v] FROM (\n{query}\n) AS [rivet_query] ([v])"))
+        })?;
+        Ok(one_value(&["v"], rows)?.map(|(_, value)| value))
     }
 
     fn type_mappings(&mut self, request: &ExportRequest) -> Result<Vec<TypeMapping>> {
-        let limits = self.session.limits().for_columns(&request.session);
-        self.session
-            .with(&limits, |wire| Plan::new(wire, request)?.of.mappings())
-            .map_err(|error| error.late_for(&request.relation))
+        self.session.reading_columns(request, |wire, request| Plan::new(wire, request)?.of.mappings())
     }
 
     fn tables(&mut self, filter: &TableFilter) -> Result<Vec<TableSummary>> {
-        self.session.with(&self.session.limits(), |wire| catalog::tables(wire, filter))
+        self.session.planning(|wire| catalog::tables(wire, filter))
     }
 
     fn describe(&mut self, relation: &Relation) -> Result<Description> {
-        let limits = self.session.limits();
         let frozen = self.session.database().frozen.is_some();
-        let described = self.session.with(&limits, |wire| catalog::describe(wire, relation, frozen));
-        let description = described.map_err(|error| error.late_for(relation))?;
+        let description =
+            self.session.describing(relation, |wire, relation| catalog::describe(wire, relation, frozen))?;
         Ok(self.session.database().as_read(description))
     }
 
     fn split(&mut self, request: &SplitRequest) -> Result<Split> {
         let frozen = self.session.database().frozen.is_some();
-        self.session
-            .with(&request.of.session, |wire| split::split(wire, request, frozen))
-            .map_err(|error| error.late_for(&request.of.relation))
+        self.session.splitting(request, |wire, request| split::split(wire, request, frozen))
     }
 
     fn bounds(&mut self, request: &BoundsRequest) -> Result<Bounds> {
-        self.session
-            .with(&request.of.session, |wire| bounds::bounds(wire, request))
-            .map_err(|error| error.late_for(&request.of.relation))
+        self.session.bounding(request, bounds::bounds)
     }
 
     fn clock(&mut self) -> Result<Option<Scalar>> {
-        self.session.with(&self.session.limits(), bounds::clock).map(Some)
+        self.session.planning(bounds::clock).map(Some)
     }
 
     fn snapshot(&mut self, _workers: u32) -> Result<Option<Snapshot>> {
@@ -180,11 +165,10 @@ impl Source for Mssql {
     }
 
     fn count(&mut self, request: &ExportRequest) -> Result<u64> {
-        let rows = self.session.with(&request.session, |wire| {
+        let rows = self.session.reading_rows(request, |wire, request| {
             let sql = Tail::new(wire, request)?.count(request)?;
             session::ask(wire, &sql)
-        });
-        let rows = rows.map_err(|error| error.late_for(&request.relation))?;
+        })?;
         let count = rows.first().and_then(|row| row.first()).and_then(whole);
         count
             .and_then(|count| u64::try_from(count).ok())
@@ -194,7 +178,7 @@ impl Source for Mssql {
     fn pressure(&mut self) -> Result<Option<u64>> {
         const SQL: &str = "SELECT cntr_value FROM sys.dm_os_performance_counters \
              WHERE counter_name = N'Log Flush Waits/sec' AND instance_name = N'_Total'";
-        match self.session.with(&self.session.limits(), |wire| session::ask(wire, SQL)) {
+        match self.session.planning(|wire| session::ask(wire, SQL)) {
             // A counter of all flushes since the start, whatever its name says.
             Ok(rows) => {
                 Ok(rows.first().and_then(|row| row.first()).and_then(whole).and_then(|count| u64::try_from(count).ok()))
@@ -205,15 +189,6 @@ impl Source for Mssql {
     }
 
     fn interrupt(&self) -> Option<Box<dyn Interrupt>> {
-        Some(Box::new(Attention(self.session.stopper())))
-    }
-}
-
-/// Stops by an attention on the session's own connection.
-struct Attention(Arc<Stopper>);
-
-impl Interrupt for Attention {
-    fn interrupt(&self) -> Result<()> {
-        self.0.stop()
+        Some(Box::new(self.session.stopper()))
     }
 }

@@ -5,9 +5,12 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rivet_sdk::Error;
-use rivet_sdk::network::{self, Patience};
+use rivet_sdk::network::{self, Patience, lost};
 use rivet_sdk::rustls::ClientConnection;
+use rivet_sdk::sql::session::Stoppable;
+use rivet_sdk::{Error, Result};
+
+use crate::packet;
 
 /// Encrypted bytes read from the socket at a time.
 const RECORD_BYTES: usize = 32 << 10;
@@ -97,12 +100,6 @@ impl Link {
         let _ = self.socket.shutdown(Shutdown::Both);
     }
 
-    /// The same for a statement that could not be stopped, which is said.
-    pub fn give_up(&self, why: &Error) -> Error {
-        self.close();
-        network::closed_instead(why)
-    }
-
     /// `TLSv1.2` and the like; None for plain text.
     pub fn tls_version(&self) -> Option<String> {
         self.lock().as_ref().and_then(network::version)
@@ -110,5 +107,17 @@ impl Link {
 
     fn lock(&self) -> MutexGuard<'_, Option<ClientConnection>> {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Stoppable for Link {
+    /// On the session's own connection, whatever is being read on it.
+    fn stop(&self) -> Result<()> {
+        self.send(&packet::attention()).map_err(|error| lost(&error))
+    }
+
+    fn give_up(&self, why: &Error) -> Error {
+        self.close();
+        network::closed_instead(why)
     }
 }

@@ -1,6 +1,7 @@
 //! COLMETADATA: what the columns of an answer are, and how their values lie in a row.
 
 use rivet_sdk::Result;
+use rivet_sdk::cursor::ReadNumbers as _;
 
 use crate::collation::code_page;
 use crate::error::confused;
@@ -109,17 +110,17 @@ pub(crate) enum Layout {
 
 /// Reads COLMETADATA, its token already read.
 pub(crate) fn columns(from: &mut Stream) -> Result<Vec<ResultColumn>> {
-    let count = from.u16()?;
+    let count = from.u16_le()?;
     let count = if count == 0xFFFF { 0 } else { count };
     let mut columns = Vec::with_capacity(usize::from(count.min(4096)));
     for _ in 0..count {
-        let _user_type = from.u32()?;
-        let _flags = from.u16()?;
+        let _user_type = from.u32_le()?;
+        let _flags = from.u16_le()?;
         let (format, layout) = type_of(from)?;
         if layout == Layout::Pointer {
             let parts = from.u8()?;
             for _ in 0..parts {
-                let units = from.u16()?;
+                let units = from.u16_le()?;
                 from.text(usize::from(units))?;
             }
         }
@@ -181,32 +182,32 @@ fn type_of(from: &mut Stream) -> Result<(Format, Layout)> {
                     let units = from.u8()?;
                     from.text(usize::from(units))?;
                 }
-                let units = from.u16()?;
+                let units = from.u16_le()?;
                 from.text(usize::from(units))?;
             }
             Ok((Format::Utf16, Layout::Pieces))
         }
         0xF0 => {
-            let _size = from.u16()?;
+            let _size = from.u16_le()?;
             for _ in 0..3 {
                 let units = from.u8()?;
                 from.text(usize::from(units))?;
             }
-            let units = from.u16()?;
+            let units = from.u16_le()?;
             from.text(usize::from(units))?;
             Ok((Format::Clr, Layout::Pieces))
         }
         0x23 | 0x63 => {
-            let _size = from.u32()?;
+            let _size = from.u32_le()?;
             let page = page_of(from)?;
             Ok((if token == 0x23 { Format::Narrow(page) } else { Format::Utf16 }, Layout::Pointer))
         }
         0x22 => {
-            let _size = from.u32()?;
+            let _size = from.u32_le()?;
             Ok((Format::Bytes, Layout::Pointer))
         }
         0x62 => {
-            let _size = from.u32()?;
+            let _size = from.u32_le()?;
             Ok((Format::Variant, Layout::Long))
         }
         other => Err(confused(format!("a column of type {other:02X}"))),
@@ -214,12 +215,12 @@ fn type_of(from: &mut Stream) -> Result<(Format, Layout)> {
 }
 
 fn short_or_pieces(from: &mut Stream) -> Result<Layout> {
-    Ok(if from.u16()? == 0xFFFF { Layout::Pieces } else { Layout::Short })
+    Ok(if from.u16_le()? == 0xFFFF { Layout::Pieces } else { Layout::Short })
 }
 
 /// Reads a collation, for its code page.
 fn page_of(from: &mut Stream) -> Result<CodePage> {
-    let [a, b, c, d] = from.u32()?.to_le_bytes();
+    let [a, b, c, d] = from.u32_le()?.to_le_bytes();
     Ok(code_page([a, b, c, d, from.u8()?]))
 }
 

@@ -34,7 +34,7 @@ pub(crate) fn expression(name: &str, column: &SourceColumn, wanted: WantedType) 
         (W::Json, _) if column.is_text() => {
             let text = natural(name, column);
             let page = if let Kind::Text(page) = text.kind { page } else { CodePage::Unknown };
-            Expression { kind: Kind::Json(page), fidelity: Compatible, ..text }
+            Expression::new(text.sql, Kind::Json(page), Compatible)
         }
         (W::Bool, "bit")
         | (W::Uuid, "uniqueidentifier")

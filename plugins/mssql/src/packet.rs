@@ -1,4 +1,4 @@
-//! TDS packets: a header of eight bytes, and a message cut into as many as it needs.
+//! TDS packets: a header of eight bytes, and a message cut into as many as it needs; its texts are UTF-16.
 
 /// What a message is.
 pub(crate) mod kind {
@@ -47,6 +47,17 @@ pub(crate) fn batch(sql: &str) -> Vec<u8> {
     payload.extend_from_slice(&1_u32.to_le_bytes());
     payload.extend(sql.encode_utf16().flat_map(u16::to_le_bytes));
     payload
+}
+
+/// The packet that stops a running statement.
+pub(crate) fn attention() -> Vec<u8> {
+    packets(kind::ATTENTION, &[], 4096).concat()
+}
+
+/// UTF-16 of a catalogue or a message: a half of a pair becomes a replacement character.
+pub(crate) fn lossy_utf16(bytes: &[u8]) -> String {
+    let units = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
+    char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
 }
 
 #[cfg(test)]

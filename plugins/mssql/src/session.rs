@@ -1,16 +1,16 @@
 //! One connection, its settings made at the start and verified, and what interrupts it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use rivet_sdk::network::lost;
-use rivet_sdk::{Error, ErrorKind, Result, Retry, Scalar, SessionPolicy, Snapshot, log};
+use rivet_sdk::lexer::{Rules, single};
+use rivet_sdk::sql::session::{self, Stopper};
+use rivet_sdk::{Error, ErrorKind, Relation, Result, Retry, Scalar, SessionPolicy, Snapshot, log};
 
 use crate::facts::{self, DatabaseFacts};
 use crate::link::Link;
 use crate::options::Endpoint;
-use crate::wire::{Rows, Wire, attention};
+use crate::wire::{Rows, Wire};
 
 /// What every session sets: what an ODBC client has. The login's language, and with it DATEFORMAT and DATEFIRST, stays:
 /// it says what a query's own dates mean, and rivet's literals are the same in all.
@@ -50,45 +50,24 @@ pub(crate) struct Session {
     joined: Option<String>,
     /// Of statements whose caller brings none.
     limits: SessionPolicy,
-    stopper: Arc<Stopper>,
-}
-
-/// What another thread needs to stop the session's statement.
-pub(crate) struct Stopper {
-    /// The connection in use now: it changes when a broken one is opened anew.
-    link: Mutex<Arc<Link>>,
-    used: AtomicBool,
-}
-
-impl Stopper {
-    /// Sends an attention on the session's own connection. Where that takes none any more, ends it.
-    pub fn stop(&self) -> Result<()> {
-        self.used.store(true, Ordering::SeqCst);
-        let link = Arc::clone(&self.link.lock().unwrap_or_else(PoisonError::into_inner));
-        link.send(&attention()).map_err(|error| link.give_up(&lost(&error)))
-    }
+    stopper: Arc<Stopper<Link>>,
 }
 
 impl Session {
     /// Connects, sets and verifies.
     pub fn open(endpoint: Endpoint) -> Result<Self> {
         let (wire, database) = connect(&endpoint)?;
-        let stopper = Arc::new(Stopper { link: Mutex::new(wire.link()), used: AtomicBool::new(false) });
+        let stopper = Stopper::of(wire.link());
         let limits = SessionPolicy::PLANNING;
         Ok(Self { wire, endpoint, database, lock_timeout: None, joined: None, limits, stopper })
     }
 
     /// A handle for another thread.
-    pub fn stopper(&self) -> Arc<Stopper> {
+    pub fn stopper(&self) -> Arc<Stopper<Link>> {
         Arc::clone(&self.stopper)
     }
 
-    /// The limits of statements whose caller brings none.
-    pub fn limits(&self) -> SessionPolicy {
-        self.limits
-    }
-
-    /// Sets them.
+    /// Sets the limits of statements whose caller brings none.
     pub fn limit(&mut self, limits: &SessionPolicy) {
         self.limits = *limits;
     }
@@ -103,21 +82,6 @@ impl Session {
 
     pub fn database(&self) -> &DatabaseFacts {
         &self.database
-    }
-
-    /// Runs `work` under the policy's time limits. Whatever it leaves running is stopped.
-    pub fn with<T>(&mut self, policy: &SessionPolicy, work: impl FnOnce(&mut Wire) -> Result<T>) -> Result<T> {
-        self.reconnect()?;
-        // The server keeps no time: the client is the only one to end a statement, and does it at once.
-        self.wire.set_patience(policy.statement_timeout_ms.map(Duration::from_millis));
-        let outcome = self.limit_locks(policy.lock_timeout_ms).and_then(|()| work(&mut self.wire));
-        if self.wire.is_busy() {
-            self.wire.abandon(ABANDON);
-        }
-        outcome.map_err(|error| match self.stopper.used.load(Ordering::SeqCst) {
-            true => Error::cancelled("the statement was stopped"),
-            false => error,
-        })
     }
 
     /// The read point that a database which cannot change is by itself; None for any other.
@@ -160,9 +124,44 @@ impl Session {
                 self.database.still_is(token, true)?;
             }
             self.lock_timeout = None;
-            *self.stopper.link.lock().unwrap_or_else(PoisonError::into_inner) = self.wire.link();
+            self.stopper.moves_to(self.wire.link());
         }
         Ok(())
+    }
+}
+
+impl session::Session for Session {
+    type Wire = Wire;
+
+    fn limits(&self) -> SessionPolicy {
+        self.limits
+    }
+
+    /// No transaction: a statement reads at a moment of its own, or under locks. Whatever `work` leaves running is
+    /// stopped.
+    fn transaction<T>(&mut self, policy: &SessionPolicy, work: impl FnOnce(&mut Wire) -> Result<T>) -> Result<T> {
+        self.reconnect()?;
+        // The server keeps no time: the client is the only one to end a statement, and does it at once.
+        self.wire.set_patience(policy.statement_timeout_ms.map(Duration::from_millis));
+        let outcome = self.limit_locks(policy.lock_timeout_ms).and_then(|()| work(&mut self.wire));
+        if self.wire.is_busy() {
+            self.wire.abandon(ABANDON);
+        }
+        outcome.map_err(|error| match self.stopper.was_used() {
+            true => Error::cancelled("the statement was stopped"),
+            false => error,
+        })
+    }
+
+    fn query<T>(
+        &mut self,
+        policy: &SessionPolicy,
+        sql: &str,
+        work: impl FnOnce(&mut Wire, &str) -> Result<T>,
+    ) -> Result<T> {
+        let one = single(&Rules::sqlserver(), sql)?;
+        let outcome = self.transaction(policy, |wire| work(wire, one));
+        outcome.map_err(|error| error.late_for(&Relation::Query(sql.to_owned())))
     }
 }
 

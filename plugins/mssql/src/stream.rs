@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rivet_sdk::cursor::ReadNumbers;
 use rivet_sdk::network::Patience;
 use rivet_sdk::{Error, ErrorKind, Result};
 
 use crate::error::confused;
 use crate::link::{Link, Records};
-use crate::packet::{self, HEADER_BYTES, LAST};
-use crate::value;
+use crate::packet::{self, HEADER_BYTES, LAST, lossy_utf16};
 
 const RAW_BYTES: usize = 64 << 10;
 /// What DONE, the last token of every answer, has.
@@ -35,6 +35,18 @@ pub(crate) struct Stream {
     /// What the server is called.
     place: String,
     pub broken: bool,
+}
+
+impl ReadNumbers for Stream {
+    type Error = Error;
+
+    #[inline]
+    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        self.need(N)?;
+        let found = self.input.get(self.start..).and_then(|rest| rest.first_chunk::<N>()).copied();
+        self.start += N;
+        found.ok_or_else(|| Error::internal("bytes that were there are gone"))
+    }
 }
 
 impl Stream {
@@ -136,37 +148,9 @@ impl Stream {
         Ok(())
     }
 
-    #[inline]
-    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
-        self.need(N)?;
-        let found = self.input.get(self.start..).and_then(|rest| rest.first_chunk::<N>()).copied();
-        self.start += N;
-        found.ok_or_else(|| Error::internal("bytes that were there are gone"))
-    }
-
-    #[inline]
-    pub fn u8(&mut self) -> Result<u8> {
-        self.array::<1>().map(|[byte]| byte)
-    }
-
-    #[inline]
-    pub fn u16(&mut self) -> Result<u16> {
-        self.array().map(u16::from_le_bytes)
-    }
-
-    #[inline]
-    pub fn u32(&mut self) -> Result<u32> {
-        self.array().map(u32::from_le_bytes)
-    }
-
-    #[inline]
-    pub fn u64(&mut self) -> Result<u64> {
-        self.array().map(u64::from_le_bytes)
-    }
-
     /// A text of so many UTF-16 units.
     pub fn text(&mut self, units: usize) -> Result<String> {
-        self.bytes(units * 2).map(value::lossy_utf16)
+        self.bytes(units * 2).map(lossy_utf16)
     }
 
     #[inline]

@@ -126,12 +126,6 @@ pub(crate) fn uuid(value: &[u8]) -> Parsed<[u8; 16]> {
     Ok(bytes)
 }
 
-/// UTF-16 of a catalogue or a message: a half of a pair becomes a replacement character.
-pub(crate) fn lossy_utf16(bytes: &[u8]) -> String {
-    let units = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
-    char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
-}
-
 /// The text of a value, as ISO 8601 or the server itself would write it.
 pub(crate) fn text(out: &mut Vec<u8>, format: Format, value: &[u8]) -> Parsed<()> {
     match format {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rivet_sdk::network::{Patience, lost};
+use rivet_sdk::cursor::{Cursor, ReadNumbers as _, Short};
+use rivet_sdk::network::Patience;
+use rivet_sdk::sql::session::Stoppable as _;
 use rivet_sdk::{Error, ErrorKind, Result, Scalar};
 
 use crate::connect::connect;
@@ -12,9 +14,8 @@ use crate::link::Link;
 use crate::login::login;
 use crate::meta::{self, ResultColumn};
 use crate::options::Endpoint;
-use crate::packet;
+use crate::packet::{self, lossy_utf16};
 use crate::stream::Stream;
-use crate::value;
 
 mod cells;
 
@@ -200,24 +201,24 @@ impl Wire {
                 }
                 0xE3 => self.environment()?,
                 0xAD => {
-                    let length = usize::from(self.stream.u16()?);
+                    let length = usize::from(self.stream.u16_le()?);
                     let body = self.stream.bytes(length)?;
                     if let Some(version) = body.last_chunk::<4>() {
                         self.version = *version;
                     }
                 }
                 0xA9 | 0xA4 | 0xA5 | 0xAC => {
-                    let length = usize::from(self.stream.u16()?);
+                    let length = usize::from(self.stream.u16_le()?);
                     self.stream.skip(length)?;
                 }
                 0x79 => self.stream.skip(4)?,
                 0xE4 | 0xEE => {
-                    let length = self.stream.u32()?;
+                    let length = self.stream.u32_le()?;
                     self.stream.skip(usize::try_from(length).unwrap_or(usize::MAX))?;
                 }
                 0xAE => {
                     while self.stream.u8()? != 0xFF {
-                        let length = self.stream.u32()?;
+                        let length = self.stream.u32_le()?;
                         self.stream.skip(usize::try_from(length).unwrap_or(usize::MAX))?;
                     }
                 }
@@ -232,7 +233,7 @@ impl Wire {
     fn done(&mut self) -> Result<Token> {
         const MORE: u16 = 0x01;
         const ATTENTION: u16 = 0x20;
-        let status = self.stream.u16()?;
+        let status = self.stream.u16_le()?;
         self.stream.skip(10)?;
         if status & ATTENTION != 0 {
             self.busy = false;
@@ -248,36 +249,25 @@ impl Wire {
     }
 
     fn message(&mut self) -> Result<ServerMessage> {
-        let length = usize::from(self.stream.u16()?);
+        let length = usize::from(self.stream.u16_le()?);
         let body = self.stream.bytes(length)?;
-        let parsed = (|| {
-            let (number, rest) = body.split_first_chunk::<4>()?;
-            let (&[_state, class, low, high], rest) = rest.split_first_chunk::<4>()?;
-            let text = rest.get(..usize::from(u16::from_le_bytes([low, high])) * 2)?;
-            Some(ServerMessage { number: i32::from_le_bytes(*number), class, message: value::lossy_utf16(text) })
-        })();
-        parsed.ok_or_else(|| confused("an error message that is cut short"))
+        ServerMessage::parse(body).map_err(|Short| confused("an error message that is cut short"))
     }
 
     fn environment(&mut self) -> Result<()> {
         const PACKET_SIZE: u8 = 4;
         const ROUTING: u8 = 20;
-        let length = usize::from(self.stream.u16()?);
+        let length = usize::from(self.stream.u16_le()?);
         let body = self.stream.bytes(length)?;
         let Some((of, rest)) = body.split_first() else { return Ok(()) };
         match *of {
             PACKET_SIZE => {
                 let size = rest.split_first().and_then(|(units, rest)| rest.get(..usize::from(*units) * 2));
-                let size = size.map(value::lossy_utf16).and_then(|text| text.parse::<usize>().ok());
+                let size = size.map(lossy_utf16).and_then(|text| text.parse::<usize>().ok());
                 self.stream.packet_bytes = size.unwrap_or(self.stream.packet_bytes).clamp(512, 32_767);
             }
             ROUTING => {
-                let route = (|| {
-                    let (&[_, _, _protocol, low, high, units_low, units_high], rest) = rest.split_first_chunk::<7>()?;
-                    let name = rest.get(..usize::from(u16::from_le_bytes([units_low, units_high])) * 2)?;
-                    Some((value::lossy_utf16(name), u16::from_le_bytes([low, high])))
-                })();
-                self.route = Some(route.ok_or_else(|| confused("a route that is cut short"))?);
+                self.route = Some(route(rest).map_err(|Short| confused("a route that is cut short"))?);
             }
             _ => {}
         }
@@ -288,7 +278,7 @@ impl Wire {
     /// used again. If that takes longer than `limit`, the connection is given up.
     pub fn abandon(&mut self, limit: Duration) {
         const ATTENTION: u8 = 0x20;
-        let asked = self.stream.link.send(&attention()).map_err(|error| lost(&error));
+        let asked = self.stream.link.stop();
         // The answer may have ended before the attention came; its acknowledgement still follows.
         let drained =
             asked.and_then(|()| self.stream.drain(limit, |[token, low, ..]| *token >= 0xFD && low & ATTENTION != 0));
@@ -318,9 +308,13 @@ pub(crate) fn is_null(nulls: &[u8], index: usize) -> bool {
     nulls.get(index / 8).is_some_and(|byte| byte >> (index % 8) & 1 == 1)
 }
 
-/// The packet that stops a running statement.
-pub(crate) fn attention() -> Vec<u8> {
-    packet::packets(packet::kind::ATTENTION, &[], 4096).concat()
+/// The host and the port that a login is sent on to.
+fn route(body: &[u8]) -> Result<(String, u16), Short> {
+    let mut parts = Cursor::new(body);
+    let [_, _, _protocol] = parts.array()?;
+    let port = parts.u16_le()?;
+    let units = usize::from(parts.u16_le()?);
+    Ok((lossy_utf16(parts.bytes(units * 2)?), port))
 }
 
 fn log_server(message: &ServerMessage) {

@@ -7,11 +7,12 @@ use mysql_common::auth::plugins::caching_sha2_password::scramble_sha256;
 use mysql_common::auth::plugins::client_ed25519::ClientEd25519;
 use mysql_common::auth::plugins::mysql_native_password::scramble_native;
 use mysql_common::auth::plugins::{ChallengeResponsePlugin, Context};
+use rivet_sdk::cursor::Cursor;
 use rivet_sdk::{Error, ErrorKind, Result};
 
 use crate::error::{ServerMessage, confused};
 use crate::options::{Compression, Endpoint};
-use crate::packet::{Greeting, Parts, capability, put_length};
+use crate::packet::{Greeting, capability, put_length, until_zero};
 use crate::wire::Wire;
 
 /// utf8mb4_general_ci, which every version knows.
@@ -128,11 +129,11 @@ impl Wire {
                 }
                 Some((0xFE, [])) => return Err(unsupported("mysql_old_password")),
                 Some((0xFE, rest)) => {
-                    let mut parts = Parts(rest);
-                    plugin = String::from_utf8_lossy(parts.until_zero()).into_owned();
+                    let mut parts = Cursor::new(rest);
+                    plugin = String::from_utf8_lossy(until_zero(&mut parts)).into_owned();
                     // Where a zero ends the nonce; this plugin's has 32 bytes of any value.
-                    let ended = parts.0.strip_suffix(&[0]).filter(|_| plugin != ED25519);
-                    nonce = ended.unwrap_or(parts.0).to_vec();
+                    let ended = parts.rest().strip_suffix(&[0]).filter(|_| plugin != ED25519);
+                    nonce = ended.unwrap_or(parts.rest()).to_vec();
                     let response = first_response(&plugin, &nonce, endpoint, private)?;
                     self.send_login(&response)?;
                 }

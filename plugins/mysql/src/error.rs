@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use rivet_sdk::cursor::{Cursor, ReadNumbers as _};
 use rivet_sdk::{Error, ErrorKind, Retry};
-
-use crate::packet::Parts;
 
 /// An ERR packet, taken apart.
 #[derive(Debug, Default, Clone)]
@@ -16,9 +15,10 @@ pub(crate) struct ServerMessage {
 impl ServerMessage {
     /// Reads an ERR packet, from its 0xFF on.
     pub fn parse(body: &[u8]) -> Self {
-        let mut parts = Parts(body.get(1..).unwrap_or_default());
-        let code = parts.u16().unwrap_or(0);
-        let text = match parts.0 {
+        let mut parts = Cursor::new(body.get(1..).unwrap_or_default());
+        // An error without a number is an error all the same.
+        let code = parts.u16_le().unwrap_or_default();
+        let text = match parts.rest() {
             [b'#', rest @ ..] => rest.get(5..).unwrap_or_default(),
             text => text,
         };

@@ -3,14 +3,16 @@
 use std::time::Instant;
 
 use rivet_sdk::arrow_schema::SchemaRef;
+use rivet_sdk::cursor::Cursor;
 use rivet_sdk::sql::rows::{Fault, Rows};
+use rivet_sdk::sql::session::Session as _;
 use rivet_sdk::{BatchSink, Context, Error, ExportRequest, ExportStats, Result, schema_of};
 
 use crate::catalog;
 use crate::decode::Column;
 use crate::error::confused;
 use crate::kind::{Integer, Kind};
-use crate::packet::{Parts, ResultColumn};
+use crate::packet::{LengthEncoded as _, ResultColumn};
 use crate::plan::{self, Plan, Setting};
 use crate::session::Session;
 use crate::wire::RowSink;
@@ -80,7 +82,7 @@ impl Binary<'_> {
         else {
             return Err(confused("a short row"));
         };
-        let mut rest = Parts(rest);
+        let mut rest = Cursor::new(rest);
         let largest = self.rows.max_value_bytes();
         for (index, (slot, width)) in self.rows.slots().iter_mut().zip(&self.widths).enumerate() {
             // The first two bits are not used.
@@ -89,7 +91,7 @@ impl Binary<'_> {
                 slot.push_null()
             } else {
                 let value = if *width > 0 { rest.bytes(*width) } else { rest.sized() };
-                let Some(value) = value else { return Err(confused("a short value")) };
+                let Ok(value) = value else { return Err(confused("a short value")) };
                 let size = value.len();
                 if size > largest { Err(Fault::TooLarge(size)) } else { slot.builder.push(value, &mut slot.tally) }
             };
@@ -97,7 +99,7 @@ impl Binary<'_> {
                 return Err(self.rows.refuse(index, fault, self.key_of(data)));
             }
         }
-        if !rest.0.is_empty() {
+        if !rest.is_at_end() {
             return Err(confused("a row that is too long"));
         }
         self.rows.end_row(data.len())
@@ -161,16 +163,16 @@ fn printable(kind: &Kind, value: &[u8]) -> Option<String> {
 /// The announced length of each value, and its bytes as far as they are there; NULL has none.
 fn fields<'a>(row: &'a [u8], widths: &'a [usize]) -> impl Iterator<Item = (usize, Option<&'a [u8]>)> {
     let (nulls, rest) = row.get(1..).and_then(|rest| rest.split_at_checked(bitmap(widths.len()))).unwrap_or_default();
-    let mut rest = Parts(rest);
+    let mut rest = Cursor::new(rest);
     widths.iter().enumerate().map_while(move |(index, width)| {
         let bit = index + 2;
         if nulls.get(bit / 8)? >> (bit % 8) & 1 == 1 {
             return Some((0, None));
         }
-        let length = if *width > 0 { *width } else { usize::try_from(rest.length()?).ok()? };
-        let value = rest.bytes(length);
+        let length = if *width > 0 { *width } else { usize::try_from(rest.length().ok()?).ok()? };
+        let value = rest.bytes(length).ok();
         if value.is_none() {
-            rest = Parts(&[]);
+            rest = Cursor::new(&[]);
         }
         Some((length, value))
     })

@@ -1,5 +1,6 @@
 //! Which server and database this is, and what `doctor` should know of it.
 
+use rivet_sdk::sql::session::Session as _;
 use rivet_sdk::{Identity, Note, Result, network};
 
 use crate::error::confused;
@@ -11,9 +12,8 @@ use crate::wire::Wire;
 /// Asks the server about itself.
 pub(crate) fn identity(session: &mut Session) -> Result<Identity> {
     let server = session.server();
-    let policy = session.limits();
     // CONNECTION_ID() alone is answered by proxies themselves.
-    let (facts, uuid, grants) = session.transaction(&policy, |wire| {
+    let (facts, uuid, grants) = session.planning(|wire| {
         let facts = wire.query(
             "SELECT @@version, @@version_comment, DATABASE(), CURRENT_USER(), CONNECTION_ID() + 0, \
              @@hostname, @@port, @@server_id, @@max_connections, @@read_only, @@max_allowed_packet",

@@ -39,20 +39,18 @@ mod types;
 mod url;
 mod wire;
 
-use std::sync::Arc;
-
 use rivet_sdk::network;
+use rivet_sdk::sql::session::{Session as _, one_value};
 use rivet_sdk::{
-    BatchSink, Bounds, BoundsRequest, Context, Description, Error, ErrorKind, ExportRequest, ExportStats, Identity,
-    Interrupt, Relation, Result, Scalar, SessionPolicy, Snapshot, Source, SourceDriver, Split, SplitRequest,
-    TableFilter, TableSummary, TypeMapping, capability,
+    BatchSink, Bounds, BoundsRequest, Context, Description, ExportRequest, ExportStats, Identity, Interrupt, Relation,
+    Result, Scalar, SessionPolicy, Snapshot, Source, SourceDriver, Split, SplitRequest, TableFilter, TableSummary,
+    TypeMapping, capability,
 };
 
 use crate::options::Endpoint;
 pub use crate::options::{Compression, MysqlOptions};
 use crate::plan::Setting;
 use crate::session::Session;
-use crate::stopper::Stopper;
 
 rivet_sdk::plugin! {
     name: "mysql",
@@ -121,61 +119,40 @@ impl Source for Mysql {
     }
 
     fn query_scalar(&mut self, sql: &str) -> Result<Option<Scalar>> {
-        let answer = self.session.query(&self.session.limits(), sql, |wire, sql| wire.query_up_to(sql, 1))?;
-        let wrong = |what: String| {
-            Error::new(ErrorKind::InvalidQuery, format!("the query returned {what} where one value was expected"))
-        };
-        let [column] = &answer.columns[..] else { return Err(wrong(format!("{} columns", answer.columns.len()))) };
-        match answer.rows.into_iter().next().and_then(|row| row.into_iter().next()) {
-            None => Ok(None),
-            Some(None) => Ok(Some(Scalar::Null)),
-            Some(Some(text)) => split::scalar(column.base(), text).map(Some),
-        }
+        let answer = self.session.query(&self.session.limits(), sql, |wire, sql| wire.query_one(sql))?;
+        let Some((column, text)) = one_value(&answer.columns, answer.rows)? else { return Ok(None) };
+        text.map_or(Ok(Scalar::Null), |text| split::scalar(column.base(), text)).map(Some)
     }
 
     fn type_mappings(&mut self, request: &ExportRequest) -> Result<Vec<TypeMapping>> {
         let setting = self.setting();
-        let mut request = request.clone();
-        request.session = self.session.limits().for_columns(&request.session);
-        self.session.reading_rows(&request, |wire, request| plan::plan(wire, setting, request)?.mappings())
+        self.session.reading_columns(request, |wire, request| plan::plan(wire, setting, request)?.mappings())
     }
 
     fn tables(&mut self, filter: &TableFilter) -> Result<Vec<TableSummary>> {
-        self.session.transaction(&self.session.limits(), |wire| catalog::tables(wire, filter))
+        self.session.planning(|wire| catalog::tables(wire, filter))
     }
 
     fn describe(&mut self, relation: &Relation) -> Result<Description> {
         let server = self.session.server();
-        let mut description = self.session.reading(&self.session.limits(), relation, |wire, relation| {
-            let description = catalog::describe(wire, server, &relation)?;
+        self.session.describing(relation, |wire, relation| {
+            let description = catalog::describe(wire, server, relation)?;
             rights::as_allowed(wire, server, description)
-        })?;
-        if relation.table().is_none() {
-            // As the user wrote it.
-            description.relation = relation.clone();
-        }
-        Ok(description)
+        })
     }
 
     fn split(&mut self, request: &SplitRequest) -> Result<Split> {
         let setting = self.setting();
-        self.session.reading_rows(&request.of, |wire, of| {
-            let request = SplitRequest::new(of.clone(), request.by.clone(), request.into);
-            split::split(wire, setting, &request)
-        })
+        self.session.splitting(request, |wire, request| split::split(wire, setting, request))
     }
 
     fn bounds(&mut self, request: &BoundsRequest) -> Result<Bounds> {
         let setting = self.setting();
-        self.session.reading_rows(&request.of, |wire, of| {
-            let mut request = request.clone();
-            request.of = of.clone();
-            bounds::bounds(wire, setting, &request)
-        })
+        self.session.bounding(request, |wire, request| bounds::bounds(wire, setting, request))
     }
 
     fn clock(&mut self) -> Result<Option<Scalar>> {
-        self.session.transaction(&self.session.limits(), bounds::clock).map(Some)
+        self.session.planning(bounds::clock).map(Some)
     }
 
     fn snapshot(&mut self, workers: u32) -> Result<Option<Snapshot>> {
@@ -197,21 +174,12 @@ impl Source for Mysql {
 
     fn pressure(&mut self) -> Result<Option<u64>> {
         let sql = "SHOW GLOBAL STATUS WHERE Variable_name IN ('Innodb_log_waits', 'Innodb_buffer_pool_wait_free')";
-        let answer = self.session.transaction(&self.session.limits(), |wire| wire.query(sql))?;
+        let answer = self.session.planning(|wire| wire.query(sql))?;
         let counters = answer.rows.iter().filter_map(|row| row.get(1)?.as_deref()?.parse::<u64>().ok());
         Ok(counters.fold(None, |sum, counter| Some(sum.unwrap_or(0_u64).saturating_add(counter))))
     }
 
     fn interrupt(&self) -> Option<Box<dyn Interrupt>> {
-        Some(Box::new(KillQuery(self.session.stopper())))
-    }
-}
-
-/// Stops a statement over a connection of its own.
-struct KillQuery(Arc<Stopper>);
-
-impl Interrupt for KillQuery {
-    fn interrupt(&self) -> Result<()> {
-        self.0.stop()
+        Some(Box::new(self.session.stopper()))
     }
 }

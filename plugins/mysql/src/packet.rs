@@ -1,5 +1,6 @@
 //! Pieces of MySQL packets: numbers, lengths, texts, and the answers made of them.
 
+use rivet_sdk::cursor::{Cursor, ReadNumbers as _, Short};
 use rivet_sdk::{Error, Result};
 
 use crate::error::confused;
@@ -26,71 +27,54 @@ pub(crate) mod capability {
     pub const MARIADB_EXTENDED_METADATA: u32 = 1 << 3;
 }
 
-/// A cursor over a packet's bytes. Every step fails where the bytes end.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Parts<'a>(pub &'a [u8]);
-
-impl<'a> Parts<'a> {
-    pub fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (head, tail) = self.0.split_first_chunk::<N>()?;
-        self.0 = tail;
-        Some(*head)
-    }
-
-    pub fn u8(&mut self) -> Option<u8> {
-        self.array().map(|[byte]| byte)
-    }
-
-    pub fn u16(&mut self) -> Option<u16> {
-        self.array().map(u16::from_le_bytes)
-    }
-
-    pub fn u32(&mut self) -> Option<u32> {
-        self.array().map(u32::from_le_bytes)
-    }
-
-    pub fn bytes(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (head, tail) = self.0.split_at_checked(count)?;
-        self.0 = tail;
-        Some(head)
-    }
-
-    /// Up to a zero byte, which is skipped; or all that is left.
-    pub fn until_zero(&mut self) -> &'a [u8] {
-        let end = self.0.iter().position(|byte| *byte == 0).unwrap_or(self.0.len());
-        let (head, tail) = self.0.split_at(end);
-        self.0 = tail.get(1..).unwrap_or_default();
-        head
-    }
-
+/// Numbers and texts whose lengths stand before them.
+pub(crate) trait LengthEncoded<'a> {
     /// A length-encoded integer.
-    pub fn length(&mut self) -> Option<u64> {
-        Some(match self.u8()? {
-            0xFC => self.u16()?.into(),
+    fn length(&mut self) -> Result<u64, Short>;
+
+    /// A length-encoded text.
+    fn sized(&mut self) -> Result<&'a [u8], Short>;
+}
+
+impl<'a> LengthEncoded<'a> for Cursor<'a> {
+    #[inline]
+    fn length(&mut self) -> Result<u64, Short> {
+        Ok(match self.u8()? {
+            0xFC => self.u16_le()?.into(),
             0xFD => {
                 let [a, b, c] = self.array()?;
                 u32::from_le_bytes([a, b, c, 0]).into()
             }
-            0xFE => self.array().map(u64::from_le_bytes)?,
-            0xFB | 0xFF => return None,
+            0xFE => self.u64_le()?,
+            // NULL, and what begins an error.
+            0xFB | 0xFF => return Err(Short),
             short => short.into(),
         })
     }
 
-    /// A length-encoded text.
-    pub fn sized(&mut self) -> Option<&'a [u8]> {
-        let length = usize::try_from(self.length()?).ok()?;
+    #[inline]
+    fn sized(&mut self) -> Result<&'a [u8], Short> {
+        let length = usize::try_from(self.length()?).map_err(|_| Short)?;
         self.bytes(length)
     }
+}
 
-    /// A value of a text row: None inside is NULL.
-    pub fn nullable(&mut self) -> Option<Option<&'a [u8]>> {
-        if let [0xFB, rest @ ..] = self.0 {
-            self.0 = rest;
-            return Some(None);
-        }
-        self.sized().map(Some)
+/// A value of a text row; None is NULL.
+fn nullable<'a>(row: &mut Cursor<'a>) -> Result<Option<&'a [u8]>, Short> {
+    if let [0xFB, rest @ ..] = row.rest() {
+        *row = Cursor::new(rest);
+        return Ok(None);
     }
+    row.sized().map(Some)
+}
+
+/// Up to a zero byte, which is skipped; or all that is left.
+pub(crate) fn until_zero<'a>(parts: &mut Cursor<'a>) -> &'a [u8] {
+    let rest = parts.rest();
+    let end = rest.iter().position(|byte| *byte == 0).unwrap_or(rest.len());
+    let (head, tail) = rest.split_at(end);
+    *parts = Cursor::new(tail.get(1..).unwrap_or_default());
+    head
 }
 
 /// A length-encoded integer, appended.
@@ -121,36 +105,35 @@ pub(crate) struct Greeting {
 
 impl Greeting {
     pub fn parse(body: &[u8]) -> Result<Self> {
-        let mut parts = Parts(body);
-        Self::fields(&mut parts).ok_or_else(|| confused("the greeting"))
+        Self::fields(&mut Cursor::new(body)).map_err(|Short| confused("the greeting"))
     }
 
-    fn fields(parts: &mut Parts<'_>) -> Option<Self> {
+    fn fields(parts: &mut Cursor<'_>) -> Result<Self, Short> {
         if parts.u8()? != 10 {
-            return None;
+            return Err(Short);
         }
-        let version = String::from_utf8_lossy(parts.until_zero()).into_owned();
-        let thread = parts.u32()?;
+        let version = String::from_utf8_lossy(until_zero(parts)).into_owned();
+        let thread = parts.u32_le()?;
         let mut nonce = parts.bytes(8)?.to_vec();
         parts.u8()?;
-        let low = parts.u16()?;
+        let low = parts.u16_le()?;
         let (mut capabilities, mut extended, mut plugin) = (u32::from(low), 0, String::new());
-        if !parts.0.is_empty() {
+        if !parts.is_at_end() {
             parts.u8()?;
-            parts.u16()?;
-            capabilities |= u32::from(parts.u16()?) << 16;
+            parts.u16_le()?;
+            capabilities |= u32::from(parts.u16_le()?) << 16;
             let length = parts.u8()?;
             parts.bytes(6)?;
-            extended = parts.u32()?;
+            extended = parts.u32_le()?;
             if capabilities & capability::MYSQL != 0 {
                 extended = 0;
             }
             let second = usize::from(length.saturating_sub(8).max(13));
-            let second = parts.bytes(second.min(parts.0.len()))?;
+            let second = parts.bytes(second.min(parts.rest().len()))?;
             nonce.extend(second.iter().take_while(|byte| **byte != 0));
-            plugin = String::from_utf8_lossy(parts.until_zero()).into_owned();
+            plugin = String::from_utf8_lossy(until_zero(parts)).into_owned();
         }
-        Some(Self { version, thread, capabilities, extended, plugin, nonce })
+        Ok(Self { version, thread, capabilities, extended, plugin, nonce })
     }
 
     /// Whether the server has said that it can.
@@ -177,11 +160,10 @@ pub(crate) struct ResultColumn {
 
 impl ResultColumn {
     pub fn parse(body: &[u8], extended: bool) -> Result<Self> {
-        let mut parts = Parts(body);
-        Self::fields(&mut parts, extended).ok_or_else(|| confused("a column's definition"))
+        Self::fields(&mut Cursor::new(body), extended).map_err(|Short| confused("a column's definition"))
     }
 
-    fn fields(parts: &mut Parts<'_>, has_extended: bool) -> Option<Self> {
+    fn fields(parts: &mut Cursor<'_>, has_extended: bool) -> Result<Self, Short> {
         for _ in 0..4 {
             parts.sized()?;
         }
@@ -189,8 +171,8 @@ impl ResultColumn {
         parts.sized()?;
         let mut extended = None;
         if has_extended {
-            let mut words = Parts(parts.sized()?);
-            while let Some(kind) = words.u8() {
+            let mut words = Cursor::new(parts.sized()?);
+            while let Ok(kind) = words.u8() {
                 let word = String::from_utf8_lossy(words.sized()?).into_owned();
                 // 0 is a type's name, 1 a format's; `json` is a format of longtext.
                 if kind <= 1 {
@@ -199,12 +181,12 @@ impl ResultColumn {
             }
         }
         parts.length()?;
-        let charset = parts.u16()?;
-        let length = parts.u32()?;
+        let charset = parts.u16_le()?;
+        let length = parts.u32_le()?;
         let code = parts.u8()?;
-        let flags = parts.u16()?;
+        let flags = parts.u16_le()?;
         let decimals = parts.u8()?;
-        Some(Self { name, code, flags, charset, length, decimals, extended })
+        Ok(Self { name, code, flags, charset, length, decimals, extended })
     }
 
     /// Whether it is a part of the primary key.
@@ -239,15 +221,15 @@ impl Rows {
 
 /// A row of the text protocol.
 pub(crate) fn text_row(body: &[u8], columns: usize) -> Result<Vec<Option<String>>> {
-    let mut parts = Parts(body);
+    let mut parts = Cursor::new(body);
     (0..columns)
-        .map(|_| match parts.nullable() {
-            Some(Some(bytes)) => match String::from_utf8(bytes.to_vec()) {
+        .map(|_| match nullable(&mut parts) {
+            Ok(Some(bytes)) => match String::from_utf8(bytes.to_vec()) {
                 Ok(text) => Ok(Some(text)),
                 Err(_) => Err(Error::data("the server sent text that is not UTF-8")),
             },
-            Some(None) => Ok(None),
-            None => Err(confused("a short row")),
+            Ok(None) => Ok(None),
+            Err(Short) => Err(confused("a short row")),
         })
         .collect()
 }
@@ -261,12 +243,12 @@ mod tests {
         for value in [0_usize, 250, 251, 0xFFFF, 0x1_0000, 0xFF_FFFF, 0x100_0000, 1 << 33] {
             let mut bytes = Vec::new();
             put_length(&mut bytes, value);
-            let mut parts = Parts(&bytes);
-            assert_eq!(parts.length(), u64::try_from(value).ok());
-            assert!(parts.0.is_empty());
+            let mut parts = Cursor::new(&bytes);
+            assert_eq!(parts.length(), Ok(u64::try_from(value).unwrap()));
+            assert!(parts.is_at_end());
         }
-        assert_eq!(Parts(&[0xFC, 1]).length(), None);
-        assert_eq!(Parts(&[0xFE]).sized(), None);
+        assert_eq!(Cursor::new(&[0xFC, 1]).length(), Err(Short));
+        assert_eq!(Cursor::new(&[0xFE]).sized(), Err(Short));
     }
 
     #[test]

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rivet_sdk::lexer::{Rules, single};
-use rivet_sdk::{Error, ErrorKind, ExportRequest, Relation, Result, Retry, SessionPolicy};
+use rivet_sdk::sql::session::{self, Session as _, Stopper};
+use rivet_sdk::{Error, ErrorKind, Result, Retry, SessionPolicy};
 
 use crate::catalog;
 use crate::dialect::quoted;
@@ -16,7 +17,7 @@ use crate::error::confused;
 use crate::options::Endpoint;
 use crate::server::Server;
 use crate::snapshot;
-use crate::stopper::Stopper;
+use crate::stopper::Thread;
 use crate::wire::Wire;
 
 /// How long a stopped statement may take to end before its connection is dropped.
@@ -40,7 +41,7 @@ pub(crate) struct Session {
     role: Role,
     /// Of statements whose caller brings none.
     limits: SessionPolicy,
-    stopper: Arc<Stopper>,
+    stopper: Arc<Stopper<Thread>>,
 }
 
 /// What the connection's open transaction is.
@@ -70,7 +71,7 @@ impl Session {
     pub fn open(endpoint: Endpoint) -> Result<Self> {
         let mut wire = Wire::open(&endpoint)?;
         let login_mode = mode_of(&mut wire)?;
-        let stopper = Arc::new(Stopper::of(&endpoint, &wire)?);
+        let stopper = Stopper::of(Thread::of(&endpoint, &wire)?);
         let server = Server::of(wire.version());
         let limits = SessionPolicy::PLANNING;
         let mut session =
@@ -82,16 +83,11 @@ impl Session {
     }
 
     /// A handle for another thread.
-    pub fn stopper(&self) -> Arc<Stopper> {
+    pub fn stopper(&self) -> Arc<Stopper<Thread>> {
         Arc::clone(&self.stopper)
     }
 
-    /// The limits of statements whose caller brings none.
-    pub fn limits(&self) -> SessionPolicy {
-        self.limits
-    }
-
-    /// Sets them.
+    /// Sets the limits of statements whose caller brings none.
     pub fn limit(&mut self, limits: &SessionPolicy) {
         self.limits = *limits;
     }
@@ -113,64 +109,13 @@ impl Session {
         &self.login_mode
     }
 
-    /// Runs `work` in a read-only transaction, which is over when this returns, however it
-    /// returns; or, in a member of a snapshot, in the snapshot's.
-    pub fn transaction<T>(&mut self, policy: &SessionPolicy, work: impl FnOnce(&mut Wire) -> Result<T>) -> Result<T> {
-        self.under(policy, Mode::Rivet, work)
-    }
-
-    /// The same for what reads `relation`, which `work` is given as it can stand after FROM: a query is one statement
-    /// that the server has understood as it was written, and runs under the login's `sql_mode`.
-    pub fn reading<T>(
-        &mut self,
-        policy: &SessionPolicy,
-        relation: &Relation,
-        work: impl FnOnce(&mut Wire, Relation) -> Result<T>,
-    ) -> Result<T> {
-        let Relation::Query(sql) = relation else {
-            let outcome = self.transaction(policy, |wire| work(wire, relation.clone()));
-            return outcome.map_err(|error| error.late_for(relation));
-        };
-        self.query(policy, sql, |wire, sql| work(wire, Relation::Query(sql.to_owned())))
-    }
-
-    /// The same for an export's rows.
-    pub fn reading_rows<T>(
-        &mut self,
-        request: &ExportRequest,
-        work: impl FnOnce(&mut Wire, &ExportRequest) -> Result<T>,
-    ) -> Result<T> {
-        self.reading(&request.session, &request.relation, |wire, relation| {
-            let mut request = request.clone();
-            request.relation = relation;
-            work(wire, &request)
-        })
-    }
-
-    /// Runs `work` over a user's query, under the login's `sql_mode`.
-    pub fn query<T>(
-        &mut self,
-        policy: &SessionPolicy,
-        sql: &str,
-        work: impl FnOnce(&mut Wire, &str) -> Result<T>,
-    ) -> Result<T> {
-        self.reconnect()?;
-        let rules = if self.server.mariadb { Rules::mariadb(&self.login_mode) } else { Rules::mysql(&self.login_mode) };
-        self.under(policy, Mode::Login, |wire| {
-            let one = single(&rules, sql)?;
-            // The server's own word on the text as it was written: what it refuses alone is not tried in brackets.
-            let statement = catalog::select(wire, sql)?;
-            wire.close(&statement)?;
-            work(wire, one)
-        })
-    }
-
+    /// Runs `work` between the beginning and the end of a transaction; in a member of a snapshot, in the snapshot's.
     fn under<T>(&mut self, policy: &SessionPolicy, mode: Mode, work: impl FnOnce(&mut Wire) -> Result<T>) -> Result<T> {
         self.reconnect()?;
         self.wire.wait(policy.patience());
         let outcome = self.begin(policy, mode).and_then(|()| work(&mut self.wire));
         self.end();
-        outcome.map_err(|error| self.tell_cancel(error))
+        outcome.map_err(|error| self.stopper.tell(error, |code| matches!(code, "1317" | "1028").then_some("1317")))
     }
 
     fn begin(&mut self, policy: &SessionPolicy, mode: Mode) -> Result<()> {
@@ -189,19 +134,6 @@ impl Session {
             self.verify(policy, mode)?;
         }
         Ok(())
-    }
-
-    /// The server has one code for both; whether we asked is for us to know.
-    fn tell_cancel(&self, error: Error) -> Error {
-        if !self.stopper.was_used() {
-            return error;
-        }
-        match error.code() {
-            Some("1317" | "1028") => Error::cancelled("the statement was stopped").with_code("1317"),
-            // The connection went where the statement could not be stopped otherwise.
-            None if error.kind() == ErrorKind::Connection => Error::cancelled("the statement was left behind"),
-            _ => error,
-        }
     }
 
     fn end(&mut self) {
@@ -227,7 +159,8 @@ impl Session {
         self.wire = Wire::open(&self.endpoint)?;
         self.login_mode = mode_of(&mut self.wire)?;
         self.applied = None;
-        self.stopper.moves_to(&self.wire)
+        self.stopper.moves_to(Thread::of(&self.endpoint, &self.wire)?);
+        Ok(())
     }
 
     fn apply(&mut self, policy: &SessionPolicy, mode: Mode) -> Result<()> {
@@ -373,6 +306,35 @@ impl Session {
         unlocked.map_err(|error| {
             snapshot::lost("the snapshot's lock was lost before it was released: its workers may not be at one point")
                 .with_source(&error)
+        })
+    }
+}
+
+impl session::Session for Session {
+    type Wire = Wire;
+
+    fn limits(&self) -> SessionPolicy {
+        self.limits
+    }
+
+    fn transaction<T>(&mut self, policy: &SessionPolicy, work: impl FnOnce(&mut Wire) -> Result<T>) -> Result<T> {
+        self.under(policy, Mode::Rivet, work)
+    }
+
+    fn query<T>(
+        &mut self,
+        policy: &SessionPolicy,
+        sql: &str,
+        work: impl FnOnce(&mut Wire, &str) -> Result<T>,
+    ) -> Result<T> {
+        self.reconnect()?;
+        let rules = if self.server.mariadb { Rules::mariadb(&self.login_mode) } else { Rules::mysql(&self.login_mode) };
+        self.under(policy, Mode::Login, |wire| {
+            let one = single(&rules, sql)?;
+            // The server's own word on the text as it was written: what it refuses alone is not tried in brackets.
+            let statement = catalog::select(wire, sql)?;
+            wire.close(&statement)?;
+            work(wire, one)
         })
     }
 }

@@ -1,11 +1,10 @@
 //! Stops a session's statement from another thread.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rivet_sdk::Result;
 use rivet_sdk::network::Closer;
+use rivet_sdk::sql::session::Stoppable;
+use rivet_sdk::{Error, Result};
 
 use crate::options::Endpoint;
 use crate::wire::Wire;
@@ -14,50 +13,28 @@ use crate::wire::Wire;
 /// seconds.
 const CANCEL: Duration = Duration::from_secs(4);
 
-/// What another thread needs to stop the session's statement.
-pub(crate) struct Stopper {
+/// The server's thread of a session.
+pub(crate) struct Thread {
     endpoint: Endpoint,
-    /// The session in use now: it changes when a broken connection is opened anew.
-    session: Mutex<Stoppable>,
-    used: AtomicBool,
-}
-
-struct Stoppable {
-    thread: u32,
+    number: u32,
     closer: Closer,
 }
 
-impl Stoppable {
-    fn of(wire: &Wire) -> Result<Self> {
-        Ok(Self { thread: wire.thread(), closer: wire.closer()? })
+impl Thread {
+    /// The one over this connection.
+    pub fn of(endpoint: &Endpoint, wire: &Wire) -> Result<Self> {
+        Ok(Self { endpoint: endpoint.clone(), number: wire.thread(), closer: wire.closer()? })
     }
 }
 
-impl Stopper {
-    /// For the session over this connection.
-    pub fn of(endpoint: &Endpoint, wire: &Wire) -> Result<Self> {
-        let session = Mutex::new(Stoppable::of(wire)?);
-        Ok(Self { endpoint: endpoint.clone(), session, used: AtomicBool::new(false) })
+impl Stoppable for Thread {
+    fn stop(&self) -> Result<()> {
+        kill(&self.endpoint, self.number)
     }
 
-    /// The session has another connection now.
-    pub fn moves_to(&self, wire: &Wire) -> Result<()> {
-        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Stoppable::of(wire)?;
-        Ok(())
-    }
-
-    /// Whether somebody stopped a statement.
-    pub fn was_used(&self) -> bool {
-        self.used.load(Ordering::SeqCst)
-    }
-
-    /// Sends KILL QUERY over a connection of its own. Where there is none to be had (the login's only one is the
-    /// session's), ends that.
-    pub fn stop(&self) -> Result<()> {
-        self.used.store(true, Ordering::SeqCst);
-        let thread = self.session.lock().unwrap_or_else(PoisonError::into_inner).thread;
-        kill(&self.endpoint, thread)
-            .map_err(|error| self.session.lock().unwrap_or_else(PoisonError::into_inner).closer.give_up(&error))
+    /// The login's only connection may be the session's.
+    fn give_up(&self, why: &Error) -> Error {
+        self.closer.give_up(why)
     }
 }
 

@@ -157,7 +157,8 @@ pub(crate) fn natural(name: &str, column: &SourceColumn, tinyint1_as_boolean: bo
         Base::Year => Kind::Int(Integer::U16, 2),
         Base::Bit => {
             let kind = if result.length <= 1 { Kind::Bit } else { Kind::Bits };
-            return Expression { sql: bits(name), fidelity: kind.fidelity(), kind };
+            let fidelity = kind.fidelity();
+            return Expression::new(bits(name), kind, fidelity);
         }
         Base::Decimal => decimal(result.decimal()),
         Base::Float => Kind::Float32,
@@ -166,7 +167,7 @@ pub(crate) fn natural(name: &str, column: &SourceColumn, tinyint1_as_boolean: bo
         Base::DateTime => Kind::Timestamp { utc: false, nanoseconds: false },
         Base::Timestamp => Kind::Timestamp { utc: true, nanoseconds: false },
         Base::Time => Kind::Time,
-        Base::Text => return Expression { sql: text(name, column), kind: Kind::Text, fidelity: Fidelity::Exact },
+        Base::Text => return Expression::new(text(name, column), Kind::Text, Fidelity::Exact),
         Base::Choice | Base::Null => Kind::Text,
         Base::Binary => Kind::Binary,
         Base::Json => Kind::Json,
@@ -174,7 +175,8 @@ pub(crate) fn natural(name: &str, column: &SourceColumn, tinyint1_as_boolean: bo
         Base::Vector => Kind::Vector,
         Base::Uuid => Kind::Uuid { text: true },
     };
-    Expression { sql: name.to_owned(), fidelity: kind.fidelity(), kind }
+    let fidelity = kind.fidelity();
+    Expression::new(name, kind, fidelity)
 }
 
 /// A bit column as an unsigned number of eight bytes. As it is, it comes as bytes or as digits, as the expression behind

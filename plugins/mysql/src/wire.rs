@@ -5,14 +5,16 @@ mod frames;
 use std::ops::Range;
 use std::time::Duration;
 
+use rivet_sdk::cursor::{Cursor, ReadNumbers as _};
 use rivet_sdk::network::{Closer, Patience, lost};
+use rivet_sdk::sql::session::several_rows;
 use rivet_sdk::{Error, ErrorKind, Result};
 
 use crate::compress::Channel;
 use crate::connect::{Connected, connect};
 use crate::error::{ServerMessage, confused};
 use crate::options::Endpoint;
-use crate::packet::{Greeting, Parts, ResultColumn, Rows, capability, text_row};
+use crate::packet::{Greeting, LengthEncoded as _, ResultColumn, Rows, capability, text_row};
 use crate::stopper::kill;
 
 const BUFFER_BYTES: usize = 256 << 10;
@@ -21,6 +23,9 @@ const CONTROL_BYTES: usize = 256 << 20;
 const HEADER_BYTES: usize = 4;
 /// A packet of this length is continued by the next one.
 const FULL: usize = 0xFF_FFFF;
+
+/// What an answer begins with that is neither an end nor an error.
+const COUNT: &str = "the number of columns";
 
 const COM_QUIT: u8 = 0x01;
 const COM_QUERY: u8 = 0x03;
@@ -153,13 +158,16 @@ impl Wire {
         self.query_up_to(sql, usize::MAX)
     }
 
-    /// As [`Wire::query`], but fails where there are more than `limit` rows.
-    pub fn query_up_to(&mut self, sql: &str, limit: usize) -> Result<Rows> {
+    /// As [`Wire::query`], but fails at the second row.
+    pub fn query_one(&mut self, sql: &str) -> Result<Rows> {
+        self.query_up_to(sql, 1)
+    }
+
+    fn query_up_to(&mut self, sql: &str, limit: usize) -> Result<Rows> {
         log::trace!("{sql}");
         self.command(COM_QUERY, sql.as_bytes())?;
         let head = self.answer(&mut control)?;
-        let mut parts = Parts(self.body(&head));
-        match parts.0.first() {
+        match self.body(&head).first() {
             Some(0x00) => {
                 self.busy = false;
                 return Ok(Rows::default());
@@ -170,8 +178,7 @@ impl Wire {
             }
             _ => {}
         }
-        let count = parts.length().and_then(|count| usize::try_from(count).ok());
-        let Some(count) = count else { return Err(self.garbled("the number of columns")) };
+        let count = self.count(&head)?;
         let columns = self.columns(count)?;
         let mut rows = Vec::new();
         let mut failure = None;
@@ -185,7 +192,7 @@ impl Wire {
                 continue;
             }
             if rows.len() >= limit {
-                return Err(Error::new(ErrorKind::InvalidQuery, format!("the query returned more than {limit} rows")));
+                return Err(several_rows());
             }
             match text_row(self.body(&row), columns.len()) {
                 Ok(row) => rows.push(row),
@@ -218,9 +225,9 @@ impl Wire {
         log::debug!("{sql}");
         self.command(COM_STMT_PREPARE, sql.as_bytes())?;
         let head = self.answer(&mut control)?;
-        let mut parts = Parts(self.body(&head));
-        let fields = (parts.u8(), parts.u32(), parts.u16(), parts.u16());
-        let (Some(0), Some(id), Some(columns), Some(parameters)) = fields else {
+        let mut parts = Cursor::new(self.body(&head));
+        let fields = (parts.u8(), parts.u32_le(), parts.u16_le(), parts.u16_le());
+        let (Ok(0), Ok(id), Ok(columns), Ok(parameters)) = fields else {
             return Err(self.garbled("the answer to a PREPARE"));
         };
         if parameters > 0 {
@@ -256,9 +263,10 @@ impl Wire {
         request.extend([0, 1, 0, 0, 0]);
         self.command(COM_STMT_EXECUTE, &request)?;
         let head = self.answer(&mut control)?;
-        let count = Parts(self.body(&head)).length().and_then(|count| usize::try_from(count).ok());
-        let count = count.filter(|count| *count > 0).ok_or_else(|| self.garbled("the number of columns"))?;
-        let columns = self.columns(count)?;
+        let columns = match self.count(&head)? {
+            0 => return Err(self.garbled(COUNT)),
+            count => self.columns(count)?,
+        };
         on_columns(&columns)?;
         loop {
             let row = self.answer(&mut |have, size| sink.arriving(have, size))?;
@@ -300,6 +308,13 @@ impl Wire {
         // The KILL may have come too late and hit the next statement: let it hit this one.
         let _ = self.query("DO 0");
         if self.broken { Err(Error::connection("the connection is broken")) } else { Ok(()) }
+    }
+
+    /// How many columns an answer has.
+    fn count(&mut self, head: &Range<usize>) -> Result<usize> {
+        let count = Cursor::new(self.body(head)).length().map(usize::try_from);
+        let Ok(Ok(count)) = count else { return Err(self.garbled(COUNT)) };
+        Ok(count)
     }
 
     fn columns(&mut self, count: usize) -> Result<Vec<ResultColumn>> {

@@ -6,6 +6,7 @@ use rivet_sdk::arrow_schema::SchemaRef;
 use rivet_sdk::serde_json::{self, Value};
 use rivet_sdk::sql::columns;
 use rivet_sdk::sql::rows::{Fault, Rows};
+use rivet_sdk::sql::session::Session as _;
 use rivet_sdk::{BatchSink, Condition, Context, ExportRequest, ExportStats, Relation, Result, schema_of};
 
 use crate::catalog::SourceColumn;

@@ -1,6 +1,7 @@
 //! Which server and database this is, and what `doctor` should know of it.
 
 use rivet_libpq::{Host, Server};
+use rivet_sdk::sql::session::Session as _;
 use rivet_sdk::{Identity, Note, Result, network};
 
 use crate::error::confused;
@@ -8,8 +9,7 @@ use crate::session::Session;
 
 /// Asks the server about itself.
 pub(crate) fn identity(session: &mut Session) -> Result<Identity> {
-    let policy = session.limits();
-    let facts = session.transaction(&policy, |wire| {
+    let facts = session.planning(|wire| {
         wire.simple(
             "SELECT pg_catalog.version(), current_database(), session_user, pg_catalog.pg_backend_pid(), \
              (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()), \
@@ -23,7 +23,7 @@ pub(crate) fn identity(session: &mut Session) -> Result<Identity> {
     let fact = |index: usize| row.get(index).cloned().flatten().unwrap_or_default();
     // Some servers keep this function to themselves.
     let system = session
-        .transaction(&policy, |wire| wire.simple("SELECT system_identifier FROM pg_catalog.pg_control_system()"))
+        .planning(|wire| wire.simple("SELECT system_identifier FROM pg_catalog.pg_control_system()"))
         .ok()
         .and_then(|rows| rows.rows.into_iter().next()?.into_iter().next()?);
     let id = match &system {

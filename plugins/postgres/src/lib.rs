@@ -35,20 +35,18 @@ mod tree;
 mod types;
 mod wire;
 
-use std::sync::Arc;
-
 use rivet_sdk::options::ServerOptions;
 use rivet_sdk::sql;
+use rivet_sdk::sql::session::{Session as _, one_value};
 use rivet_sdk::{
-    BatchSink, Bounds, BoundsRequest, Context, Description, Error, ErrorKind, ExportRequest, ExportStats, Identity,
-    Interrupt, Relation, Result, Scalar, SessionPolicy, Snapshot, Source, SourceDriver, Split, SplitRequest,
-    TableFilter, TableSummary, TypeMapping, capability,
+    BatchSink, Bounds, BoundsRequest, Context, Description, ExportRequest, ExportStats, Identity, Interrupt, Relation,
+    Result, Scalar, SessionPolicy, Snapshot, Source, SourceDriver, Split, SplitRequest, TableFilter, TableSummary,
+    TypeMapping, capability,
 };
 
 use crate::options::Endpoint;
 use crate::plan::Plan;
 use crate::session::Session;
-use crate::stopper::Stopper;
 
 rivet_sdk::plugin! {
     name: "postgres",
@@ -108,61 +106,36 @@ impl Source for Postgres {
 
     fn query_scalar(&mut self, sql: &str) -> Result<Option<Scalar>> {
         let answer = self.session.query(&self.session.limits(), sql, |wire, sql| wire.query(sql, 2))?;
-        let wrong = |what: String| {
-            Error::new(ErrorKind::InvalidQuery, format!("the query returned {what} where one value was expected"))
-        };
-        let [column] = &answer.columns[..] else { return Err(wrong(format!("{} columns", answer.columns.len()))) };
-        let mut rows = answer.rows.into_iter();
-        match (rows.next().and_then(|row| row.into_iter().next()), rows.next()) {
-            (_, Some(_)) => Err(wrong("more than one row".to_owned())),
-            (None, _) => Ok(None),
-            (Some(None), _) => Ok(Some(Scalar::Null)),
-            (Some(Some(text)), _) => split::scalar(type_name(column.oid), text).map(Some),
-        }
+        let Some((column, text)) = one_value(&answer.columns, answer.rows)? else { return Ok(None) };
+        text.map_or(Ok(Scalar::Null), |text| split::scalar(type_name(column.oid), text)).map(Some)
     }
 
     fn type_mappings(&mut self, request: &ExportRequest) -> Result<Vec<TypeMapping>> {
         let version = self.session.version();
-        let mut request = request.clone();
-        request.session = self.session.limits().for_columns(&request.session);
-        self.session.reading_rows(&request, |wire, request| Plan::new(wire, version, request)?.of.mappings())
+        self.session.reading_columns(request, |wire, request| Plan::new(wire, version, request)?.of.mappings())
     }
 
     fn tables(&mut self, filter: &TableFilter) -> Result<Vec<TableSummary>> {
-        self.session.transaction(&self.session.limits(), |wire| catalog::tables(wire, filter))
+        self.session.planning(|wire| catalog::tables(wire, filter))
     }
 
     fn describe(&mut self, relation: &Relation) -> Result<Description> {
         let version = self.session.version();
-        let mut description = self
-            .session
-            .reading(&self.session.limits(), relation, |wire, relation| catalog::describe(wire, version, &relation))?;
-        if relation.table().is_none() {
-            // As the user wrote it.
-            description.relation = relation.clone();
-        }
-        Ok(description)
+        self.session.describing(relation, |wire, relation| catalog::describe(wire, version, relation))
     }
 
     fn split(&mut self, request: &SplitRequest) -> Result<Split> {
         let version = self.session.version();
-        self.session.reading_rows(&request.of, |wire, of| {
-            let request = SplitRequest::new(of.clone(), request.by.clone(), request.into);
-            split::split(wire, version, &request)
-        })
+        self.session.splitting(request, |wire, request| split::split(wire, version, request))
     }
 
     fn bounds(&mut self, request: &BoundsRequest) -> Result<Bounds> {
         let version = self.session.version();
-        self.session.reading_rows(&request.of, |wire, of| {
-            let mut request = request.clone();
-            request.of = of.clone();
-            bounds::bounds(wire, version, &request)
-        })
+        self.session.bounding(request, |wire, request| bounds::bounds(wire, version, request))
     }
 
     fn clock(&mut self) -> Result<Option<Scalar>> {
-        self.session.transaction(&self.session.limits(), bounds::clock).map(Some)
+        self.session.planning(bounds::clock).map(Some)
     }
 
     fn snapshot(&mut self, _workers: u32) -> Result<Option<Snapshot>> {
@@ -195,21 +168,12 @@ impl Source for Postgres {
             "checkpoints_req FROM pg_catalog.pg_stat_bgwriter"
         };
         let sql = format!("SELECT pg_catalog.pg_stat_clear_snapshot(); SELECT {counter}");
-        let answer = self.session.transaction(&self.session.limits(), |wire| wire.simple(&sql))?;
+        let answer = self.session.planning(|wire| wire.simple(&sql))?;
         Ok(answer.rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok()))
     }
 
     fn interrupt(&self) -> Option<Box<dyn Interrupt>> {
-        Some(Box::new(CancelRequest(self.session.stopper())))
-    }
-}
-
-/// Cancels over a connection of its own.
-struct CancelRequest(Arc<Stopper>);
-
-impl Interrupt for CancelRequest {
-    fn interrupt(&self) -> Result<()> {
-        self.0.stop()
+        Some(Box::new(self.session.stopper()))
     }
 }
 

@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use rivet_sdk::lexer::{Rules, single};
 use rivet_sdk::sql::quote_text;
-use rivet_sdk::{Error, ErrorKind, ExportRequest, Relation, Result, Retry, SNAPSHOT_LOST, SessionPolicy};
+use rivet_sdk::sql::session::{self, Session as _, Stopper};
+use rivet_sdk::{Error, ErrorKind, Result, Retry, SNAPSHOT_LOST, SessionPolicy};
 
 use crate::message::Rows;
 use crate::options::Endpoint;
-use crate::stopper::Stopper;
+use crate::stopper::Backend;
 use crate::wire::Wire;
 
 /// What every transaction sets, and what the server must then show.
@@ -52,7 +53,7 @@ pub(crate) struct Session {
     held: bool,
     /// Of statements whose caller brings none.
     limits: SessionPolicy,
-    stopper: Arc<Stopper>,
+    stopper: Arc<Stopper<Backend>>,
 }
 
 impl Session {
@@ -62,21 +63,16 @@ impl Session {
         // A part of the login, and of its time.
         begin_with_settings(&mut wire, BEGIN, &SessionPolicy::default(), Settings::Rivet)?;
         wire.simple("COMMIT")?;
-        let stopper = Arc::new(Stopper::of(&wire)?);
+        let stopper = Stopper::of(Backend::of(&wire)?);
         Ok(Self { wire, endpoint, joined: None, held: false, limits: SessionPolicy::PLANNING, stopper })
     }
 
     /// A handle for another thread.
-    pub fn stopper(&self) -> Arc<Stopper> {
+    pub fn stopper(&self) -> Arc<Stopper<Backend>> {
         Arc::clone(&self.stopper)
     }
 
-    /// The limits of statements whose caller brings none.
-    pub fn limits(&self) -> SessionPolicy {
-        self.limits
-    }
-
-    /// Sets them.
+    /// Sets the limits of statements whose caller brings none.
     pub fn limit(&mut self, limits: &SessionPolicy) {
         self.limits = *limits;
     }
@@ -90,55 +86,7 @@ impl Session {
         version_number(self.wire.parameter("server_version").unwrap_or_default())
     }
 
-    /// Runs `work` in a read-only transaction, which is over when this returns, however it
-    /// returns; or, in the holder of a snapshot, under a savepoint.
-    pub fn transaction<T>(&mut self, policy: &SessionPolicy, work: impl FnOnce(&mut Wire) -> Result<T>) -> Result<T> {
-        self.under(policy, Settings::Rivet, |wire, _| work(wire))
-    }
-
-    /// The same for what reads `relation`, which `work` is given as it can stand after FROM: a query is one statement
-    /// that the server has understood as it was written.
-    pub fn reading<T>(
-        &mut self,
-        policy: &SessionPolicy,
-        relation: &Relation,
-        work: impl FnOnce(&mut Wire, Relation) -> Result<T>,
-    ) -> Result<T> {
-        let Relation::Query(sql) = relation else {
-            let outcome = self.transaction(policy, |wire| work(wire, relation.clone()));
-            return outcome.map_err(|error| error.late_for(relation));
-        };
-        self.query(policy, sql, |wire, sql| work(wire, Relation::Query(sql.to_owned())))
-    }
-
-    /// The same for an export's rows.
-    pub fn reading_rows<T>(
-        &mut self,
-        request: &ExportRequest,
-        work: impl FnOnce(&mut Wire, &ExportRequest) -> Result<T>,
-    ) -> Result<T> {
-        self.reading(&request.session, &request.relation, |wire, relation| {
-            let mut request = request.clone();
-            request.relation = relation;
-            work(wire, &request)
-        })
-    }
-
-    /// Runs `work` over a user's query, under what the login says of the query's own texts.
-    pub fn query<T>(
-        &mut self,
-        policy: &SessionPolicy,
-        sql: &str,
-        work: impl FnOnce(&mut Wire, &str) -> Result<T>,
-    ) -> Result<T> {
-        self.under(policy, Settings::Login, |wire, rules| {
-            let one = single(&rules, sql)?;
-            // The server's own word on the text as it was written: what it refuses alone is not tried in brackets.
-            wire.describe(sql)?;
-            work(wire, one)
-        })
-    }
-
+    /// Runs `work` between the beginning and the end of a transaction; in the holder of a snapshot, under a savepoint.
     fn under<T>(
         &mut self,
         policy: &SessionPolicy,
@@ -156,20 +104,7 @@ impl Session {
         let begun = begun.map_err(|error| if self.joined.is_some() { snapshot_gone(error) } else { error });
         let outcome = begun.and_then(|rules| work(&mut self.wire, rules));
         self.end(outcome.is_ok());
-        outcome.map_err(|error| self.tell_cancel_from_timeout(error))
-    }
-
-    /// The server has one code for both; whether we asked is for us to know.
-    fn tell_cancel_from_timeout(&self, error: Error) -> Error {
-        if !self.stopper.was_used() || error.kind() == ErrorKind::Cancelled {
-            return error;
-        }
-        match error.code() {
-            Some(code @ "57014") => Error::cancelled("the statement was stopped").with_code(code),
-            // The connection went where the statement could not be stopped otherwise.
-            None if error.kind() == ErrorKind::Connection => Error::cancelled("the statement was left behind"),
-            _ => error,
-        }
+        outcome.map_err(|error| self.stopper.tell(error, |code| (code == "57014").then_some("57014")))
     }
 
     fn end(&mut self, succeeded: bool) {
@@ -202,7 +137,8 @@ impl Session {
                 .with_hint("start the export again: its read point is gone"));
         }
         self.wire = Wire::open(&self.endpoint)?;
-        self.stopper.moves_to(&self.wire)
+        self.stopper.moves_to(Backend::of(&self.wire)?);
+        Ok(())
     }
 
     /// Opens the transaction that is the snapshot, and gives the row `sql` returns in it.
@@ -232,7 +168,7 @@ impl Session {
     pub fn join(&mut self, token: &str) -> Result<()> {
         self.release();
         self.joined = Some(token.to_owned());
-        self.transaction(&self.limits(), |_| Ok(())).inspect_err(|_| self.joined = None)
+        self.planning(|_| Ok(())).inspect_err(|_| self.joined = None)
     }
 
     /// Lets go of a snapshot, held or joined.
@@ -241,6 +177,32 @@ impl Session {
         if std::mem::take(&mut self.held) {
             self.end(false);
         }
+    }
+}
+
+impl session::Session for Session {
+    type Wire = Wire;
+
+    fn limits(&self) -> SessionPolicy {
+        self.limits
+    }
+
+    fn transaction<T>(&mut self, policy: &SessionPolicy, work: impl FnOnce(&mut Wire) -> Result<T>) -> Result<T> {
+        self.under(policy, Settings::Rivet, |wire, _| work(wire))
+    }
+
+    fn query<T>(
+        &mut self,
+        policy: &SessionPolicy,
+        sql: &str,
+        work: impl FnOnce(&mut Wire, &str) -> Result<T>,
+    ) -> Result<T> {
+        self.under(policy, Settings::Login, |wire, rules| {
+            let one = single(&rules, sql)?;
+            // The server's own word on the text as it was written: what it refuses alone is not tried in brackets.
+            wire.describe(sql)?;
+            work(wire, one)
+        })
     }
 }
 

@@ -27,9 +27,10 @@ mod split;
 mod temporal;
 mod types;
 
+use rivet_sdk::sql::session::one_value;
 use rivet_sdk::{
-    BatchSink, Bounds, BoundsRequest, Context, Description, Error, ErrorKind, ExportRequest, ExportStats, Identity,
-    Interrupt, Note, Relation, Result, Scalar, SessionPolicy, Source, SourceDriver, Split, SplitRequest, TableFilter,
+    BatchSink, Bounds, BoundsRequest, Context, Description, Error, ExportRequest, ExportStats, Identity, Interrupt,
+    Note, Relation, Result, Scalar, SessionPolicy, Source, SourceDriver, Split, SplitRequest, TableFilter,
     TableSummary, TypeMapping, capability,
 };
 
@@ -138,19 +139,12 @@ impl Source for Sqlite {
         let database = &self.database;
         database.check()?;
         let mut statement = database.prepare(database.query(sql)?)?;
-        let refuse =
-            |what: &str| Err(Error::new(ErrorKind::InvalidQuery, format!("the query returns {what}, not one value")));
-        if statement.column_count() != 1 {
-            return refuse(&format!("{} columns", statement.column_count()));
-        }
-        let mut rows = statement.query([]).map_err(|error| database.fault(error))?;
-        let value = match rows.next().map_err(|error| database.fault(error))? {
-            None => return Ok(None),
-            Some(row) => row.get_ref(0).map_err(|error| database.fault(error)).map(split::scalar)?,
-        };
-        if rows.next().map_err(|error| database.fault(error))?.is_some() {
-            return refuse("several rows");
-        }
+        let rows = statement.query_map([], |row| row.get_ref(0).map(|value| [split::scalar(value)]));
+        let rows = rows.map_err(|error| database.fault(error))?;
+        // Two are enough to know that it is more than one.
+        let rows: Vec<_> = rows.take(2).collect::<rusqlite::Result<_>>().map_err(|error| database.fault(error))?;
+        let columns: Vec<&str> = statement.column_names().collect();
+        let Some((_, value)) = one_value(&columns, rows)? else { return Ok(None) };
         value.map(Some).ok_or_else(|| Error::data("the query's text is not UTF-8"))
     }
 

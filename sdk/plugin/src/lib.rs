@@ -9,6 +9,7 @@
 
 pub mod buffers;
 mod context;
+pub mod cursor;
 mod description;
 mod destination;
 mod error;

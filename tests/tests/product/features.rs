@@ -46,6 +46,7 @@ const STANDARD: &[&str] = &[
     "num-traits",
     "once_cell",
     "serde_core",
+    "sha2",
     "smallvec",
     "subtle",
     "thiserror",

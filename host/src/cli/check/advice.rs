@@ -4,7 +4,9 @@ use rivet_sdk::{Fidelity, Key};
 
 use super::super::print::thousands;
 use crate::config::ExportConfig;
-use crate::plan::{Plan, Planned};
+use crate::destination::DestinationKind;
+use crate::plan::Plan;
+use crate::planner::Planned;
 
 /// Below this, nothing is gained by cutting a table.
 const FEW_ROWS: u64 = 100_000;
@@ -41,7 +43,7 @@ fn uncut(export: &ExportConfig, planned: &Planned) -> Option<String> {
     let plan = &planned.plan;
     let rows = planned.description.rows.unwrap_or(0);
     let is_small = planned.description.rows.is_some_and(|rows| rows < FEW_ROWS);
-    if plan.chunks.len() > 1 || is_small || export.destination.plugin == "stdout" {
+    if plan.chunks.len() > 1 || is_small || export.destination.kind == DestinationKind::Stdout {
         return None;
     }
     let is_table = plan.relation.table().is_some();

@@ -13,8 +13,10 @@ use super::exit::{Failed, Outcome, code_of};
 use super::print::{bytes, thousands};
 use super::{open_session, print, summary};
 use crate::config::ExportConfig;
-use crate::plan::{IncrementalSpec, Plan, Planned};
-use crate::run::{Stop, draft_export};
+use crate::plan::{IncrementalSpec, Plan};
+use crate::planner::Planned;
+use crate::run::draft_export;
+use crate::stop::Stop;
 
 pub fn check(arguments: &CheckArguments, global: &Global, stop: Stop) -> Outcome {
     let session = open_session(&arguments.selection, global, stop)?;
@@ -98,7 +100,7 @@ impl<'a> Checked<'a> {
         row("reads", format!("{} ({}) of {}", plan.relation, description.kind, plan.source.product));
         row("size", size(description.rows, description.bytes));
         row("key", key(&description.keys));
-        row("strategy", format!("{}: {}", plan.strategy.name, plan.strategy.reason));
+        row("strategy", format!("{}: {}", plan.strategy.kind.word(), plan.strategy.reason));
         row("chunks", chunks(plan));
         row("workers", plan.execution.parallel.to_string());
         row("consistency", self.planned.consistency_text());

@@ -17,8 +17,8 @@ use super::exit::Outcome;
 use super::print;
 use crate::budget::Budget;
 use crate::config;
-use crate::run::Stop;
-use crate::source::{Lent, Plugins, SourceEnd};
+use crate::source::{InstanceContext, Plugins, SourceFactory};
+use crate::stop::Stop;
 
 /// Memory for looking around; no rows are read.
 const MEMORY_BYTES: u64 = 64 << 20;
@@ -36,9 +36,9 @@ pub fn init(arguments: &InitArguments, global: &Global, stop: &Stop) -> Outcome 
     let options = address.options(manifest.options.source.as_ref())?;
     // The references are this command line's, so they start at the working directory.
     let variables = config::variables(Path::new("rivet.yaml"), std::collections::BTreeMap::new());
-    let end = SourceEnd::new(&plugins, &plugin, &options, &variables)?;
-    let lent = Lent::until(stop.wish(), &Budget::new(MEMORY_BYTES));
-    let mut source = end.open(&lent).map_err(|error| match error.hint() {
+    let factory = SourceFactory::new(&plugins, &plugin, &options, &variables)?;
+    let context = InstanceContext::until(stop.flag(), &Budget::new(MEMORY_BYTES));
+    let mut source = factory.open(&context).map_err(|error| match error.hint() {
         Some(_) => error,
         None => error.with_hint(format!("`rivet plugin info {plugin}` shows its options")),
     })?;

@@ -12,9 +12,9 @@ use super::super::exit::Failed;
 use super::verify::Checks;
 use crate::config::ExportConfig;
 use crate::redact;
-use crate::run::Stop;
 use crate::session::{Refused, Session};
-use crate::source::DestinationEnd;
+use crate::source::DestinationFactory;
+use crate::stop::Stop;
 
 /// A table that nobody has.
 const MISSING: &str = "rivet_no_such_table";
@@ -72,8 +72,8 @@ fn halves(
 }
 
 fn source(session: &Session, exports: &[&ExportConfig], checks: &mut Checks) -> Result<()> {
-    let end = session.any_source_end()?;
-    let (plugin, options) = end.parts();
+    let factory = session.any_source_factory()?;
+    let (plugin, options) = factory.parts();
     let (plugin, options) = (plugin.clone(), options.clone());
     let mut relations: Vec<Relation> = Vec::new();
     for export in exports {
@@ -92,7 +92,7 @@ fn source(session: &Session, exports: &[&ExportConfig], checks: &mut Checks) -> 
 }
 
 fn destination(session: &Session, export: &ExportConfig, checks: &mut Checks) -> Result<()> {
-    let DestinationEnd::Plugin(plugin, resolved) = session.destination_end(export)? else { return Ok(()) };
+    let DestinationFactory::Plugin(plugin, resolved) = session.destination_factory(export)? else { return Ok(()) };
     let options = resolved.options.clone();
     // Stores have a prefix; what writes to a machine has a path.
     let key = if options.get("prefix").is_some() || options.get("path").is_none() { "prefix" } else { "path" };

@@ -12,8 +12,8 @@ use std::path::Path;
 
 use super::arguments::{DEFAULT_LOCK, Global, PluginCommand};
 use super::exit::Outcome;
-use crate::run::Stop;
 use crate::source::Plugins;
+use crate::stop::Stop;
 
 pub fn plugin(command: &PluginCommand, global: &Global, stop: Stop) -> Outcome {
     if let PluginCommand::New(arguments) = command {

@@ -10,8 +10,8 @@ use super::super::arguments::{Global, PluginVerifyArguments};
 use super::super::exit::{Failed, Outcome};
 use super::super::print;
 use super::kit;
-use crate::run::Stop;
 use crate::source::{Plugins, forward};
+use crate::stop::Stop;
 
 /// An option that no plugin has.
 const UNKNOWN: &str = "rivet_no_such_option";

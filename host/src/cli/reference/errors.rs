@@ -3,7 +3,7 @@
 use rivet_sdk::{Error, ErrorKind};
 
 use crate::cli::exit::{code, code_of};
-use crate::run::StopReason;
+use crate::stop::StopReason;
 
 fn page() -> String {
     let mut out = String::from(INTRODUCTION);

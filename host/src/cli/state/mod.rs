@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::arguments::{Global, StateCommand};
 use super::exit::Outcome;
-use crate::run::Stop;
+use crate::stop::Stop;
 
 pub fn state(command: &StateCommand, global: &Global, stop: Stop) -> Outcome {
     match command {

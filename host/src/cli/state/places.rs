@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use super::super::arguments::{Global, StateResetArguments};
 use super::super::exit::Outcome;
 use super::super::{open_session, print};
-use crate::run::{Moved, Stop, move_watermark};
+use crate::run::{Moved, move_watermark};
 use crate::state::State;
+use crate::stop::Stop;
 
 pub fn move_to_configured(arguments: &StateResetArguments, global: &Global, stop: Stop) -> Outcome {
     let session = open_session(&arguments.selection(), global, stop)?;

@@ -10,8 +10,8 @@ use super::super::arguments::{Global, StateResetArguments};
 use super::super::exit::Outcome;
 use super::super::{load, open_session, print};
 use super::{values_json, values_text};
-use crate::run::Stop;
 use crate::state::State;
+use crate::stop::Stop;
 use crate::{commit, config};
 
 pub fn watermarks(arguments: &StateResetArguments) -> Outcome {

@@ -11,7 +11,7 @@ use super::super::print::{self, bytes, thousands};
 use super::super::{open_session, table};
 use crate::commit::{self, Decision, RunKey};
 use crate::plan::{Manifest, ManifestPart, Plan};
-use crate::run::Stop;
+use crate::stop::Stop;
 
 pub fn files(arguments: &StateRunArguments, global: &Global, stop: Stop) -> Outcome {
     show(arguments, global, stop, files_json, files_text)

@@ -152,7 +152,7 @@ pub(super) fn plan(number: u8, write_mode: WriteMode) -> Plan {
         incremental: None,
         repairs: None,
         chunks: (0..2).map(|index| Chunk { index, ..Chunk::whole() }).collect(),
-        strategy: Strategy { name: "none".to_owned(), key: Vec::new(), reason: String::new(), method: String::new() },
+        strategy: Strategy { kind: StrategyKind::None, key: Vec::new(), reason: String::new(), method: String::new() },
         consistency: ConsistencyPolicy::PerChunk,
         one_read_point: rivet_sdk::OneReadPoint::Statement,
         on_unrepresentable: OnUnrepresentable::Fail,

@@ -25,7 +25,7 @@ fn open(capacity_bytes: u64) -> (Sender, Receiver, ChannelSpec) {
         schema: schema(),
         share: Budget::new(1 << 20).share(),
         capacity_bytes,
-        fence: Arc::new(AtomicBool::new(false)),
+        cancelled: Arc::new(AtomicBool::new(false)),
         counters: Arc::new(Counters::default()),
     };
     let (sender, receiver) = channel(spec.clone());
@@ -76,7 +76,7 @@ fn a_source_hears_that_the_encoder_is_gone() {
 fn a_fence_stops_both_sides() {
     let (mut sender, mut receiver, spec) = open(1000);
     sender.on_schema(schema()).unwrap();
-    spec.fence.store(true, Ordering::Relaxed);
+    spec.cancelled.store(true, Ordering::Relaxed);
     assert_eq!(sender.on_batch(rows(1)).unwrap_err().kind(), ErrorKind::Cancelled);
     assert!(receiver.next().is_none());
     sender.complete().unwrap();

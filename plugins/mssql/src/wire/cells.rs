@@ -1,5 +1,6 @@
 //! The values of a row, one after the other.
 
+use rivet_sdk::cursor::ReadNumbers as _;
 use rivet_sdk::{Error, Result, Scalar};
 
 use super::{CONTROL_BYTES, Cell, Wire, is_null};
@@ -46,11 +47,11 @@ impl Wire {
                 0 => return Ok(Cell::Null),
                 size => usize::from(size),
             },
-            Layout::Short => match self.stream.u16()? {
+            Layout::Short => match self.stream.u16_le()? {
                 0xFFFF => return Ok(Cell::Null),
                 size => usize::from(size),
             },
-            Layout::Long => match self.stream.u32()? {
+            Layout::Long => match self.stream.u32_le()? {
                 0 => return Ok(Cell::Null),
                 size @ ..=0xFFFF => usize::try_from(size).unwrap_or(usize::MAX),
                 size => return Err(confused(format!("a sql_variant of {size} bytes"))),
@@ -61,7 +62,7 @@ impl Wire {
                     return Ok(Cell::Null);
                 }
                 self.stream.skip(size + 8)?;
-                let size = self.stream.u32()?;
+                let size = self.stream.u32_le()?;
                 self.piece_left = usize::try_from(size).unwrap_or(usize::MAX);
                 return Err(confused("a text pointer, although the column was cast"));
             }
@@ -69,7 +70,7 @@ impl Wire {
                 const NULL: u64 = u64::MAX;
                 const UNKNOWN: u64 = u64::MAX - 1;
                 self.piece_left = 0;
-                return Ok(match self.stream.u64()? {
+                return Ok(match self.stream.u64_le()? {
                     NULL => Cell::Null,
                     UNKNOWN => Cell::Pieces(None),
                     length => Cell::Pieces(Some(length)),
@@ -83,7 +84,7 @@ impl Wire {
     #[inline]
     pub fn piece(&mut self) -> Result<Option<&[u8]>> {
         if self.piece_left == 0 {
-            let length = self.stream.u32()?;
+            let length = self.stream.u32_le()?;
             self.piece_left = usize::try_from(length).unwrap_or(usize::MAX);
             if self.piece_left == 0 {
                 return Ok(None);

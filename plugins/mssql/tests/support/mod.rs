@@ -196,6 +196,11 @@ impl Database {
         self.session.borrow_mut().rows(sql);
     }
 
+    /// What `tiberius` reads.
+    pub fn rows(&self, sql: &str) -> Vec<Row> {
+        self.session.borrow_mut().rows(sql)
+    }
+
     pub fn int(&self, sql: &str) -> i32 {
         self.session.borrow_mut().int(sql)
     }

@@ -1,8 +1,7 @@
 //! Dates and times: MySQL sends their parts, and leaves out the parts that are zero.
 
+use rivet_sdk::cursor::{Cursor, ReadNumbers as _};
 use rivet_sdk::sql::rows::Fault;
-
-use crate::packet::Parts;
 
 pub(super) const DAY_MICROS: i64 = 86_400_000_000;
 
@@ -25,14 +24,14 @@ impl Moment {
         if !matches!(value.len(), 0 | 4 | 7 | 11) {
             return Err(Fault::Malformed);
         }
-        let mut parts = Parts(value);
-        if let (Some(year), Some([month, day])) = (parts.u16(), parts.array()) {
+        let mut parts = Cursor::new(value);
+        if let (Ok(year), Ok([month, day])) = (parts.u16_le(), parts.array()) {
             (moment.year, moment.month, moment.day) = (year, month, day);
         }
-        if let Some([hour, minute, second]) = parts.array() {
+        if let Ok([hour, minute, second]) = parts.array() {
             (moment.hour, moment.minute, moment.second) = (hour, minute, second);
         }
-        if let Some(micros) = parts.u32() {
+        if let Ok(micros) = parts.u32_le() {
             moment.micros = micros;
         }
         if moment.hour > 23 || moment.minute > 59 || moment.second > 59 || moment.micros > 999_999 {
@@ -95,12 +94,10 @@ pub(super) fn time(value: &[u8]) -> Result<i64, Fault> {
     if value.is_empty() {
         return Ok(0);
     }
-    let mut parts = Parts(value);
-    let (Some(negative), Some(days), Some([hour, minute, second])) = (parts.u8(), parts.u32(), parts.array()) else {
-        return Err(Fault::Malformed);
-    };
-    let micros = if parts.0.is_empty() { 0 } else { parts.u32().ok_or(Fault::Malformed)? };
-    if negative > 1 || hour > 23 || minute > 59 || second > 59 || micros > 999_999 || !parts.0.is_empty() {
+    let mut parts = Cursor::new(value);
+    let (negative, days, [hour, minute, second]) = (parts.u8()?, parts.u32_le()?, parts.array()?);
+    let micros = if parts.is_at_end() { 0 } else { parts.u32_le()? };
+    if negative > 1 || hour > 23 || minute > 59 || second > 59 || micros > 999_999 || !parts.is_at_end() {
         return Err(Fault::Malformed);
     }
     let of_day = Moment { hour, minute, second, micros, ..Moment::default() }.of_day();

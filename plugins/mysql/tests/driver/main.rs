@@ -4,6 +4,7 @@
 
 mod compression;
 mod hostile_server;
+mod judge;
 mod logins;
 mod server;
 mod slices;

@@ -1,5 +1,6 @@
 //! Every type at its edges, compared with the database's own answer.
 
+use crate::judge::Judge;
 use crate::support::{Server, export, export_meanwhile, open_with, servers};
 use rivet_sdk::arrow_schema::DataType;
 use rivet_sdk::{ColumnRequest, ErrorKind, ExportRequest, Fidelity, OnUnrepresentable, Relation, Source, WantedType};
@@ -125,7 +126,7 @@ fn cases(server: &Server) -> impl Iterator<Item = &'static (On, &'static str, &'
 fn every_type_arrives_as_the_database_has_it() {
     for server in servers() {
         let database = server.database();
-        let mut source = server.open();
+        let (mut source, mut judge) = (server.open(), Judge::connect(&server));
         for (index, (_, of, values, expected)) in cases(&server).enumerate() {
             let table = format!("c{index}");
             let rows: Vec<String> = values.iter().enumerate().map(|(n, value)| format!("({n}, {value})")).collect();
@@ -140,6 +141,9 @@ fn every_type_arrives_as_the_database_has_it() {
                 .run(&format!("SELECT IFNULL(HEX(CONVERT({expected} USING utf8mb4)), '-') FROM {table} ORDER BY n"));
             let wanted: Vec<String> = wanted.lines().map(unhex).collect();
             assert_eq!(found, wanted, "{of} on {}", server.name);
+            let judged = judge.cells(&format!("{}.{table}", database.name), of);
+            assert_eq!(found, judged, "{of} on {}, as the crate `mysql` reads it", server.name);
+            assert!(judged.len() > 1, "{of}: NULL alone was judged");
             let query = Relation::Query(format!("SELECT n, v FROM {}.{table} ORDER BY n", database.name));
             // A query's text column comes without its character set's check, and no SRID is known.
             if !of.contains("SRID") {

@@ -6,6 +6,7 @@ use rivet_sdk::arrow_array::builder::{BooleanBufferBuilder, NullBufferBuilder};
 use rivet_sdk::arrow_array::{ArrayRef, BooleanArray, ListArray, MapArray, StructArray};
 use rivet_sdk::arrow_buffer::{OffsetBuffer, ScalarBuffer};
 use rivet_sdk::arrow_schema::{DataType, FieldRef, Fields};
+use rivet_sdk::cursor::{Cursor, ReadNumbers as _};
 use rivet_sdk::sql::columns::Target;
 use rivet_sdk::sql::rows::{ColumnBuilder, Fault, Tally};
 use rivet_sdk::{Error, Result};
@@ -13,45 +14,28 @@ use rivet_sdk::{Error, Result};
 use super::Column;
 use crate::kind::{Kind, TextForm, hstore_fields, range_fields};
 
-/// A cursor over a value's bytes.
-struct Parts<'a>(&'a [u8]);
-
-impl<'a> Parts<'a> {
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
-        let (head, tail) = self.0.split_first_chunk::<N>().ok_or(Fault::Malformed)?;
-        self.0 = tail;
-        Ok(*head)
+/// A value with its length in front; None for NULL.
+fn sized<'a>(parts: &mut Cursor<'a>) -> Result<Option<&'a [u8]>, Fault> {
+    let length = parts.i32_be()?;
+    if length == -1 {
+        return Ok(None);
     }
+    let length = usize::try_from(length).map_err(|_| Fault::Malformed)?;
+    Ok(Some(parts.bytes(length)?))
+}
 
-    fn i32(&mut self) -> Result<i32, Fault> {
-        self.take().map(i32::from_be_bytes)
-    }
-
-    /// A value with its length in front; None for NULL.
-    fn value(&mut self) -> Result<Option<&'a [u8]>, Fault> {
-        let length = self.i32()?;
-        if length == -1 {
-            return Ok(None);
-        }
-        let length = usize::try_from(length).map_err(|_| Fault::Malformed)?;
-        let (head, tail) = self.0.split_at_checked(length).ok_or(Fault::Malformed)?;
-        self.0 = tail;
-        Ok(Some(head))
-    }
-
-    fn push_into(&mut self, column: &mut Column, tally: &mut Tally) -> Result<(), Fault> {
-        match self.value()? {
-            Some(value) => column.push(value, tally),
-            None => {
-                column.push_null();
-                Ok(())
-            }
+fn push_into(column: &mut Column, parts: &mut Cursor<'_>, tally: &mut Tally) -> Result<(), Fault> {
+    match sized(parts)? {
+        Some(value) => column.push(value, tally),
+        None => {
+            column.push_null();
+            Ok(())
         }
     }
+}
 
-    fn end(&self) -> Result<(), Fault> {
-        if self.0.is_empty() { Ok(()) } else { Err(Fault::Malformed) }
-    }
+fn end(parts: Cursor<'_>) -> Result<(), Fault> {
+    if parts.is_at_end() { Ok(()) } else { Err(Fault::Malformed) }
 }
 
 /// The type that the elements of an array, or a member of a record, say they have. It is the same in every value.
@@ -144,36 +128,36 @@ impl List {
     }
 
     pub fn push(&mut self, value: &[u8], tally: &mut Tally) -> Result<(), Fault> {
-        let mut parts = Parts(value);
+        let mut parts = Cursor::new(value);
         let count = match self.form {
             ListForm::Array => {
-                let dimensions = parts.i32()?;
-                let _flags = parts.i32()?;
-                self.announced.check(parts.i32()?)?;
+                let dimensions = parts.i32_be()?;
+                let _flags = parts.i32_be()?;
+                self.announced.check(parts.i32_be()?)?;
                 match dimensions {
                     0 => 0,
                     1 => {
-                        let count = parts.i32()?;
-                        let _lower_bound = parts.i32()?;
+                        let count = parts.i32_be()?;
+                        let _lower_bound = parts.i32_be()?;
                         count
                     }
                     more => return Err(Fault::Dimensions(more)),
                 }
             }
-            ListForm::Multirange => parts.i32()?,
+            ListForm::Multirange => parts.i32_be()?,
             ListForm::Vector => {
-                let count = i16::from_be_bytes(parts.take()?);
-                let _unused: [u8; 2] = parts.take()?;
+                let count = parts.i16_be()?;
+                let _unused: [u8; 2] = parts.array()?;
                 i32::from(count)
             }
         };
         for _ in 0..count {
             match self.form {
-                ListForm::Vector => self.element.push(&parts.take::<4>()?, tally)?,
-                _ => parts.push_into(&mut self.element, tally)?,
+                ListForm::Vector => self.element.push(&parts.array::<4>()?, tally)?,
+                _ => push_into(&mut self.element, &mut parts, tally)?,
             }
         }
-        parts.end()?;
+        end(parts)?;
         self.offsets.push(count.max(0))
     }
 
@@ -215,15 +199,15 @@ impl Struct {
     }
 
     pub fn push(&mut self, value: &[u8], tally: &mut Tally) -> Result<(), Fault> {
-        let mut parts = Parts(value);
-        if usize::try_from(parts.i32()?) != Ok(self.members.len()) {
+        let mut parts = Cursor::new(value);
+        if usize::try_from(parts.i32_be()?) != Ok(self.members.len()) {
             return Err(Fault::Malformed);
         }
         for (announced, member) in &mut self.members {
-            announced.check(parts.i32()?)?;
-            parts.push_into(member, tally)?;
+            announced.check(parts.i32_be()?)?;
+            push_into(member, &mut parts, tally)?;
         }
-        parts.end()?;
+        end(parts)?;
         self.nulls.append_non_null();
         Ok(())
     }
@@ -273,16 +257,16 @@ impl Range {
     }
 
     pub fn push(&mut self, value: &[u8], tally: &mut Tally) -> Result<(), Fault> {
-        let mut parts = Parts(value);
-        let [flags] = parts.take()?;
+        let mut parts = Cursor::new(value);
+        let [flags] = parts.array()?;
         for (column, infinite) in self.bounds.iter_mut().zip([LOWER_INFINITE, UPPER_INFINITE]) {
             if flags & (EMPTY | infinite) != 0 {
                 column.push_null();
             } else {
-                parts.push_into(column, tally)?;
+                push_into(column, &mut parts, tally)?;
             }
         }
-        parts.end()?;
+        end(parts)?;
         self.append(flags);
         self.nulls.append_non_null();
         Ok(())
@@ -332,14 +316,14 @@ impl Map {
 
     pub fn push(&mut self, value: &[u8]) -> Result<(), Fault> {
         let mut tally = Tally::new(rivet_sdk::OnUnrepresentable::Fail);
-        let mut parts = Parts(value);
-        let count = parts.i32()?;
+        let mut parts = Cursor::new(value);
+        let count = parts.i32_be()?;
         for _ in 0..count {
-            let key = parts.value()?.ok_or(Fault::Malformed)?;
+            let key = sized(&mut parts)?.ok_or(Fault::Malformed)?;
             self.keys.push(key, &mut tally)?;
-            parts.push_into(&mut self.values, &mut tally)?;
+            push_into(&mut self.values, &mut parts, &mut tally)?;
         }
-        parts.end()?;
+        end(parts)?;
         self.offsets.push(count.max(0))
     }
 

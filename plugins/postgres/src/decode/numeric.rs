@@ -37,6 +37,16 @@ impl<'a> Numeric<'a> {
         })
     }
 
+    /// A number; None for what is none, which is counted and has to become NULL.
+    #[inline(always)]
+    fn finite(value: &'a [u8], tally: &mut Tally) -> Result<Option<Self>, Fault> {
+        let numeric = Self::parse(value)?;
+        match numeric.special() {
+            None => Ok(Some(numeric)),
+            Some(name) => tally.unrepresentable(|| name.to_owned()).map(|()| None),
+        }
+    }
+
     /// `NaN`, `Infinity` or `-Infinity`.
     #[inline(always)]
     pub fn special(&self) -> Option<&'static str> {
@@ -147,12 +157,10 @@ pub(super) fn push_decimal128(
     scale: i8,
     tally: &mut Tally,
 ) -> Result<(), Fault> {
-    let numeric = Numeric::parse(value)?;
-    if let Some(name) = numeric.special() {
-        tally.unrepresentable(|| name.to_owned())?;
+    let Some(numeric) = Numeric::finite(value, tally)? else {
         to.push_null();
         return Ok(());
-    }
+    };
     match numeric.unscaled128(scale) {
         Some(unscaled) if fits(unscaled, precision) => to.push(unscaled),
         _ => return Err(does_not_fit(value, &format!("decimal({precision},{scale})"))),
@@ -167,12 +175,10 @@ pub(super) fn push_decimal256(
     scale: i8,
     tally: &mut Tally,
 ) -> Result<(), Fault> {
-    let numeric = Numeric::parse(value)?;
-    if let Some(name) = numeric.special() {
-        tally.unrepresentable(|| name.to_owned())?;
+    let Some(numeric) = Numeric::finite(value, tally)? else {
         to.push_null();
         return Ok(());
-    }
+    };
     match numeric.unscaled256(scale) {
         Some(unscaled) if fits256(unscaled, precision) => to.push(unscaled),
         _ => return Err(does_not_fit(value, &format!("decimal({precision},{scale})"))),
@@ -188,12 +194,10 @@ pub(super) fn push_integer(
     tally: &mut Tally,
 ) -> Result<(), Fault> {
     let number = if numeric {
-        let numeric = Numeric::parse(value)?;
-        if let Some(name) = numeric.special() {
-            tally.unrepresentable(|| name.to_owned())?;
+        let Some(numeric) = Numeric::finite(value, tally)? else {
             to.push_null();
             return Ok(());
-        }
+        };
         numeric.unscaled128(0).ok_or_else(|| does_not_fit(value, &format!("int{width}")))?
     } else {
         match value.len() {

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use rivet_sdk::cursor::{Cursor, ReadNumbers as _};
 use rivet_sdk::sql::rows::Fault;
 
 use super::exact;
@@ -91,9 +92,9 @@ fn numeric(out: &mut Vec<u8>, value: &[u8]) -> Result<(), Fault> {
 /// Months, days and microseconds.
 fn interval_parts(value: &[u8]) -> Result<(i32, i32, i64), Fault> {
     let bytes: [u8; 16] = exact(value)?;
-    let Some((micros, rest)) = bytes.split_first_chunk::<8>() else { return Err(Fault::Malformed) };
-    let Some((days, months)) = rest.split_first_chunk::<4>() else { return Err(Fault::Malformed) };
-    Ok((i32::from_be_bytes(exact(months)?), i32::from_be_bytes(*days), i64::from_be_bytes(*micros)))
+    let mut parts = Cursor::new(&bytes);
+    let (micros, days, months) = (parts.i64_be()?, parts.i32_be()?, parts.i32_be()?);
+    Ok((months, days, micros))
 }
 
 fn interval(out: &mut Vec<u8>, value: &[u8]) -> Result<(), Fault> {
@@ -155,10 +156,10 @@ pub(super) fn duration(value: &[u8]) -> Result<Option<i64>, Fault> {
 
 fn time_with_zone(out: &mut Vec<u8>, value: &[u8]) -> Result<(), Fault> {
     let bytes: [u8; 12] = exact(value)?;
-    let Some((micros, zone)) = bytes.split_first_chunk::<8>() else { return Err(Fault::Malformed) };
-    let Ok(micros) = u64::try_from(i64::from_be_bytes(*micros)) else { return Err(Fault::Malformed) };
+    let mut parts = Cursor::new(&bytes);
+    let Ok(micros) = u64::try_from(parts.i64_be()?) else { return Err(Fault::Malformed) };
     // Seconds west of Greenwich.
-    let zone = i32::from_be_bytes(exact(zone)?);
+    let zone = parts.i32_be()?;
     print(out, format_args!("{:02}:{:02}:{:02}", micros / HOUR, micros % HOUR / MINUTE, micros % MINUTE / SECOND));
     fraction(out, micros % SECOND);
     let seconds = zone.unsigned_abs();
@@ -173,9 +174,9 @@ fn time_with_zone(out: &mut Vec<u8>, value: &[u8]) -> Result<(), Fault> {
 }
 
 fn inet(out: &mut Vec<u8>, value: &[u8]) -> Result<(), Fault> {
-    let Some(([family, mask, is_cidr, _length], address)) = value.split_first_chunk::<4>() else {
-        return Err(Fault::Malformed);
-    };
+    let mut parts = Cursor::new(value);
+    let [family, mask, is_cidr, _length] = parts.array()?;
+    let address = parts.rest();
     let all = match family {
         2 => {
             print(out, format_args!("{}", Ipv4Addr::from(exact::<4>(address)?)));
@@ -194,15 +195,16 @@ fn inet(out: &mut Vec<u8>, value: &[u8]) -> Result<(), Fault> {
         }
         _ => return Err(Fault::Malformed),
     };
-    if *mask != all || *is_cidr != 0 {
+    if mask != all || is_cidr != 0 {
         print(out, format_args!("/{mask}"));
     }
     Ok(())
 }
 
 fn bits(out: &mut Vec<u8>, value: &[u8]) -> Result<(), Fault> {
-    let Some((count, bytes)) = value.split_first_chunk::<4>() else { return Err(Fault::Malformed) };
-    let Ok(count) = usize::try_from(i32::from_be_bytes(*count)) else { return Err(Fault::Malformed) };
+    let mut parts = Cursor::new(value);
+    let Ok(count) = usize::try_from(parts.i32_be()?) else { return Err(Fault::Malformed) };
+    let bytes = parts.rest();
     if bytes.len() != count.div_ceil(8) {
         return Err(Fault::Malformed);
     }

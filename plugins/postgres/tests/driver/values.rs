@@ -1,5 +1,6 @@
 //! Every type at its edges, compared with the database's own answer.
 
+use crate::judge::Judge;
 use crate::support::{Schema, export, export_meanwhile, open};
 use rivet_sdk::arrow_schema::DataType;
 use rivet_sdk::{ColumnRequest, ErrorKind, ExportRequest, OnUnrepresentable, Relation, Source, WantedType};
@@ -142,7 +143,7 @@ const TYPES: &str = "CREATE EXTENSION IF NOT EXISTS hstore SCHEMA public; \
 fn every_type_arrives_as_the_database_has_it() {
     let schema = Schema::new();
     schema.run(TYPES);
-    let mut source = open();
+    let (mut source, mut judge) = (open(), Judge::connect());
     for (index, (of, values, expected)) in CASES.iter().enumerate() {
         let table = format!("c{index}");
         let rows: Vec<String> = values.iter().enumerate().map(|(n, value)| format!("({n}, ({value})::{of})")).collect();
@@ -162,7 +163,11 @@ fn every_type_arrives_as_the_database_has_it() {
         if let Some(last) = expected.last_mut() {
             *last = "∅".to_owned();
         }
-        assert_eq!(keep.column("v"), expected, "{of} as {}", keep.data_type("v"));
+        let found = keep.column("v");
+        assert_eq!(found, expected, "{of} as {}", keep.data_type("v"));
+        let judged = judge.cells(&format!("{}.{table}", schema.0), "v");
+        assert_eq!(found, judged, "{of}, as the crate `postgres` reads it");
+        assert!(judged.len() > 1, "{of}: NULL alone was judged");
     }
 }
 

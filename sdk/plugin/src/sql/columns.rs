@@ -88,6 +88,7 @@ fn fixed_bytes(data_type: &DataType) -> usize {
 
 /// The extension types that databases' values have in Arrow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Extension {
     /// Text that is JSON.
     Json,
@@ -99,6 +100,7 @@ pub enum Extension {
 
 /// What stands in the select list for a column, and what its values become.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Expression<K> {
     /// The column's quoted name, or an expression over it.
     pub sql: String,
@@ -120,6 +122,7 @@ pub type Chosen<S> = (S, Option<WantedType>);
 
 /// One output column.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Planned<S, K> {
     /// As the catalogue has it.
     pub source: S,
@@ -169,6 +172,7 @@ impl<S: SourceColumn, K: Target> Output for Planned<S, K> {
 
 /// A request with every question about its columns answered.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Plan<S, K> {
     /// The output columns, in order. There is at least one.
     pub columns: Vec<Planned<S, K>>,

@@ -6,12 +6,17 @@
 //! - [`rows`]: decoded rows on their way into batches.
 //! - [`number`]: exact numbers on their way into Arrow.
 //! - [`split`]: slices of a relation along a key.
+//! - [`session`]: a connection with the limits of its statements, and who may stop it.
+//! - `wire`, with the feature `network`: the connection's buffer.
 
 pub mod columns;
 mod dialect;
 pub mod number;
 pub mod rows;
+pub mod session;
 pub mod split;
+#[cfg(feature = "network")]
+pub mod wire;
 
 pub use dialect::{
     Dialect, coalesced, condition, from, key_expressions, order_by, quote_text, table, tail, where_clause, with_key,

@@ -16,6 +16,7 @@ use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::SchemaRef;
 
 use crate::buffers::Full;
+use crate::cursor::Short;
 use crate::{
     BatchSink, ColumnStats, Context, Error, ErrorKind, ExportRequest, ExportStats, OnUnrepresentable, Reservation,
     Result,
@@ -62,6 +63,7 @@ pub trait ColumnBuilder {
 
 /// Why a value was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Fault {
     /// NULL, where the catalogue says that there is none.
     Null,
@@ -87,8 +89,15 @@ impl From<Full> for Fault {
     }
 }
 
+impl From<Short> for Fault {
+    fn from(Short: Short) -> Self {
+        Self::Malformed
+    }
+}
+
 /// The policy for values that the Arrow type cannot hold, and what was counted of one column.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Tally {
     /// Whether such a value ends the export or becomes NULL.
     pub policy: OnUnrepresentable,
@@ -119,6 +128,7 @@ impl Tally {
 }
 
 /// A column of the rows: its builder, and what was counted of it.
+#[non_exhaustive]
 pub struct Slot<'a, B> {
     /// The driver's builder.
     pub builder: B,

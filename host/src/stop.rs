@@ -19,6 +19,11 @@ const LAST_RESORT: Duration = Duration::from_millis(11_500);
 const INTERRUPT: usize = 2;
 const TERMINATE: usize = 15;
 
+/// What ends with this was stopped by the user, and can go on.
+pub fn interrupted() -> Error {
+    Error::cancelled("interrupted").with_hint("`rivet run --resume` continues this run")
+}
+
 /// A flag that every thread of a run looks at.
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
@@ -62,8 +67,8 @@ impl Stop {
         Ok(stop)
     }
 
-    /// Ends the process, with the signal's exit code, if it has not ended some seconds after a signal: whatever it waits
-    /// for then, it would wait for longer. `tell` says so.
+    /// Ends the process, with the signal's exit code, if it has not ended some seconds after a signal: whatever it
+    /// waits for then, it would wait for longer. `tell` says so.
     pub fn is_final(&self, tell: impl FnOnce(Duration) + Send + 'static) -> Result<()> {
         let refused = |error: std::io::Error| Error::internal(format!("signal handlers: {error}"));
         let (mut asked, ask) = UnixStream::pair().map_err(refused)?;
@@ -93,8 +98,8 @@ impl Stop {
         self.wanted.store(true, Ordering::Relaxed);
     }
 
-    /// The wish itself, for whoever waits without knowing of signals.
-    pub fn wish(&self) -> Arc<AtomicBool> {
+    /// The flag itself, for whoever waits without knowing of signals.
+    pub fn flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.wanted)
     }
 

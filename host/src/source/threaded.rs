@@ -12,8 +12,8 @@ use rivet_sdk::{
     TypeMapping, capability,
 };
 
-use super::relay::{Relay, Told};
-use super::{Lent, SourceEnd};
+use super::factories::{InstanceContext, SourceFactory};
+use super::relay::{ExportMessage, Relay};
 use crate::threads;
 
 /// How often who waits looks at the clock and at the wish to stop.
@@ -26,15 +26,15 @@ const CLOSE: Duration = Duration::from_secs(5);
 type Work = Box<dyn FnOnce(&mut dyn Source) + Send>;
 
 /// The instance, as its thread is asked for it.
-pub struct Attended {
+pub struct ThreadedSource {
     plugin: String,
     /// None once nothing more is asked.
     calls: Option<Sender<Work>>,
     /// Ends with the instance.
     gone: Receiver<()>,
     interrupt: Option<Once>,
-    /// What whoever opened it lent, with the wish to stop.
-    lent: Lent,
+    /// What it was opened with, the flag of who opened it among that.
+    context: InstanceContext,
     /// What the instance itself is told.
     cancelled: Arc<AtomicBool>,
     /// Whether it ends statements by itself.
@@ -73,28 +73,28 @@ struct Call<A> {
     limit: Option<Duration>,
 }
 
-impl Attended {
+impl ThreadedSource {
     /// Opens an instance, and tells it `limits`.
-    pub fn open(end: &SourceEnd, lent: &Lent, limits: SessionPolicy) -> Result<Self> {
-        let manifest = end.manifest();
+    pub fn open(factory: &SourceFactory, context: &InstanceContext, limits: SessionPolicy) -> Result<Self> {
+        let manifest = factory.manifest();
         let keeps_limits = manifest.can(capability::LIMITS);
-        let (own_end, lent_on) = (end.clone(), lent.clone());
+        let (own_factory, given) = (factory.clone(), context.clone());
         let open = move |cancelled| {
-            let mut source = own_end.open_here(&Lent { cancelled, ..lent_on })?;
+            let mut source = own_factory.open_here(&InstanceContext { cancelled, ..given })?;
             if keeps_limits {
                 source.limit(&limits)?;
             }
             // The last share in its connection goes after it.
-            Ok((source, own_end))
+            Ok((source, own_factory))
         };
-        Self::start(&manifest.name, keeps_limits, lent, open)
+        Self::start(&manifest.name, keeps_limits, context, open)
     }
 
     /// Starts the thread, on which `open` gives the instance and what has to outlive it.
     fn start<K: 'static>(
         plugin: &str,
         keeps_limits: bool,
-        lent: &Lent,
+        context: &InstanceContext,
         open: impl FnOnce(Arc<AtomicBool>) -> Result<(Box<dyn Source>, K)> + Send + 'static,
     ) -> Result<Self> {
         let cancelled = Arc::<AtomicBool>::default();
@@ -116,21 +116,21 @@ impl Attended {
             }
             drop(going);
         })?;
-        let mut attended = Self {
+        let mut source = Self {
             plugin: plugin.to_owned(),
             calls: Some(calls),
             gone,
             interrupt: None,
-            lent: lent.clone(),
+            context: context.clone(),
             cancelled,
             keeps_limits,
             asked: None,
             left_behind: false,
         };
         let call = Call { what: "open", answers, began: Instant::now(), outside: Duration::ZERO, limit: None };
-        let interrupt = attended.next(&call).and_then(|opened| attended.settled(&call, opened))?;
-        attended.interrupt = interrupt.map(|handle| Once(Arc::new(Mutex::new(Some(handle)))));
-        Ok(attended)
+        let interrupt = source.next(&call).and_then(|opened| source.outcome(&call, opened))?;
+        source.interrupt = interrupt.map(|handle| Once(Arc::new(Mutex::new(Some(handle)))));
+        Ok(source)
     }
 
     /// Has `work` done on the instance's thread.
@@ -144,7 +144,7 @@ impl Attended {
         // Nobody listens any more where it was left behind.
         let call = self.begin(what, limit, answers, move |source| drop(answer.send(work(source))))?;
         let answer = self.next(&call)?;
-        self.settled(&call, answer)
+        self.outcome(&call, answer)
     }
 
     /// An export whose rows may be waited for so long in all; time that `sink` takes does not count.
@@ -154,25 +154,25 @@ impl Attended {
         sink: &mut dyn BatchSink,
         limit: Option<Duration>,
     ) -> Result<ExportStats> {
-        let (told, answers) = sync_channel(1);
-        let (take, taken) = channel();
+        let (messages, answers) = sync_channel(1);
+        let (acknowledge, acknowledged) = channel();
         let request = request.clone();
         let mut call = self.begin("export", limit, answers, move |source| {
-            let mut relay = Relay { told, taken };
+            let mut relay = Relay { messages, acknowledged };
             let over = source.export(&request, &mut relay);
-            drop(relay.told.send(Told::Over(over)));
+            drop(relay.messages.send(ExportMessage::Over(over)));
         })?;
         loop {
-            let told = self.next(&call)?;
+            let message = self.next(&call)?;
             let began = Instant::now();
-            let taken = match told {
-                Told::Schema(schema) => sink.on_schema(schema),
-                Told::Batch(batch) => sink.on_batch(batch),
-                Told::Over(over) => return self.settled(&call, over),
+            let taken = match message {
+                ExportMessage::Schema(schema) => sink.on_schema(schema),
+                ExportMessage::Batch(batch) => sink.on_batch(batch),
+                ExportMessage::Over(over) => return self.outcome(&call, over),
             };
             call.outside += began.elapsed();
             // An instance that ended without waiting for this says why.
-            drop(take.send(taken));
+            drop(acknowledge.send(taken));
         }
     }
 
@@ -208,7 +208,7 @@ impl Attended {
                     return Err(self.refusal(call.what, why));
                 }
                 Some(_) => {}
-                None if self.lent.is_over() => self.ask_to_end(Why::Stopped),
+                None if self.context.is_over() => self.ask_to_end(Why::Stopped),
                 None => {
                     if let Some(limit) = call.limit.filter(|limit| spent > *limit) {
                         self.ask_to_end(Why::Late(limit));
@@ -234,7 +234,7 @@ impl Attended {
     }
 
     /// What a call's last answer comes to, if the instance was asked to end meanwhile.
-    fn settled<A, T>(&self, call: &Call<A>, answer: Result<T>) -> Result<T> {
+    fn outcome<A, T>(&self, call: &Call<A>, answer: Result<T>) -> Result<T> {
         match (self.asked, answer) {
             (None, answer) => answer,
             (Some((_, Why::Stopped)), Ok(value)) => Ok(value),
@@ -288,7 +288,7 @@ fn serve(source: &mut dyn Source, calls: &Receiver<Work>) {
     }
 }
 
-impl Drop for Attended {
+impl Drop for ThreadedSource {
     fn drop(&mut self) {
         self.calls = None;
         // What the server counts as a connection should be closed when the next one is opened.
@@ -298,7 +298,7 @@ impl Drop for Attended {
     }
 }
 
-impl Source for Attended {
+impl Source for ThreadedSource {
     fn identity(&mut self) -> Result<Identity> {
         self.call("identity", None, |source| source.identity())
     }
@@ -375,5 +375,5 @@ impl Source for Attended {
 }
 
 #[cfg(test)]
-#[path = "attended_tests.rs"]
+#[path = "threaded_tests.rs"]
 mod tests;

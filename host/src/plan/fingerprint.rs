@@ -15,7 +15,7 @@ impl Fingerprint {
         Self { first: first.to_owned(), second: second.map(str::to_owned) }
     }
 
-    pub(super) fn of(first: Option<String>, second: String) -> Self {
+    pub(crate) fn of(first: Option<String>, second: String) -> Self {
         Self { first: first.unwrap_or_else(|| second.clone()), second: Some(second) }
     }
 

@@ -10,15 +10,15 @@ use rivet_sdk::{Context, Destination, Error, Result, SessionPolicy, Source};
 use serde_json::Value;
 
 use super::Plugins;
-use super::attended::Attended;
+use super::threaded::ThreadedSource;
 use crate::budget::{Budget, InstanceServices, Lane, Share};
 use crate::config::{self, Variables};
-use crate::destination::{self, BUILT_IN};
+use crate::destination::{self, DestinationKind, Stdout};
 use crate::redact;
 
-/// What an instance gets from the host.
+/// What an instance of a source or a destination is opened with.
 #[derive(Debug, Clone)]
-pub struct Lent {
+pub struct InstanceContext {
     /// Its worker's part of the process's memory.
     pub lane: Lane,
     /// Set once the instance's work is no longer wanted.
@@ -27,7 +27,7 @@ pub struct Lent {
     pub stop: Option<Arc<AtomicBool>>,
 }
 
-impl Lent {
+impl InstanceContext {
     /// For an instance that is nobody else's.
     pub fn new(budget: &Arc<Budget>) -> Self {
         Self::until(Arc::default(), budget)
@@ -44,16 +44,17 @@ impl Lent {
         is_set(&self.cancelled) || self.stop.as_deref().is_some_and(is_set)
     }
 
-    fn context(&self, services: fn(Share, Arc<AtomicBool>) -> InstanceServices) -> Context {
+    /// The same as the plugin sees it.
+    fn of_plugin(&self, services: fn(Share, Arc<AtomicBool>) -> InstanceServices) -> Context {
         Context::new(Arc::new(services(self.lane.share(), Arc::clone(&self.cancelled))))
     }
 }
 
-/// A share in an export's connections: they are all closed once the last share is gone.
+/// A share in the connections that one export may hold: they are all closed once the last share is gone.
 #[derive(Debug, Clone)]
-pub struct Held(#[allow(dead_code, reason = "its end is heard")] Sender<()>);
+pub struct ConnectionPermit(#[allow(dead_code, reason = "that it is dropped is heard")] Sender<()>);
 
-impl Held {
+impl ConnectionPermit {
     /// Its receiver hears when the last share is gone.
     pub fn new(shares: Sender<()>) -> Self {
         Self(shares)
@@ -62,17 +63,17 @@ impl Held {
 
 /// Where rows come from.
 #[derive(Debug, Clone)]
-pub struct SourceEnd {
+pub struct SourceFactory {
     plugin: Plugin,
     options: Arc<config::Resolved>,
     /// Of questions that bring no limits of their own.
     limits: SessionPolicy,
-    /// Whoever opens an instance keeps this end, or a copy of it, for as long.
-    #[allow(dead_code, reason = "its end is heard")]
-    held: Option<Held>,
+    /// Whoever opens an instance keeps this factory, or a copy of it, for as long.
+    #[allow(dead_code, reason = "that it is dropped is heard")]
+    permit: Option<ConnectionPermit>,
 }
 
-impl SourceEnd {
+impl SourceFactory {
     /// Loads the plugin and fills its options in. `options` stand as in a plan: references
     /// unexpanded.
     pub fn new(plugins: &Plugins, plugin: &str, options: &Value, variables: &Variables) -> Result<Self> {
@@ -83,12 +84,12 @@ impl SourceEnd {
                 .with_hint("`rivet plugin list` shows what each plugin offers")
         })?;
         let options = resolve(options, &schema, variables)?;
-        Ok(Self { plugin, options: Arc::new(options), limits: SessionPolicy::PLANNING, held: None })
+        Ok(Self { plugin, options: Arc::new(options), limits: SessionPolicy::PLANNING, permit: None })
     }
 
     /// The same, with a share in the connections of one export.
-    pub fn holding(self, held: Held) -> Self {
-        Self { held: Some(held), ..self }
+    pub fn with_permit(self, permit: ConnectionPermit) -> Self {
+        Self { permit: Some(permit), ..self }
     }
 
     /// The same for exports whose statements have these limits: planning waits for a lock as long as they do, and no
@@ -107,33 +108,37 @@ impl SourceEnd {
         (&self.plugin, &self.options.options)
     }
 
-    /// Opens an instance, which ends what it does once `lent` says that its work is no longer wanted.
-    pub fn open(&self, lent: &Lent) -> Result<Box<dyn Source>> {
-        Ok(Box::new(Attended::open(self, lent, self.limits)?))
+    /// Opens an instance, which ends what it does once `context` says that its work is no longer wanted.
+    pub fn open(&self, context: &InstanceContext) -> Result<Box<dyn Source>> {
+        Ok(Box::new(ThreadedSource::open(self, context, self.limits)?))
     }
 
     /// Opens one that lives on the calling thread.
-    pub(super) fn open_here(&self, lent: &Lent) -> Result<Box<dyn Source>> {
-        let opened = self.plugin.open_source(&self.options.options, &lent.context(InstanceServices::of_source));
+    pub(super) fn open_here(&self, context: &InstanceContext) -> Result<Box<dyn Source>> {
+        let opened = self.plugin.open_source(&self.options.options, &context.of_plugin(InstanceServices::of_source));
         opened.map_err(redact::clean_error)
     }
 }
 
 /// Where files go.
 #[derive(Debug, Clone)]
-pub enum DestinationEnd {
-    /// The host's own: its name and options.
-    BuiltIn(String, Value),
+pub enum DestinationFactory {
+    /// A folder, by its options.
+    Local(Value),
+    /// Standard output.
+    Stdout,
     /// A plugin's.
     Plugin(Box<Plugin>, Arc<config::Resolved>),
 }
 
-impl DestinationEnd {
-    /// As [`SourceEnd::new`], for a destination.
+impl DestinationFactory {
+    /// As [`SourceFactory::new`], for a destination.
     pub fn new(plugins: &Plugins, plugin: &str, options: &Value, variables: &Variables) -> Result<Self> {
-        if BUILT_IN.contains(&plugin) {
-            let options = config::resolve_secrets(options, |_| false, variables)?.options;
-            return Ok(Self::BuiltIn(plugin.to_owned(), options));
+        let of_host = || Ok::<_, Error>(config::resolve_secrets(options, |_| false, variables)?.options);
+        match DestinationKind::of(plugin) {
+            DestinationKind::Local => return Ok(Self::Local(of_host()?)),
+            DestinationKind::Stdout => return of_host().map(|_| Self::Stdout),
+            DestinationKind::Plugin => {}
         }
         let loaded = plugins.load(plugin)?;
         let schema = loaded.manifest().options.destination.clone();
@@ -148,8 +153,7 @@ impl DestinationEnd {
     /// The same for a plan of `export`: a relative path leads to where it led when the plan was made, not to a new
     /// folder of that name here. A folder here that has runs of the export is the one: it was moved or copied.
     pub fn at_planned(mut self, place: Option<&str>, export: &str) -> Self {
-        if let (Self::BuiltIn(name, options), Some(place)) = (&mut self, place)
-            && name == "local"
+        if let (Self::Local(options), Some(place)) = (&mut self, place)
             && let Some(path) = options["path"].as_str().map(Path::new).filter(|path| path.is_relative())
             && !path.join("_rivet").join(export).is_dir()
         {
@@ -160,17 +164,17 @@ impl DestinationEnd {
 
     /// Whether it is standard output: one chunk, no reports.
     pub fn is_stdout(&self) -> bool {
-        matches!(self, Self::BuiltIn(name, _) if name == "stdout")
+        matches!(self, Self::Stdout)
     }
 
     /// Opens an instance. Call it on the thread that will use it.
-    pub fn open(&self, lent: &Lent) -> Result<Box<dyn Destination>> {
+    pub fn open(&self, context: &InstanceContext) -> Result<Box<dyn Destination>> {
         match self {
-            Self::BuiltIn(name, options) => destination::open_built_in(name, options)
-                .unwrap_or_else(|| Err(Error::internal(format!("no built-in destination `{name}`")))),
+            Self::Local(options) => destination::open_local(options),
+            Self::Stdout => Ok(Box::new(Stdout::of_process())),
             Self::Plugin(plugin, options) => {
-                let context = lent.context(InstanceServices::of_destination);
-                plugin.open_destination(&options.options, &context).map_err(redact::clean_error)
+                let of_plugin = context.of_plugin(InstanceServices::of_destination);
+                plugin.open_destination(&options.options, &of_plugin).map_err(redact::clean_error)
             }
         }
     }

@@ -2,10 +2,10 @@
 
 use rivet_sdk::{Description, Relation};
 
-use super::column::PlannedColumn;
 use super::inputs::Inputs;
 use super::scope::Scope;
 use crate::config::ExportConfig;
+use crate::plan::PlannedColumn;
 
 /// What the choice depends on.
 pub(super) struct Wanted<'a> {

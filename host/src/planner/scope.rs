@@ -9,14 +9,13 @@ use rivet_sdk::{
 };
 
 use super::boundary::{Begin, BoundaryRows, TiesOf};
-use super::column::PlannedColumn;
-use super::fingerprint::{self, Fingerprint};
 use super::inputs::{Inputs, whole_request};
 use super::moment::{data_type, server_now, temporal, whole_unit};
 use super::recount::Rows;
-use super::spec::{IncrementalSpec, Recount};
-use super::ties::TiesEnd;
+use super::{fingerprint, place};
 use crate::config::{Incremental, Mode, OnNullCursor, TimeWindow};
+use crate::plan::ties::TiesEnd;
+use crate::plan::{Fingerprint, IncrementalSpec, PlannedColumn, Recount};
 
 /// The rows of a run.
 #[derive(Debug, Default)]
@@ -197,7 +196,7 @@ impl IncrementalScope<'_> {
         }
         // Of the same rows at another place, or at the same one by another path, the place alone is asked about.
         if let (Some(place), Some(location), false) = (&known.place, &self.inputs.place, known.is_here) {
-            place.check(&self.inputs.export.destination, name, location, is_as_known)?;
+            place::check(place, &self.inputs.export.destination, name, location, is_as_known)?;
         }
         Ok(known.values.clone())
     }

@@ -7,13 +7,12 @@ mod form;
 mod old;
 #[cfg(test)]
 mod tests;
-mod value;
 
 use rivet_sdk::{Relation, Result};
 use serde_json::Value;
 
-pub use self::value::Fingerprint;
 use crate::config::{ExportConfig, Incremental, without_secrets};
+use crate::plan::Fingerprint;
 
 /// Everything in the configuration that decides which rows land where, and how. A run is resumed only under the same.
 pub fn of_configuration(export: &ExportConfig, source_plugin: &str, source_options: &Value) -> Result<Fingerprint> {

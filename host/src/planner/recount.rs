@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use rivet_sdk::{Bound, Condition, ExportRequest, Result, Scalar, Source, TypeMapping};
 
 use super::moment::temporal;
-use super::spec::Recount;
+use crate::plan::Recount;
 
 /// The rows of an export, and the cursor in them.
 pub(super) struct Rows<'a> {

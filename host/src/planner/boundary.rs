@@ -2,11 +2,10 @@
 
 use rivet_sdk::{Bound, Condition, Error, ErrorKind, ExportRequest, Relation, Result, Scalar, Source, capability};
 
-use super::column::PlannedColumn;
 use super::inputs::{Inputs, whole_request};
-use super::spec::Chunk;
-use super::ties::{Boundary, MOST, Remembered, Ties, TiesEnd, TiesSpec, told_by_values};
 use crate::config::{Incremental, OnCursorTies};
+use crate::plan::ties::{Boundary, MOST, Remembered, Ties, TiesEnd, TiesSpec, told_by_values};
+use crate::plan::{Chunk, PlannedColumn};
 
 /// The rows at the watermark and at the run's end, as far as they are read apart from the others.
 #[derive(Debug, Default)]

@@ -2,12 +2,9 @@
 
 use rivet_sdk::{BatchLimits, ColumnRequest, ExportRequest, Relation, Scalar};
 
-use super::fingerprint::Fingerprint;
-use super::made_by::MadeBy;
-use super::place::KnownPlace;
-use super::spec::Recount;
-use super::ties::Ties;
 use crate::config::ExportConfig;
+use crate::plan::ties::Ties;
+use crate::plan::{Fingerprint, KnownPlace, MadeBy, Recount};
 
 /// What a plan is made from, beside the source itself.
 pub struct Inputs<'a> {

@@ -2,19 +2,15 @@
 
 use rivet_sdk::{Description, Error, ErrorKind, OneReadPoint, Relation, Result, Source, TypeMapping, capability};
 
-use super::as_read::{AsRead, PLAN_VERSION, PLAN_VERSION_REQUIRING};
-use super::chunks;
-use super::column::PlannedColumn;
-use super::document::TIES;
-use super::fingerprint::{self, Fingerprint};
 use super::inputs::{Inputs, whole_request};
-use super::output::*;
-use super::scope;
-use super::spec::{ConsistencyPolicy, Execution, SourceSpec};
-use super::ties::TiesSpec;
-use super::types::Plan;
 use super::wanted::Wanted;
+use super::{chunks, fingerprint, scope};
 use crate::config::{ExportConfig, Tokens, expand, without_secrets};
+use crate::plan::ties::TiesSpec;
+use crate::plan::{
+    AsRead, ConsistencyPolicy, DestinationSpec, Execution, Fingerprint, Format, OutputSpec, PLAN_VERSION,
+    PLAN_VERSION_REQUIRING, PartitionSpec, Plan, PlannedColumn, RowGroups, SourceSpec, TIES,
+};
 
 /// Batches larger than this share of the memory budget, split among the workers, are made smaller.
 const BATCHES_OF_BUDGET: u64 = 32;
@@ -192,16 +188,14 @@ fn partition(inputs: &Inputs<'_>, columns: &[PlannedColumn]) -> Result<Option<Pa
         });
     };
     crate::sink::check_partition(column)?;
-    let local = export.destination.plugin == "local";
-    let workers = u64::from(export.parallel.max(1));
+    let workers = export.parallel.max(1);
     Ok(Some(PartitionSpec {
         column: wanted.column.clone(),
         label: column.output_name.clone(),
         granularity: wanted.granularity,
         suffix: around_partition(&export.destination.template).1,
-        buffer_bytes: (inputs.memory_limit_bytes / 4 / workers).max(4 << 20),
-        // An open file is a descriptor, an open upload a buffer of its store's.
-        max_open: if local { 128 } else { u32::try_from(32 / workers).unwrap_or(1).max(4) },
+        buffer_bytes: (inputs.memory_limit_bytes / 4 / u64::from(workers)).max(4 << 20),
+        max_open: export.destination.kind.open_parts_at_most(workers),
     }))
 }
 

@@ -7,9 +7,10 @@ use rivet_sdk::{
 
 use super::days;
 use super::inputs::whole_request;
-use super::spec::{Chunk, ConsistencyPolicy, Strategy};
 use super::wanted::Wanted;
 use crate::config::{ChunkBy, ChunkSize};
+use crate::destination::DestinationKind;
+use crate::plan::{Chunk, ConsistencyPolicy, Strategy, StrategyKind};
 
 /// About how large a chunk is where the user says nothing: large enough that its statement's
 /// start costs nothing, small enough to bound a statement and to balance workers.
@@ -63,7 +64,7 @@ enum Cut {
 
 struct Choice {
     by: Cut,
-    name: &'static str,
+    kind: StrategyKind,
     key: Vec<String>,
     reason: String,
 }
@@ -79,7 +80,7 @@ pub(super) fn cut(
         Err(reason) => {
             return Ok((
                 whole(wanted),
-                Strategy { name: "none".into(), key: Vec::new(), reason, method: String::new() },
+                Strategy { kind: StrategyKind::None, key: Vec::new(), reason, method: String::new() },
             ));
         }
     };
@@ -102,10 +103,7 @@ pub(super) fn cut(
         .into_iter()
         .map(|slice| Chunk { condition: slice.condition, estimated_rows: slice.rows, ..Chunk::whole() })
         .collect();
-    Ok((
-        numbered(wanted, chunks),
-        Strategy { name: choice.name.into(), key: choice.key, reason: choice.reason, method },
-    ))
+    Ok((numbered(wanted, chunks), Strategy { kind: choice.kind, key: choice.key, reason: choice.reason, method }))
 }
 
 fn whole(wanted: &Wanted<'_>) -> Vec<Chunk> {
@@ -128,7 +126,7 @@ fn numbered(wanted: &Wanted<'_>, mut chunks: Vec<Chunk>) -> Vec<Chunk> {
 
 /// The way to cut, or why the export stays whole.
 fn choose(wanted: &Wanted<'_>) -> Result<Result<Choice, String>> {
-    if wanted.export.destination.plugin == "stdout" {
+    if wanted.export.destination.kind == DestinationKind::Stdout {
         return Ok(Err("standard output takes one chunk".into()));
     }
     if wanted.scope.is_empty {
@@ -141,7 +139,7 @@ fn choose(wanted: &Wanted<'_>) -> Result<Result<Choice, String>> {
                 return Err(Error::config("`chunk_by: days` needs `chunk_column`"));
             };
             let reason = format!("`chunk_by_days: {days}`");
-            Ok(Ok(Choice { by: Cut::Days(days), name: "days", key: vec![column.clone()], reason }))
+            Ok(Ok(Choice { by: Cut::Days(days), kind: StrategyKind::Days, key: vec![column.clone()], reason }))
         }
         ChunkBy::None => Ok(Err("`chunk_by: none`".into())),
         ChunkBy::Range => range(wanted, "`chunk_by: range`").map(Ok),
@@ -196,7 +194,7 @@ fn ranged_key(wanted: &Wanted<'_>) -> Option<Choice> {
     };
     Some(Choice {
         by: Cut::Source(SplitBy::Range { column: column.name.clone() }),
-        name: "range",
+        kind: StrategyKind::Range,
         key: vec![column.name.clone()],
         reason: format!("`{}` is {what}", column.name),
     })
@@ -216,7 +214,7 @@ fn unique_key(wanted: &Wanted<'_>) -> Option<Choice> {
     let what = if key.primary { "the primary key" } else { "a unique key" };
     Some(Choice {
         by: Cut::Source(SplitBy::Keyset { key: columns.clone() }),
-        name: "keyset",
+        kind: StrategyKind::Keyset,
         reason: format!("`{}` is {what}", columns.join(", ")),
         key: columns,
     })
@@ -239,7 +237,7 @@ fn keyset(wanted: &Wanted<'_>, because: &str) -> Result<Choice> {
     }
     // The source proves it, and refuses a key that is not unique.
     let by = Cut::Source(SplitBy::Keyset { key: key.clone() });
-    Ok(Choice { by, name: "keyset", key: key.clone(), reason: because.to_owned() })
+    Ok(Choice { by, kind: StrategyKind::Keyset, key: key.clone(), reason: because.to_owned() })
 }
 
 fn range(wanted: &Wanted<'_>, because: &str) -> Result<Choice> {
@@ -264,7 +262,7 @@ fn range(wanted: &Wanted<'_>, because: &str) -> Result<Choice> {
         format!("{because}; no index starts with it, so every chunk reads the whole table")
     };
     let by = Cut::Source(SplitBy::Range { column: column.clone() });
-    Ok(Choice { by, name: "range", key: vec![column.clone()], reason })
+    Ok(Choice { by, kind: StrategyKind::Range, key: vec![column.clone()], reason })
 }
 
 fn native(wanted: &Wanted<'_>, because: &str) -> Result<Choice> {
@@ -286,5 +284,5 @@ fn native(wanted: &Wanted<'_>, because: &str) -> Result<Choice> {
 }
 
 fn native_choice(reason: String) -> Choice {
-    Choice { by: Cut::Source(SplitBy::Native), name: "native", key: Vec::new(), reason }
+    Choice { by: Cut::Source(SplitBy::Native), kind: StrategyKind::Native, key: Vec::new(), reason }
 }

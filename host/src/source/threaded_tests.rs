@@ -36,10 +36,12 @@ impl Source for Scripted {
     }
 }
 
-fn attended(export: fn(&mut dyn BatchSink) -> Result<ExportStats>, wish: &Arc<AtomicBool>) -> Attended {
-    let lent = Lent::until(Arc::clone(wish), &Budget::new(64 << 20));
-    Attended::start("scripted", false, &lent, move |cancelled| Ok((Box::new(Scripted(export, cancelled)) as _, ())))
-        .unwrap_or_else(|error| panic!("{error}"))
+fn attended(export: fn(&mut dyn BatchSink) -> Result<ExportStats>, wish: &Arc<AtomicBool>) -> ThreadedSource {
+    let context = InstanceContext::until(Arc::clone(wish), &Budget::new(64 << 20));
+    ThreadedSource::start("scripted", false, &context, move |cancelled| {
+        Ok((Box::new(Scripted(export, cancelled)) as _, ()))
+    })
+    .unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn request(limit: Duration) -> ExportRequest {
@@ -82,8 +84,9 @@ fn time_in_which_rows_wait_for_the_host_does_not_count() {
     let mut source = attended(three_batches, &Arc::default());
     // So that what is left of the grace is nothing.
     let mut sink = Slow(Duration::from_millis(300), 0, None);
-    let call =
-        |source: &mut Attended, sink: &mut Slow, limit| source.export_within(&request(Duration::ZERO), sink, limit);
+    let call = |source: &mut ThreadedSource, sink: &mut Slow, limit| {
+        source.export_within(&request(Duration::ZERO), sink, limit)
+    };
     let stats =
         call(&mut source, &mut sink, Some(Duration::from_millis(400))).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!((stats.rows, sink.1), (3, 3));
