@@ -2,6 +2,7 @@
 
 use encoding_rs::Encoding;
 use rivet_sdk::arrow_schema::{DataType, TimeUnit};
+use rivet_sdk::buffers::timestamp_type;
 use rivet_sdk::sql::columns::{self, Extension, Target};
 
 /// An Arrow type, and what a decoder must know beside the bytes' own format.
@@ -84,7 +85,7 @@ impl Target for Kind {
             Self::Decimal256(precision, scale) => DataType::Decimal256(*precision, *scale),
             Self::Date => DataType::Date32,
             Self::Time { nanoseconds } => DataType::Time64(unit(*nanoseconds)),
-            Self::Timestamp { utc, nanoseconds } => DataType::Timestamp(unit(*nanoseconds), utc.then(|| "UTC".into())),
+            Self::Timestamp { utc, nanoseconds } => timestamp_type(*utc, *nanoseconds),
             Self::Uuid => DataType::FixedSizeBinary(16),
             Self::Binary | Self::Wkb => DataType::Binary,
             Self::Text(_) | Self::Json(_) => DataType::Utf8,

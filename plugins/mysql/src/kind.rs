@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rivet_sdk::Fidelity;
 use rivet_sdk::arrow_schema::{DataType, Field, TimeUnit};
+use rivet_sdk::buffers::timestamp_type;
 use rivet_sdk::sql::columns::{Extension, Target};
 
 use crate::packet::ResultColumn;
@@ -115,10 +116,7 @@ impl Target for Kind {
             Self::Date => DataType::Date32,
             Self::Time => DataType::Time64(TimeUnit::Microsecond),
             Self::Duration => DataType::Duration(TimeUnit::Microsecond),
-            Self::Timestamp { utc, nanoseconds } => DataType::Timestamp(
-                if *nanoseconds { TimeUnit::Nanosecond } else { TimeUnit::Microsecond },
-                utc.then(|| "UTC".into()),
-            ),
+            Self::Timestamp { utc, nanoseconds } => timestamp_type(*utc, *nanoseconds),
             Self::Uuid { .. } => DataType::FixedSizeBinary(16),
             Self::Text | Self::Json | Self::CheckedJson => DataType::Utf8,
             Self::Binary | Self::Wkb(_) => DataType::Binary,

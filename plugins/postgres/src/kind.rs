@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rivet_sdk::Fidelity;
 use rivet_sdk::arrow_schema::{DataType, Field, Fields, TimeUnit};
+use rivet_sdk::buffers::timestamp_type;
 use rivet_sdk::sql::columns::{Extension, Target};
 
 /// A binary format of the server together with an Arrow type. Everything a decoder needs.
@@ -138,10 +139,7 @@ impl Target for Kind {
             Self::Money(scale) => DataType::Decimal128(19, *scale),
             Self::Date => DataType::Date32,
             Self::Time => DataType::Time64(TimeUnit::Microsecond),
-            Self::Timestamp { utc, nanoseconds } => DataType::Timestamp(
-                if *nanoseconds { TimeUnit::Nanosecond } else { TimeUnit::Microsecond },
-                utc.then(|| "UTC".into()),
-            ),
+            Self::Timestamp { utc, nanoseconds } => timestamp_type(*utc, *nanoseconds),
             Self::Duration => DataType::Duration(TimeUnit::Microsecond),
             Self::Uuid => DataType::FixedSizeBinary(16),
             Self::Binary | Self::Wkb => DataType::Binary,

@@ -1,6 +1,7 @@
 //! What a declared type, or a wanted one, becomes in Arrow.
 
 use rivet_sdk::arrow_schema::{DataType, TimeUnit};
+use rivet_sdk::buffers::timestamp_type;
 use rivet_sdk::sql::columns::{Extension, Target};
 use rivet_sdk::{Fidelity, WantedType};
 
@@ -135,10 +136,7 @@ impl Target for Kind {
             Self::Uuid => DataType::FixedSizeBinary(16),
             Self::Date => DataType::Date32,
             Self::Time => DataType::Time64(TimeUnit::Microsecond),
-            Self::Timestamp { nanos, utc } => {
-                let unit = if nanos { TimeUnit::Nanosecond } else { TimeUnit::Microsecond };
-                DataType::Timestamp(unit, utc.then(|| "UTC".into()))
-            }
+            Self::Timestamp { nanos, utc } => timestamp_type(utc, nanos),
         }
     }
 

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use arrow_array::builder::{BooleanBufferBuilder, NullBufferBuilder};
+use arrow_array::types::{TimestampMicrosecondType, TimestampNanosecondType};
 use arrow_array::{
     ArrayRef, ArrowPrimitiveType, BinaryArray, BooleanArray, FixedSizeBinaryArray, PrimitiveArray, StringArray,
 };
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow_schema::DataType;
+use arrow_schema::{DataType, TimeUnit};
 
 use crate::{Error, Result};
 
@@ -195,6 +196,20 @@ impl Uuids {
         let values = Buffer::from_vec(std::mem::replace(&mut self.values, next));
         Ok(Arc::new(FixedSizeBinaryArray::try_new(16, values, self.nulls.finish())?))
     }
+}
+
+/// The array of the moments that were added, as what they were counted in: `data_type` is [`timestamp_type`]'s.
+pub fn timestamps(values: &mut Fixed<i64>, data_type: &DataType) -> ArrayRef {
+    match data_type {
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => primitive::<TimestampNanosecondType>(values, data_type),
+        _ => primitive::<TimestampMicrosecondType>(values, data_type),
+    }
+}
+
+/// Moments in nanoseconds, or else in microseconds; of the time zone UTC, or of none.
+pub fn timestamp_type(utc: bool, nanoseconds: bool) -> DataType {
+    let unit = if nanoseconds { TimeUnit::Nanosecond } else { TimeUnit::Microsecond };
+    DataType::Timestamp(unit, utc.then(|| "UTC".into()))
 }
 
 /// The array of what was added; the buffer begins anew.

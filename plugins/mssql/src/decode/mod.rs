@@ -10,11 +10,11 @@ use rivet_sdk::Result;
 use rivet_sdk::arrow_array::ArrayRef;
 use rivet_sdk::arrow_array::types::{
     Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
-    Time64MicrosecondType, Time64NanosecondType, TimestampMicrosecondType, TimestampNanosecondType,
+    Time64MicrosecondType, Time64NanosecondType,
 };
 use rivet_sdk::arrow_buffer::i256;
 use rivet_sdk::arrow_schema::DataType;
-use rivet_sdk::buffers::{Booleans, Fixed, Uuids, Variable, primitive};
+use rivet_sdk::buffers::{Booleans, Fixed, Uuids, Variable, primitive, timestamps};
 use rivet_sdk::sql::columns::Target;
 use rivet_sdk::sql::number::{fits, fits256};
 use rivet_sdk::sql::rows::{ColumnBuilder, Fault, Tally};
@@ -264,12 +264,7 @@ impl ColumnBuilder for Column {
             Build::Time { values, nanoseconds: true } => {
                 primitive::<Time64NanosecondType>(values, &Kind::Time { nanoseconds: true }.data_type())
             }
-            Build::Timestamp { values, kind, nanoseconds: true } => {
-                primitive::<TimestampNanosecondType>(values, &kind.data_type())
-            }
-            Build::Timestamp { values, kind, nanoseconds: false } => {
-                primitive::<TimestampMicrosecondType>(values, &kind.data_type())
-            }
+            Build::Timestamp { values, kind, .. } => timestamps(values, &kind.data_type()),
             Build::Uuid(values) => values.array()?,
             Build::Binary(values) => values.binary()?,
             Build::Text { values, .. } => values.text()?,

@@ -10,12 +10,12 @@ use rivet_sdk::Result;
 use rivet_sdk::arrow_array::builder::NullBufferBuilder;
 use rivet_sdk::arrow_array::types::{
     Date32Type, Decimal128Type, Decimal256Type, DurationMicrosecondType, Float32Type, Float64Type, Int32Type,
-    Int64Type, Time64MicrosecondType, TimestampMicrosecondType, TimestampNanosecondType, UInt64Type,
+    Int64Type, Time64MicrosecondType, UInt64Type,
 };
 use rivet_sdk::arrow_array::{ArrayRef, Float32Array, ListArray};
 use rivet_sdk::arrow_buffer::{OffsetBuffer, ScalarBuffer, i256};
 use rivet_sdk::arrow_schema::{DataType, Field};
-use rivet_sdk::buffers::{Booleans, Fixed, Uuids, Variable, primitive};
+use rivet_sdk::buffers::{Booleans, Fixed, Uuids, Variable, primitive, timestamp_type, timestamps};
 use rivet_sdk::sql::columns::Target;
 use rivet_sdk::sql::number::narrow;
 use rivet_sdk::sql::rows::{ColumnBuilder, Fault, Tally};
@@ -248,13 +248,7 @@ impl ColumnBuilder for Column {
             Self::Date(values) => primitive::<Date32Type>(values, &DataType::Date32),
             Self::Time(values) => primitive::<Time64MicrosecondType>(values, &Kind::Time.data_type()),
             Self::Duration(values) => primitive::<DurationMicrosecondType>(values, &Kind::Duration.data_type()),
-            Self::Timestamp { values, utc, nanoseconds } => {
-                let data_type = Kind::Timestamp { utc: *utc, nanoseconds: *nanoseconds }.data_type();
-                match nanoseconds {
-                    true => primitive::<TimestampNanosecondType>(values, &data_type),
-                    false => primitive::<TimestampMicrosecondType>(values, &data_type),
-                }
-            }
+            Self::Timestamp { values, utc, nanoseconds } => timestamps(values, &timestamp_type(*utc, *nanoseconds)),
             Self::Uuid { values, .. } => values.array()?,
             Self::Binary(values) | Self::Wkb { values, .. } => values.binary()?,
             Self::Text { values, .. } => values.text()?,

@@ -9,11 +9,11 @@ use rivet_sdk::Result;
 use rivet_sdk::arrow_array::ArrayRef;
 use rivet_sdk::arrow_array::types::{
     Date32Type, Decimal128Type, Decimal256Type, DurationMicrosecondType, Float32Type, Float64Type, Int16Type,
-    Int32Type, Int64Type, Time64MicrosecondType, TimestampMicrosecondType, TimestampNanosecondType, UInt32Type,
+    Int32Type, Int64Type, Time64MicrosecondType, UInt32Type,
 };
 use rivet_sdk::arrow_buffer::i256;
 use rivet_sdk::arrow_schema::DataType;
-use rivet_sdk::buffers::{Booleans, Fixed, Uuids, Variable, primitive};
+use rivet_sdk::buffers::{Booleans, Fixed, Uuids, Variable, primitive, timestamp_type, timestamps};
 use rivet_sdk::sql::columns::Target;
 use rivet_sdk::sql::number::narrow;
 use rivet_sdk::sql::rows::{ColumnBuilder, Fault, Tally};
@@ -247,13 +247,7 @@ impl ColumnBuilder for Column {
             Self::Money { values, scale } => primitive::<Decimal128Type>(values, &DataType::Decimal128(19, *scale)),
             Self::Date(values) => primitive::<Date32Type>(values, &DataType::Date32),
             Self::Time(values) => primitive::<Time64MicrosecondType>(values, &Kind::Time.data_type()),
-            Self::Timestamp { values, utc, nanoseconds } => {
-                let data_type = Kind::Timestamp { utc: *utc, nanoseconds: *nanoseconds }.data_type();
-                match nanoseconds {
-                    true => primitive::<TimestampNanosecondType>(values, &data_type),
-                    false => primitive::<TimestampMicrosecondType>(values, &data_type),
-                }
-            }
+            Self::Timestamp { values, utc, nanoseconds } => timestamps(values, &timestamp_type(*utc, *nanoseconds)),
             Self::Duration(values) => primitive::<DurationMicrosecondType>(values, &Kind::Duration.data_type()),
             Self::Uuid(values) => values.array()?,
             Self::Binary(values) => values.binary()?,
