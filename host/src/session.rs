@@ -17,7 +17,6 @@ pub struct Session {
     pub config: Config,
     /// `--param` values and the environment.
     pub variables: Variables,
-    /// The plugins.
     pub plugins: Plugins,
     /// The process's memory.
     pub budget: Arc<Budget>,

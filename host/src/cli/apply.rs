@@ -84,7 +84,7 @@ fn lease(state: Option<&StateConfig>, wait: Duration) -> Option<LeaseRequest<'_>
 pub fn status(arguments: &StatusArguments, global: &Global, stop: Stop) -> Outcome {
     let plan = read(&arguments.file.plan)?;
     let mut destination = Sealed::open(&arguments.file, global, &plan, 512)?.destination(&stop)?;
-    plan.tell_versions(None);
+    plan.warn_of_versions(None);
     commit::check_published(&mut *destination, &plan)?;
     let decision = commit::decision(&mut *destination, &RunKey::of(&plan)?)?;
     let done = commit::resume_point(&mut *destination, &plan)?;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::print::{bytes, duration, thousands};
 use super::summary;
 use crate::config::ExportConfig;
-use crate::notify::{Event, Told, slack_text, tell};
+use crate::notify::{self, Event, Notice, slack_text};
 use crate::plan::{Consistency, ConsistencyPolicy};
 use crate::redact;
 use crate::run::Finished;
@@ -32,7 +32,7 @@ pub fn notify(session: &Session, export: &ExportConfig, result: &Result<Finished
     document["events"] = events.iter().map(|event| event.word()).collect::<Vec<_>>().into();
     document["notes"] = notes.clone().into();
     let text = redact::clean(&slack(export, result, notes, &events)).into_owned();
-    tell(hooks, &export.name, &events, &text, &cleaned(document));
+    notify::send(hooks, &export.name, &events, &text, &cleaned(document));
 }
 
 fn slack(export: &ExportConfig, result: &Result<Finished>, notes: Vec<String>, events: &[Event]) -> String {
@@ -41,14 +41,14 @@ fn slack(export: &ExportConfig, result: &Result<Finished>, notes: Vec<String>, e
         Err(error) => Some(error),
     };
     let finished = result.as_ref().ok();
-    let told = Told {
+    let notice = Notice {
         export: &export.name,
         run_id: finished.map(|finished| finished.plan.run_id.as_str()),
         error: error.map(|error| (error.to_string(), error.hint().map(str::to_owned))),
         landed: finished.map(landed),
         notes,
     };
-    slack_text(&told, events)
+    slack_text(&notice, events)
 }
 
 fn landed(finished: &Finished) -> String {

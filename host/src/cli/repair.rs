@@ -21,7 +21,7 @@ pub fn repair(arguments: &RepairArguments, global: &Global, stop: Stop) -> Outco
     let mut errors: Vec<Error> = Vec::new();
     let mut documents = Vec::new();
     for export in session.exports(&arguments.selection.export)? {
-        match one(&session, export, arguments, reports.as_deref(), global) {
+        match repair_export(&session, export, arguments, reports.as_deref(), global) {
             Ok(document) => documents.push(document),
             Err(error) if stop.is_wanted() => {
                 errors.push(error);
@@ -40,7 +40,7 @@ pub fn repair(arguments: &RepairArguments, global: &Global, stop: Stop) -> Outco
     }
 }
 
-fn one(
+fn repair_export(
     session: &Session,
     export: &ExportConfig,
     arguments: &RepairArguments,

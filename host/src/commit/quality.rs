@@ -60,7 +60,7 @@ fn duplicates(rules: &QualitySpec, reports: &[Report], broken: &mut Vec<String>)
             }
         }
     }
-    let told = found.iter().filter(|(_, count)| **count > 0);
-    broken.extend(told.map(|(name, count)| format!("`{name}` repeats a value in {count} rows")));
+    let repeated = found.iter().filter(|(_, count)| **count > 0);
+    broken.extend(repeated.map(|(name, count)| format!("`{name}` repeats a value in {count} rows")));
     Ok(())
 }

@@ -48,9 +48,9 @@ pub(super) fn remove_superseded(dest: &mut dyn Destination, run: &RunKey, manife
 }
 
 /// Whether one committed run takes the place of another at the same data prefix.
-fn supersedes(one: &Manifest, other: &Manifest) -> bool {
-    let repairs = one.first() == other.first() && one.run_id > other.run_id;
-    repairs || (one.write_mode == WriteMode::Replace && one.first() > other.first())
+fn supersedes(manifest: &Manifest, replaced: &Manifest) -> bool {
+    let repairs = manifest.first() == replaced.first() && manifest.run_id > replaced.run_id;
+    repairs || (manifest.write_mode == WriteMode::Replace && manifest.first() > replaced.first())
 }
 
 /// Takes a committed run away; its export's `_SUCCESS` goes first, so that it never stands over a

@@ -39,7 +39,8 @@ impl<'a> Check<'a> {
     /// Takes every value that came from a variable or a file out of later faults.
     pub fn redact(&self, faults: &mut [Diagnostic]) {
         for fault in faults {
-            for Revealed { value, written } in self.revealed.borrow().iter().filter(|one| one.value.len() > 3) {
+            for Revealed { value, written } in self.revealed.borrow().iter().filter(|revealed| revealed.value.len() > 3)
+            {
                 fault.message = fault.message.replace(value, written);
                 fault.hint = fault.hint.take().map(|hint| hint.replace(value, written));
             }

@@ -8,7 +8,6 @@ use rivet_sdk::{Error, ErrorKind};
 /// A place in a file, counted from one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
-    /// The line.
     pub line: usize,
     /// The character within the line.
     pub column: usize,
@@ -105,9 +104,9 @@ impl From<Diagnostics> for Error {
             Some(hint) => error.with_hint(hint.clone()),
             None => error,
         };
-        error.with_chain(rest.iter().map(|one| match &one.hint {
-            Some(hint) => format!("{} (hint: {hint})", line(&from.file, one)),
-            None => line(&from.file, one),
+        error.with_chain(rest.iter().map(|fault| match &fault.hint {
+            Some(hint) => format!("{} (hint: {hint})", line(&from.file, fault)),
+            None => line(&from.file, fault),
         }))
     }
 }

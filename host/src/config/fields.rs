@@ -26,7 +26,6 @@ pub(super) struct Field {
 /// A name, its place and what was given for it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Named<T> {
-    /// The name.
     pub name: String,
     /// Where it stands.
     pub at: Position,

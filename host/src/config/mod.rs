@@ -125,8 +125,8 @@ impl Config {
             }
         }
         // Another entry may name it in full.
-        let is_exported = |table: &TableName| self.exports.iter().any(|one| one.relation.table() == Some(table));
-        self.left_out.retain(|one| !is_exported(&one.table));
+        let is_exported = |table: &TableName| self.exports.iter().any(|export| export.relation.table() == Some(table));
+        self.left_out.retain(|left_out| !is_exported(&left_out.table));
         self.left_out.sort();
         self.left_out.dedup();
         Ok(())

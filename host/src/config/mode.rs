@@ -56,7 +56,6 @@ pub enum OnNullCursor {
 /// Rows from midnight UTC some days back until now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimeWindow {
-    /// The column.
     pub column: String,
     /// It holds seconds since 1970.
     pub unix: bool,

@@ -7,7 +7,6 @@ use rivet_sdk::{TableName, TableSummary};
 /// A table that a pattern matches and whose rows another export delivers.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LeftOut {
-    /// The table.
     pub table: TableName,
     /// The one that shows its rows, and is exported.
     pub within: TableName,
@@ -24,7 +23,7 @@ impl<'a> Overlap<'a> {
     /// Of the tables `chosen` among those `listed`; what is `named` in full is the user's word.
     pub fn new(listed: &'a [TableSummary], chosen: &[&'a TableName], named: &[&'a TableName]) -> Self {
         Self {
-            within: listed.iter().map(|one| (&one.table, one.within.as_slice())).collect(),
+            within: listed.iter().map(|table| (&table.table, table.within.as_slice())).collect(),
             chosen: chosen.iter().copied().collect(),
             named: named.iter().copied().collect(),
         }

@@ -115,7 +115,7 @@ fn alternatives<'a>(root: &'a Json, schema: &'a Json) -> Vec<&'a Json> {
 }
 
 fn property<'a>(root: &'a Json, schema: &'a Json, key: &str) -> Option<&'a Json> {
-    alternatives(root, schema).into_iter().find_map(|one| one.get("properties")?.get(key))
+    alternatives(root, schema).into_iter().find_map(|alternative| alternative.get("properties")?.get(key))
 }
 
 fn types(schema: &Json) -> Vec<&str> {
@@ -129,9 +129,9 @@ fn types(schema: &Json) -> Vec<&str> {
 /// Whether a value of this type is allowed. A schema without a type allows the types of its
 /// words, or all.
 fn allows(root: &Json, schema: &Json, wanted: &str) -> bool {
-    alternatives(root, schema).into_iter().any(|one| {
-        let types = types(one);
-        let words = words(one);
+    alternatives(root, schema).into_iter().any(|alternative| {
+        let types = types(alternative);
+        let words = words(alternative);
         match types.is_empty() {
             false => types.contains(&wanted) || (wanted == "integer" && types.contains(&"number")),
             true => words.is_empty() || wanted == "string",
@@ -161,7 +161,8 @@ impl<'a> Check<'a> {
                 self.object(schema, entries, node, path, depth);
             }
             Value::List(items) if allows(self.root, schema, "array") => {
-                let inner = alternatives(self.root, schema).into_iter().find_map(|one| one.get("items"));
+                let inner =
+                    alternatives(self.root, schema).into_iter().find_map(|alternative| alternative.get("items"));
                 for (index, item) in items.iter().enumerate() {
                     if let Some(inner) = inner {
                         self.node(inner, item, &format!("{path}[{index}]"), depth + 1);
@@ -178,14 +179,20 @@ impl<'a> Check<'a> {
         let mut required: Vec<&str> = Vec::new();
         let mut closed = false;
         let mut tagged = false;
-        for one in &objects {
+        for alternative in &objects {
             known.extend(
-                one.get("properties").and_then(Json::as_object).into_iter().flatten().map(|(key, _)| key.as_str()),
+                alternative
+                    .get("properties")
+                    .and_then(Json::as_object)
+                    .into_iter()
+                    .flatten()
+                    .map(|(key, _)| key.as_str()),
             );
-            required
-                .extend(one.get("required").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str));
-            closed |= one.get("additionalProperties").and_then(Json::as_bool) == Some(false);
-            tagged |= one.get("oneOf").is_some();
+            required.extend(
+                alternative.get("required").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str),
+            );
+            closed |= alternative.get("additionalProperties").and_then(Json::as_bool) == Some(false);
+            tagged |= alternative.get("oneOf").is_some();
         }
         let mut given: Vec<&str> = Vec::new();
         for entry in entries.iter().filter(|entry| entry.node.value != Value::Null) {
@@ -252,10 +259,10 @@ impl<'a> Check<'a> {
     fn limits(&mut self, schema: &'a Json, value: &Value, node: &Node, path: &str) {
         let all = alternatives(self.root, schema);
         let fits = |value: f64| {
-            let bound = |one: &Json, key: &str| one.get(key).and_then(Json::as_f64);
-            all.iter().all(|one| {
-                bound(one, "minimum").is_none_or(|least| value >= least)
-                    && bound(one, "maximum").is_none_or(|most| value <= most)
+            let bound = |alternative: &Json, key: &str| alternative.get(key).and_then(Json::as_f64);
+            all.iter().all(|alternative| {
+                bound(alternative, "minimum").is_none_or(|least| value >= least)
+                    && bound(alternative, "maximum").is_none_or(|most| value <= most)
             })
         };
         match value {
@@ -271,8 +278,10 @@ impl<'a> Check<'a> {
                 self.faults.push(Diagnostic::invalid(node.at, path, "out of range"));
             }
             Value::Text { text, .. } => {
-                let words: Vec<&str> = all.iter().flat_map(|one| words(one)).collect();
-                let free = all.iter().any(|one| types(one).contains(&"string") && self::words(one).is_empty());
+                let words: Vec<&str> = all.iter().flat_map(|alternative| words(alternative)).collect();
+                let free = all
+                    .iter()
+                    .any(|alternative| types(alternative).contains(&"string") && self::words(alternative).is_empty());
                 if !words.is_empty() && !free && !words.contains(&text.as_str()) {
                     let message = format!("must be one of {}", words.join(", "));
                     let hint = nearest(text, words.iter().copied());

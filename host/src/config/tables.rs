@@ -71,24 +71,24 @@ impl Family {
         let mut named: Vec<&TableName> = Vec::new();
         for glob in &self.takes {
             let takes = Globs::new(std::slice::from_ref(&glob.name)).map_err(wrong)?;
-            let matches = listed.iter().filter(|one| takes.takes(one));
-            let tables = matches.clone().filter(|one| is_stored(one) || is_spelled_out(&glob.name));
+            let matches = listed.iter().filter(|table| takes.takes(table));
+            let tables = matches.clone().filter(|table| is_stored(table) || is_spelled_out(&glob.name));
             let count = found.len();
-            found.extend(tables.map(|one| &one.table).filter(|table| !but.is_match(table)));
+            found.extend(tables.map(|table| &table.table).filter(|table| !but.is_match(table)));
             if is_spelled_out(&glob.name) {
                 named.extend_from_slice(found.get(count..).unwrap_or_default());
             }
             if found.len() == count {
-                let elsewhere = listed.iter().find(|one| takes.is_match(&one.table) && !takes.takes(one));
+                let elsewhere = listed.iter().find(|table| takes.is_match(&table.table) && !takes.takes(table));
                 return Err(self.at(glob, nothing(&glob.name, listed, matches.count(), elsewhere)));
             }
         }
         found.sort_by_key(|table| (&table.name, &table.schema));
         found.dedup();
         let left_out = Overlap::new(listed, &found, &named).take_out(&mut found);
-        if let Some([one, other]) = found.windows(2).find(|pair| pair[0].name == pair[1].name) {
-            let name = self.name(one);
-            let error = Error::config(format!("{one} and {other} would both be the export `{name}`"));
+        if let Some([first, second]) = found.windows(2).find(|pair| pair[0].name == pair[1].name) {
+            let name = self.name(first);
+            let error = Error::config(format!("{first} and {second} would both be the export `{name}`"));
             return Err(error.with_hint("let the globs name one schema, and write an entry for each schema"));
         }
         let exports = found.into_iter().map(|table| self.export(table)).collect::<Result<_>>()?;
@@ -144,8 +144,8 @@ impl Globs {
 
     /// Whether the table is meant: one in another database than the source's options name, only where its schema is
     /// named.
-    pub fn takes(&self, one: &TableSummary) -> bool {
-        if one.elsewhere { is_whole_match(&self.with_schema, &one.table) } else { self.is_match(&one.table) }
+    pub fn takes(&self, table: &TableSummary) -> bool {
+        if table.elsewhere { is_whole_match(&self.with_schema, &table.table) } else { self.is_match(&table.table) }
     }
 }
 
@@ -169,15 +169,15 @@ fn nothing(glob: &str, listed: &[TableSummary], matches: usize, elsewhere: Optio
     if matches > 0 {
         return error.with_hint("what it matches is left out by a glob with `!`, or is a view: name each view in full");
     }
-    if let Some(one) = elsewhere {
+    if let Some(table) = elsewhere {
         return error.with_hint(format!(
             "globs without a database stay in the one that the source names: write `{}` to reach that table",
-            one.table
+            table.table
         ));
     }
-    let listed: Vec<&TableSummary> = listed.iter().filter(|one| glob.contains('.') || !one.elsewhere).collect();
-    let names: Vec<String> = listed.iter().map(|one| one.table.to_string()).collect();
-    let names = names.iter().map(String::as_str).chain(listed.iter().map(|one| one.table.name.as_str()));
+    let listed: Vec<&TableSummary> = listed.iter().filter(|table| glob.contains('.') || !table.elsewhere).collect();
+    let names: Vec<String> = listed.iter().map(|table| table.table.to_string()).collect();
+    let names = names.iter().map(String::as_str).chain(listed.iter().map(|table| table.table.name.as_str()));
     let plain = glob.replace(['*', '?'], "");
     let hint = nearest(glob, names.clone()).or_else(|| nearest(&plain, names));
     error.with_hint(hint.unwrap_or_else(|| match listed.len() {

@@ -18,7 +18,6 @@ pub struct Tokens {
     pub export: String,
     /// The table's name; None for a query.
     pub table: Option<String>,
-    /// The run's id.
     pub run_id: String,
     /// `column=value`; None without `partition_by`.
     pub partition: Option<String>,

@@ -70,7 +70,7 @@ impl Local {
     fn path(&self, key: &str) -> Result<PathBuf> {
         let last = key.rsplit('/').next().unwrap_or_default();
         if let Some(long) =
-            key.split('/').find(|one| one.len() > LONGEST_NAME || (*one == last && one.len() > LONGEST_FILE))
+            key.split('/').find(|name| name.len() > LONGEST_NAME || (*name == last && name.len() > LONGEST_FILE))
         {
             return Err(Error::config(format!(
                 "{key:?} cannot name a file: `{long}` is too long with {} bytes, file systems take {LONGEST_NAME} and a \

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rivet_sdk::Secret;
 use serde_json::Value;
 
-pub use slack::{Told, slack_text};
+pub use slack::{Notice, slack_text};
 
 /// Longest one try may take, from the look-up of the host to the end of the answer.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
@@ -80,7 +80,7 @@ pub struct Hooks {
 }
 
 /// Tells everyone who wants to know of one of `events`. Says in the log whom it could not tell.
-pub fn tell(hooks: &Hooks, export: &str, events: &[Event], text: &str, summary: &Value) {
+pub fn send(hooks: &Hooks, export: &str, events: &[Event], text: &str, summary: &Value) {
     let slack = hooks.slack.as_ref().map(|hook| ("Slack", hook, serde_json::json!({ "text": text })));
     let webhook = hooks.webhook.as_ref().map(|hook| ("the webhook", hook, summary.clone()));
     for (name, hook, body) in slack.into_iter().chain(webhook).filter(|(_, hook, _)| hook.wants(events)) {

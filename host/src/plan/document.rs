@@ -75,13 +75,13 @@ impl Plan {
 
     /// Whether both are the same document; or one of them is what a version without seals made of it.
     pub fn is_same_document(&self, other: &Self) -> Result<bool> {
-        let (one, other) = (self.document()?, other.document()?);
-        let both_sealed = one.seal.is_there && other.seal.is_there;
-        Ok(one.seal.hash == other.seal.hash || (!both_sealed && one.id == other.id))
+        let (own, others) = (self.document()?, other.document()?);
+        let both_sealed = own.seal.is_there && others.seal.is_there;
+        Ok(own.seal.hash == others.seal.hash || (!both_sealed && own.id == others.id))
     }
 
     /// Says so where other versions than these made the plan; the source's plugin's where one is at hand.
-    pub fn tell_versions(&self, plugin: Option<&PluginManifest>) {
+    pub fn warn_of_versions(&self, plugin: Option<&PluginManifest>) {
         let now = MadeBy::this(plugin);
         if let Some(difference) = self.made_by.as_ref().and_then(|made_by| made_by.difference(&now)) {
             log::warn!("{}: the plan was made by other versions: {difference}", self.export);

@@ -152,7 +152,7 @@ pub struct ChunkTies {
 
 /// How many leading columns of the cursor have an order that the host knows as the database does: those of numbers and
 /// times whose every value arrives. Of texts and uuids only the database knows it.
-pub fn told_by_values(
+pub fn ordered_by_value(
     cursor: &[String],
     coalesced: bool,
     columns: &[PlannedColumn],

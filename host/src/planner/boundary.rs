@@ -4,7 +4,7 @@ use rivet_sdk::{Bound, Condition, Error, ErrorKind, ExportRequest, Relation, Res
 
 use super::inputs::{Inputs, whole_request};
 use crate::config::{Incremental, OnCursorTies};
-use crate::plan::ties::{Boundary, MOST, Remembered, Ties, TiesEnd, TiesSpec, told_by_values};
+use crate::plan::ties::{Boundary, MOST, Remembered, Ties, TiesEnd, TiesSpec, ordered_by_value};
 use crate::plan::{Chunk, PlannedColumn};
 
 /// The rows at the watermark and at the run's end, as far as they are read apart from the others.
@@ -23,9 +23,9 @@ pub(super) struct BoundaryRows {
 impl BoundaryRows {
     /// The chunks that they need, beside those that the plan's conditions are cut into.
     pub fn chunks(&self, own: &[Chunk]) -> impl Iterator<Item = (Boundary, &Condition)> {
-        let one = matches!(own, [one] if one.condition.is_none());
+        let is_whole = matches!(own, [only] if only.condition.is_none());
         let boundary = if self.is_same { Boundary::Both } else { Boundary::From };
-        let from = self.from.as_ref().filter(|_| !one || self.with_from.is_none()).map(|from| (boundary, from));
+        let from = self.from.as_ref().filter(|_| !is_whole || self.with_from.is_none()).map(|from| (boundary, from));
         let to = self.to.as_ref().filter(|_| !self.is_same).map(|to| (Boundary::To, to));
         from.into_iter().chain(to)
     }
@@ -115,11 +115,11 @@ impl TiesOf<'_> {
     fn counted_end(&self, source: &mut dyn Source, to: &[Scalar], warnings: &mut Vec<String>) -> Result<TiesEnd> {
         let Incremental { cursor, coalesced, .. } = self.incremental;
         let policy = self.inputs.export.on_unrepresentable;
-        let told = told_by_values(cursor, *coalesced, self.columns, policy);
-        let greatest = TiesEnd::Greatest { columns: u32::try_from(told).unwrap_or(u32::MAX) };
-        let all_told = told > 0 && (*coalesced || told == cursor.len());
+        let ordered = ordered_by_value(cursor, *coalesced, self.columns, policy);
+        let greatest = TiesEnd::Greatest { columns: u32::try_from(ordered).unwrap_or(u32::MAX) };
+        let all_ordered = ordered > 0 && (*coalesced || ordered == cursor.len());
         if !self.inputs.capabilities.iter().any(|known| known == capability::COUNT) {
-            return Ok(if told > 0 { greatest } else { TiesEnd::Chunk });
+            return Ok(if ordered > 0 { greatest } else { TiesEnd::Chunk });
         }
         let mut count = |condition: Condition| -> Result<u64> {
             let mut of = self.whole();
@@ -136,12 +136,12 @@ impl TiesOf<'_> {
             }
             return Ok(TiesEnd::TooMany);
         }
-        if all_told {
+        if all_ordered {
             return Ok(greatest);
         }
         // Rows that only share the leading columns are remembered with them, unless they are many.
-        let leading = match (cursor.get(..told), to.get(..told)) {
-            (Some(key), Some(values)) if told > 0 => count(Condition::Range {
+        let leading = match (cursor.get(..ordered), to.get(..ordered)) {
+            (Some(key), Some(values)) if ordered > 0 => count(Condition::Range {
                 key: key.to_vec(),
                 from: Some(Bound::inclusive(values.to_vec())),
                 to: Some(Bound::inclusive(values.to_vec())),
@@ -178,8 +178,8 @@ impl TiesOf<'_> {
         if let (Begin::At(remembered), Some(from)) = (begin, from) {
             rows.from = Some(self.at(from));
             // One statement reads both where the rows at the watermark are told by their values, or need not be.
-            let told = remembered.as_ref().is_none_or(|found| found.rows.is_empty() || found.at.is_some());
-            if told && !(apart && to.is_none()) {
+            let by_value = remembered.as_ref().is_none_or(|found| found.rows.is_empty() || found.at.is_some());
+            if by_value && !(apart && to.is_none()) {
                 let at = Some(Bound::inclusive(from.to_vec()));
                 rows.with_from = Some(match to {
                     Some(to) => (self.range)(at, upper(to)),

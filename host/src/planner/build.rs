@@ -19,7 +19,6 @@ const MIN_BATCH_BYTES: usize = 256 << 10;
 
 /// What the planner learned, for `check` and summaries; the plan itself is complete without it.
 pub struct Planned {
-    /// The plan.
     pub plan: Plan,
     /// What the source says of the relation.
     pub description: Description,

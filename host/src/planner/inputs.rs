@@ -8,7 +8,6 @@ use crate::plan::{Fingerprint, KnownPlace, MadeBy, Recount};
 
 /// What a plan is made from, beside the source itself.
 pub struct Inputs<'a> {
-    /// The export.
     pub export: &'a ExportConfig,
     /// The source plugin's name.
     pub source_plugin: &'a str,
@@ -16,7 +15,6 @@ pub struct Inputs<'a> {
     pub source_options: &'a serde_json::Value,
     /// What the source plugin declares.
     pub capabilities: &'a [String],
-    /// The run's id.
     pub run_id: String,
     /// The process's memory, which bounds row groups.
     pub memory_limit_bytes: u64,
@@ -28,7 +26,6 @@ pub struct Inputs<'a> {
     pub place: Option<String>,
     /// Who makes it.
     pub made_by: MadeBy,
-    /// Now.
     pub now: jiff::Timestamp,
 }
 

@@ -117,17 +117,17 @@ impl IncrementalScope<'_> {
         let are_kept = ties.are_kept();
         let at_risk = at_risk(first, cursor.len(), *settle_ms, are_kept).or(late);
         warnings.extend(at_risk.iter().map(|risk| format!("at risk: {risk}")));
-        let (begin, told) = match &end {
+        let (begin, ties_end) = match &end {
             Some(end) if are_kept => {
                 let begin = ties.begin(warnings)?;
-                let told = ties.end(source, &begin, end, to.is_some(), warnings)?;
-                (begin, told)
+                let ties_end = ties.end(source, &begin, end, to.is_some(), warnings)?;
+                (begin, ties_end)
             }
             _ => (Begin::After, None),
         };
         // Where nothing is remembered, the end needs no look.
         let (condition, boundary, spec) =
-            ties.plan(begin, from.as_deref(), to.as_deref(), told.unwrap_or(TiesEnd::Settled));
+            ties.plan(begin, from.as_deref(), to.as_deref(), ties_end.unwrap_or(TiesEnd::Settled));
         Ok(Scope {
             conditions: vec![condition],
             boundary,
@@ -145,7 +145,7 @@ impl IncrementalScope<'_> {
                 from,
                 at_risk,
                 recount,
-                ties: told.map(|_| spec),
+                ties: ties_end.map(|_| spec),
             }),
         })
     }

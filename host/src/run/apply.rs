@@ -96,7 +96,7 @@ fn publish(context: &mut RunContext<'_>, plan: Plan) -> Result<Prepared> {
 fn checked_source(endpoints: &Endpoints, plan: &Plan, stop: &Stop) -> Result<Instance> {
     let mut instance = Instance::open(&endpoints.source, &endpoints.budget, stop)?;
     plan.check_chunks()?;
-    plan.tell_versions(Some(endpoints.source.manifest()));
+    plan.warn_of_versions(Some(endpoints.source.manifest()));
     plan_check::check_source(plan, &mut *instance.source)?;
     Ok(instance)
 }
@@ -114,7 +114,7 @@ pub fn commit_plan(
     stop: &Stop,
 ) -> Result<Finished> {
     let journal = lease.map(|lease| lease.take(&plan)).transpose()?;
-    plan.tell_versions(None);
+    plan.warn_of_versions(None);
     finish(plan, destination, journal.as_ref(), stop, Instant::now())
 }
 

@@ -14,9 +14,7 @@ use crate::source::{DestinationFactory, SourceFactory};
 
 /// Everything the workers of one run share.
 pub struct Job {
-    /// The plan.
     pub plan: Arc<Plan>,
-    /// Its id.
     pub plan_id: String,
     /// Its seal, where it has one.
     pub plan_seal: Option<String>,

@@ -183,7 +183,7 @@ impl Pool {
                 }
                 Ok(())
             }
-            Message::ChunkEnded { worker, chunk, result } => self.end(worker, chunk, result, on_event),
+            Message::ChunkEnded { worker, chunk, result } => self.chunk_ended(worker, chunk, result, on_event),
             Message::Died { worker, error } => Err(self.died(worker, error)),
         }
     }
@@ -196,7 +196,7 @@ impl Pool {
         error.with_context("export", self.job.plan.export.clone())
     }
 
-    fn end(
+    fn chunk_ended(
         &mut self,
         worker: u64,
         chunk: Chunk,

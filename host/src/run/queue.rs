@@ -140,11 +140,11 @@ impl<T, R> Queue<'_, T, R> {
 /// Who may begin now.
 fn admitted<T>(waiting: &[Waiting<'_, T>], connections: Option<u32>, places: &[Place]) -> Option<usize> {
     let running: Vec<&Waiting<'_, T>> =
-        waiting.iter().zip(places).filter(|(_, place)| **place == Place::Runs).map(|(one, _)| one).collect();
+        waiting.iter().zip(places).filter(|(_, place)| **place == Place::Runs).map(|(export, _)| export).collect();
     let is_free = |group: Option<&str>| group.is_none() || running.iter().all(|other| other.group != group);
     let mut waits = waiting.iter().enumerate().zip(places).filter(|(_, place)| **place == Place::Waits);
-    let ((index, next), _) = waits.find(|((_, one), _)| is_free(one.group))?;
-    let taken = running.iter().fold(0_u32, |sum, one| sum.saturating_add(one.connections));
+    let ((index, next), _) = waits.find(|((_, export), _)| is_free(export.group))?;
+    let taken = running.iter().fold(0_u32, |sum, export| sum.saturating_add(export.connections));
     // On its own, whoever is next may always begin: what can never fit was refused before.
     let fits = connections.is_none_or(|limit| running.is_empty() || taken.saturating_add(next.connections) <= limit);
     fits.then_some(index)

@@ -60,7 +60,7 @@ pub(super) struct Newest {
 pub(super) fn newest(destination: &mut dyn Destination, export: &ExportConfig) -> Result<Newest> {
     if let Some((manifest, checksum)) = commit::newest_committed(destination, &export.name, |_| true)? {
         let plan = commit::read_plan(destination, &RunKey::new(&export.name, &manifest.run_id)?)?;
-        plan.tell_versions(None);
+        plan.warn_of_versions(None);
         return Ok(Newest { plan, manifest, checksum });
     }
     Err(Error::new(ErrorKind::NotFound, "no committed run at the destination")

@@ -13,7 +13,6 @@ pub(super) const RECONCILIATION_VERSION: u32 = 1;
 pub struct Reconciliation {
     /// Version of this JSON.
     pub reconciliation_version: u32,
-    /// The export.
     pub export: String,
     /// The run whose manifest it is.
     pub run_id: String,
@@ -59,7 +58,6 @@ pub enum Compared {
 /// One chunk's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChunkRows {
-    /// The chunk.
     pub chunk: u32,
     /// Rows in the manifest, those included that were left out.
     pub manifest: u64,

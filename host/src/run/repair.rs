@@ -56,7 +56,6 @@ pub struct Repaired {
 /// A chunk that is not what it should be.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Differing {
-    /// The chunk.
     pub chunk: u32,
     /// Rows in the manifest.
     pub manifest: u64,

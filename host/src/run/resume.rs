@@ -32,12 +32,12 @@ pub(super) fn resumable(
         let Decision::Committed { .. } = commit::decision(destination, &newest.key)? else {
             return Ok(Resumed::Nothing);
         };
-        let said = match commit::own_success(destination, &export.name, &plan.destination.data_prefix) {
+        let success = match commit::own_success(destination, &export.name, &plan.destination.data_prefix) {
             // The commit, which comes to the same, tells what stands.
             Err(error) if commit::is_foreign(&error) => None,
-            said => said?,
+            success => success?,
         };
-        let named = said.is_some_and(|success| success.run_id == plan.run_id);
+        let named = success.is_some_and(|success| success.run_id == plan.run_id);
         let noted = !journal.is_open(&plan.run_id)?;
         return Ok(if named && noted { Resumed::Nothing } else { Resumed::Uncommitted(Box::new(plan)) });
     }

@@ -27,7 +27,6 @@ pub enum ChunkEvent<'a> {
     DoneElsewhere(u32),
     /// It failed and is tried again after the delay.
     Retried {
-        /// The chunk.
         chunk: u32,
         /// What went wrong.
         error: &'a Error,

@@ -223,7 +223,7 @@ impl<'a> ChunkSink<'a> {
                 return Ok(());
             };
             let full = match part {
-                Some(part) => part.settle(format, most)?,
+                Some(part) => part.finish_block(format, most)?,
                 None => false,
             };
             if block.is_large
@@ -245,7 +245,7 @@ impl<'a> ChunkSink<'a> {
             let is_large = block.is_large;
             part.start(format, block)?;
             // Large rows pass one after the other: nothing of it stays in memory.
-            if is_large && part.settle(format, most)? {
+            if is_large && part.finish_block(format, most)? {
                 self.end_part()?;
             }
         }

@@ -16,7 +16,7 @@ use rivet_sdk::{Error, Result};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::row_hash::{Column, column};
-use crate::plan::ties::{Boundary, ChunkTies, MOST, Remembered, TiesEnd, numbers as told_values};
+use crate::plan::ties::{Boundary, ChunkTies, MOST, Remembered, TiesEnd, numbers as cursor_numbers};
 use crate::plan::{Chunk, Plan};
 
 /// What an attempt at one chunk does about ties.
@@ -80,7 +80,7 @@ impl TieFilter {
                 let at = match (&before.at, chunk.boundary) {
                     (_, Some(_)) => None,
                     (Some(at), None) => {
-                        let values = told_values(at)?;
+                        let values = cursor_numbers(at)?;
                         Some((cursor(values.len())?, values))
                     }
                     (None, None) => return Err(Error::internal("the rows at the watermark are not told apart")),
@@ -91,7 +91,7 @@ impl TieFilter {
             }
             _ => None,
         };
-        let told = match (ties.end, chunk.boundary) {
+        let gathered = match (ties.end, chunk.boundary) {
             (TiesEnd::Chunk, Some(Boundary::To | Boundary::Both)) => Some(None),
             (TiesEnd::Greatest { columns }, None) => {
                 Some(Some(cursor(usize::try_from(columns).unwrap_or(usize::MAX))?))
@@ -99,7 +99,7 @@ impl TieFilter {
             (TiesEnd::Greatest { .. }, Some(Boundary::Both)) => Some(None),
             _ => None,
         };
-        let gather = told.map(|cursor| Gather {
+        let gather = gathered.map(|cursor| Gather {
             columns: (0..plan.columns.len()).collect(),
             cursor,
             greatest: None,
@@ -255,13 +255,13 @@ impl Cursor {
     fn keys(&self, batch: &RecordBatch) -> Result<Keys> {
         let arrays = self.columns.iter().map(|index| array(batch, *index)).collect::<Result<Vec<_>>>()?;
         if !self.coalesced {
-            let told = |array: &&ArrayRef| {
+            let without_null = |array: &&ArrayRef| {
                 if array.null_count() > 0 {
                     return Err(Error::internal("a row at or after the watermark has no cursor"));
                 }
                 numbers(array)
             };
-            return Ok(Keys(arrays.iter().map(told).collect::<Result<_>>()?));
+            return Ok(Keys(arrays.iter().map(without_null).collect::<Result<_>>()?));
         }
         let columns = arrays.iter().map(|array| numbers(array)).collect::<Result<Vec<_>>>()?;
         let first = |row: usize| {

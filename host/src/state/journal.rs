@@ -59,11 +59,8 @@ pub struct RunNumbers {
 /// One run in the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunRecord {
-    /// The run.
     pub run_id: String,
-    /// Its export.
     pub export: String,
-    /// Its plan.
     pub plan_id: String,
     /// RFC 3339, UTC.
     pub started_at: String,

@@ -89,11 +89,11 @@ impl File {
         if version > 0 && version < MIGRATIONS.len() {
             self.back_up(version)?;
         }
-        let settle = |connection: &mut Connection| {
+        let set_up = |connection: &mut Connection| {
             connection.pragma_update(None, "journal_mode", "wal")?;
             connection.pragma_update(None, "synchronous", "full")
         };
-        settle(&mut self.connection).map_err(|error| self.error(&error))?;
+        set_up(&mut self.connection).map_err(|error| self.error(&error))?;
         // Two processes may make the file at once: look again once nobody else can.
         let begun = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
         let transaction = begun.map_err(|error| self.error(&error))?;

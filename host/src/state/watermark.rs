@@ -12,7 +12,6 @@ use crate::seal;
 /// How far an incremental export has come: rows up to here are delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Watermark {
-    /// The export.
     pub export: String,
     /// What the values belong to: source, relation, cursor and destination.
     pub fingerprint: String,
@@ -33,7 +32,6 @@ pub struct Watermark {
 /// One move of a watermark.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advance {
-    /// The export.
     pub export: String,
     /// Counts the moves of this export.
     pub step: u64,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::{Error, Result};
 
-/// What the host offers while an instance lives. Cheap to clone.
+/// What the host offers while an instance lives. Cheap to clone, and usable on any thread.
 #[derive(Clone)]
 pub struct Context {
     host: Arc<dyn HostServices>,
@@ -15,7 +15,8 @@ pub struct Context {
 pub trait HostServices: Send + Sync {
     /// True once the work of this instance is no longer wanted.
     fn is_cancelled(&self) -> bool;
-    /// Takes bytes from the process-wide budget, waiting until they are free.
+    /// Takes bytes from the process-wide budget, waiting until they are free. `Cancelled` where the work is no longer
+    /// wanted meanwhile.
     fn reserve(&self, bytes: u64) -> Result<()>;
     /// Takes them if they are free now; says whether it did.
     fn try_reserve(&self, bytes: u64) -> bool;
@@ -53,8 +54,11 @@ impl Context {
         Ok(())
     }
 
-    /// Takes `bytes` from the memory budget until the reservation is dropped. For buffers
+    /// Takes `bytes` from the memory budget until the reservation is dropped, and waits for them to be free. For buffers
     /// beyond the batch being built: prefetch, upload parts.
+    ///
+    /// # Errors
+    /// `Cancelled` where the work is no longer wanted meanwhile. However large, it is granted in the end.
     pub fn reserve(&self, bytes: u64) -> Result<Reservation> {
         self.host.reserve(bytes)?;
         Ok(Reservation { host: Arc::clone(&self.host), bytes })

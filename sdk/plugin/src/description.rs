@@ -17,16 +17,16 @@ pub struct Identity {
     pub id: String,
     /// The database, schema or file in use, for people.
     pub database: String,
-    /// Who is logged in, where there is a login.
+    /// Who is logged in; None where the database knows no logins.
     pub user: Option<String>,
-    /// A pooler or proxy in between, if one was detected.
+    /// A pooler or proxy in between; None where none was detected.
     pub pooler: Option<String>,
     /// Things `doctor` tells the user: `("TLS", "TLSv1.3")`, missing rights, limits.
     pub notes: Vec<Note>,
 }
 
 impl Identity {
-    /// Of this product and version; `id` and `database` as the fields say.
+    /// A connection without a login, a pooler or notes.
     pub fn new(
         product: impl Into<String>,
         version: impl Into<String>,
@@ -44,19 +44,19 @@ impl Identity {
         }
     }
 
-    /// Who is logged in.
+    /// Sets [`Identity::user`].
     #[must_use]
     pub fn with_user(self, user: impl Into<Option<String>>) -> Self {
         Self { user: user.into(), ..self }
     }
 
-    /// What stands in between.
+    /// Sets [`Identity::pooler`].
     #[must_use]
     pub fn with_pooler(self, pooler: impl Into<Option<String>>) -> Self {
         Self { pooler: pooler.into(), ..self }
     }
 
-    /// What `doctor` tells.
+    /// Sets [`Identity::notes`].
     #[must_use]
     pub fn with_notes(self, notes: Vec<Note>) -> Self {
         Self { notes, ..self }
@@ -67,11 +67,11 @@ impl Identity {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Note {
-    /// What it is about.
+    /// What it is about, in a word or two: `TLS`, `login`.
     pub subject: String,
-    /// What was found.
+    /// What was found, as a line of `doctor`.
     pub text: String,
-    /// Whether it deserves attention.
+    /// Whether `doctor` marks it as a warning.
     pub warning: bool,
 }
 
@@ -81,14 +81,14 @@ impl Note {
         Self { subject: subject.into(), text: text.into(), warning: false }
     }
 
-    /// Whether it deserves attention.
+    /// Sets [`Note::warning`].
     #[must_use]
     pub fn with_warning(self, warning: bool) -> Self {
         Self { warning, ..self }
     }
 }
 
-/// Which tables to list. Patterns are globs over names as the catalogue spells them.
+/// Which tables to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TableFilter {
@@ -108,13 +108,13 @@ impl TableFilter {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TableSummary {
-    /// Its name.
+    /// Its name, with its schema where the database has schemas.
     pub table: TableName,
     /// `table`, `view`, `materialized view`, `partitioned table`, `foreign table`.
     pub kind: String,
-    /// The server's estimate, where it has one.
+    /// Estimated rows, from statistics; None where there are none.
     pub rows: Option<u64>,
-    /// The server's estimate, where it has one.
+    /// Estimated bytes on the server; None where it has no estimate.
     pub bytes: Option<u64>,
     /// The options name a database, and the table is in another one: it is meant only where its schema is named.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -131,25 +131,25 @@ impl TableSummary {
         Self { table, kind: kind.into(), rows: None, bytes: None, elsewhere: false, within: Vec::new() }
     }
 
-    /// Which tables show its rows among theirs.
+    /// Sets [`TableSummary::within`].
     #[must_use]
     pub fn with_within(self, within: Vec<TableName>) -> Self {
         Self { within, ..self }
     }
 
-    /// Estimated rows.
+    /// Sets [`TableSummary::rows`].
     #[must_use]
     pub fn with_rows(self, rows: impl Into<Option<u64>>) -> Self {
         Self { rows: rows.into(), ..self }
     }
 
-    /// Whether it is in another database than the one that the options name.
+    /// Sets [`TableSummary::elsewhere`].
     #[must_use]
     pub fn with_elsewhere(self, elsewhere: bool) -> Self {
         Self { elsewhere, ..self }
     }
 
-    /// Estimated bytes.
+    /// Sets [`TableSummary::bytes`].
     #[must_use]
     pub fn with_bytes(self, bytes: impl Into<Option<u64>>) -> Self {
         Self { bytes: bytes.into(), ..self }
@@ -168,9 +168,9 @@ pub struct Description {
     pub keys: Vec<Key>,
     /// Estimated rows, from statistics; None where there are none.
     pub rows: Option<u64>,
-    /// Estimated bytes of the relation's rows on the server.
+    /// Estimated bytes of the relation's rows on the server; None where it has no estimate.
     pub bytes: Option<u64>,
-    /// Whether [`SplitBy::Native`] works on it, and if not, why.
+    /// Whether [`crate::SplitBy::Native`] works on it, and if not, why.
     pub native: NativeSplit,
     /// What reads the relation's rows at one point in time.
     #[serde(default)]
@@ -195,31 +195,31 @@ impl Description {
         }
     }
 
-    /// Unique keys and indexes, the primary key first.
+    /// Sets [`Description::keys`].
     #[must_use]
     pub fn with_keys(self, keys: Vec<Key>) -> Self {
         Self { keys, ..self }
     }
 
-    /// Estimated rows.
+    /// Sets [`Description::rows`].
     #[must_use]
     pub fn with_rows(self, rows: impl Into<Option<u64>>) -> Self {
         Self { rows: rows.into(), ..self }
     }
 
-    /// Estimated bytes.
+    /// Sets [`Description::bytes`].
     #[must_use]
     pub fn with_bytes(self, bytes: impl Into<Option<u64>>) -> Self {
         Self { bytes: bytes.into(), ..self }
     }
 
-    /// Whether it can be cut physically.
+    /// Sets [`Description::native`].
     #[must_use]
     pub fn with_native(self, native: NativeSplit) -> Self {
         Self { native, ..self }
     }
 
-    /// What reads its rows at one point in time.
+    /// Sets [`Description::one_read_point`].
     #[must_use]
     pub fn with_one_read_point(self, one_read_point: OneReadPoint) -> Self {
         Self { one_read_point, ..self }
@@ -236,7 +236,7 @@ impl Description {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OneReadPoint {
-    /// Every statement, and all those together that [`Source::join`]ed a snapshot.
+    /// Every statement, and all those together that [`crate::Source::join`]ed a snapshot.
     Snapshot,
     /// Every statement by itself.
     Statement,
@@ -268,11 +268,11 @@ pub enum NativeSplit {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Key {
-    /// The index's name.
+    /// The index's name, for people.
     pub name: String,
     /// Its columns, most significant first.
     pub columns: Vec<KeyColumn>,
-    /// The primary key.
+    /// Whether it is the primary key.
     pub primary: bool,
     /// Proven unique: full, valid, immediate.
     pub unique: bool,
@@ -284,13 +284,13 @@ impl Key {
         Self { name: name.into(), columns, primary: false, unique: false }
     }
 
-    /// Whether it is the primary key.
+    /// Sets [`Key::primary`].
     #[must_use]
     pub fn with_primary(self, primary: bool) -> Self {
         Self { primary, ..self }
     }
 
-    /// Whether it is proven unique.
+    /// Sets [`Key::unique`].
     #[must_use]
     pub fn with_unique(self, unique: bool) -> Self {
         Self { unique, ..self }
@@ -301,7 +301,7 @@ impl Key {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct KeyColumn {
-    /// The column.
+    /// Its name, as the catalogue spells it.
     pub name: String,
     /// Its type, as a user would write it.
     pub source_type: String,
@@ -318,13 +318,13 @@ impl KeyColumn {
         Self { name: name.into(), source_type: source_type.into(), nullable: true, rangeable: false }
     }
 
-    /// Whether NULL may occur.
+    /// Sets [`KeyColumn::nullable`].
     #[must_use]
     pub fn with_nullable(self, nullable: bool) -> Self {
         Self { nullable, ..self }
     }
 
-    /// Whether the planner may take ranges over it for its first choice.
+    /// Sets [`KeyColumn::rangeable`].
     #[must_use]
     pub fn with_rangeable(self, rangeable: bool) -> Self {
         Self { rangeable, ..self }

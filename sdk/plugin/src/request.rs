@@ -3,134 +3,15 @@
 //! A request is structured, not SQL; the driver renders its own dialect, most of it with
 //! [`crate::sql`].
 
-use std::fmt;
-use std::str::FromStr;
+mod relation;
+
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::relation::{Relation, TableName};
 use crate::{Scalar, WantedType};
-
-/// What is read: a table (or view), or a query.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Relation {
-    /// A table, view or anything else that can stand after FROM by name.
-    Table(TableName),
-    /// One SELECT statement as the user wrote it, with whatever stands at its end.
-    Query(String),
-}
-
-impl Relation {
-    /// The table's name, unless this is a query.
-    pub fn table(&self) -> Option<&TableName> {
-        match self {
-            Self::Table(name) => Some(name),
-            Self::Query(_) => None,
-        }
-    }
-}
-
-impl fmt::Display for Relation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Table(name) => name.fmt(f),
-            Self::Query(_) => f.write_str("(query)"),
-        }
-    }
-}
-
-/// A table's name as the catalogue spells it: exact case, no quotes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[non_exhaustive]
-pub struct TableName {
-    /// The schema (PostgreSQL, SQL Server), database (MySQL) or attached name (SQLite).
-    /// None means the session's default.
-    pub schema: Option<String>,
-    /// The table.
-    pub name: String,
-}
-
-impl TableName {
-    /// A name in `schema`, or in the session's default one.
-    pub fn new(schema: Option<String>, name: impl Into<String>) -> Self {
-        Self { schema, name: name.into() }
-    }
-
-    /// A name in the session's default schema.
-    pub fn unqualified(name: impl Into<String>) -> Self {
-        Self { schema: None, name: name.into() }
-    }
-
-    /// A name in `schema`.
-    pub fn qualified(schema: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { schema: Some(schema.into()), name: name.into() }
-    }
-}
-
-impl FromStr for TableName {
-    type Err = String;
-
-    /// Reads `orders`, `public.orders` and, where a name holds a dot, a space or a quote,
-    /// `public."Order.Items"` with `""` for a quote. Names keep their case with or without
-    /// quotes. Brackets and backticks are read like quotes.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let mut parts = Vec::new();
-        let mut rest = text.trim();
-        loop {
-            let (part, after) = name_part(rest).ok_or_else(|| format!("`{text}` is not a table's name"))?;
-            parts.push(part);
-            match after.strip_prefix('.') {
-                Some(more) => rest = more,
-                None if after.is_empty() => break,
-                None => return Err(format!("`{text}` is not a table's name")),
-            }
-        }
-        let mut parts = parts.into_iter();
-        match (parts.next(), parts.next(), parts.next()) {
-            (Some(name), None, None) => Ok(Self::unqualified(name)),
-            (Some(schema), Some(name), None) => Ok(Self::qualified(schema, name)),
-            _ => Err(format!("`{text}` has more parts than schema and table")),
-        }
-    }
-}
-
-/// The first part of a dotted name, and what follows it.
-fn name_part(text: &str) -> Option<(String, &str)> {
-    let close = match text.chars().next()? {
-        quote @ ('"' | '`') => quote,
-        '[' => ']',
-        _ => {
-            let (part, _) = text.split_once('.').unwrap_or((text, ""));
-            let plain = !part.is_empty() && !part.contains(|c: char| "\"`[];".contains(c) || c.is_control());
-            return plain.then(|| (part.to_owned(), text.get(part.len()..).unwrap_or("")));
-        }
-    };
-    let mut part = String::new();
-    let mut characters = text.char_indices().skip(1).peekable();
-    while let Some((index, character)) = characters.next() {
-        if character != close {
-            part.push(character);
-        } else if characters.next_if(|(_, next)| *next == close).is_some() {
-            part.push(close);
-        } else {
-            let after = text.get(index + close.len_utf8()..)?;
-            return (!part.is_empty()).then_some((part, after));
-        }
-    }
-    None
-}
-
-impl fmt::Display for TableName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(schema) = &self.schema {
-            write!(f, "{schema}.")?;
-        }
-        f.write_str(&self.name)
-    }
-}
 
 /// One export statement: which columns of which rows of which relation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -156,7 +37,7 @@ pub struct ExportRequest {
     /// Columns to sort by, ascending. Empty means any order.
     #[serde(default)]
     pub order_by: Vec<String>,
-    /// At most this many rows.
+    /// At most this many rows; None for all.
     #[serde(default)]
     pub limit: Option<u64>,
     /// How large a batch may grow.
@@ -167,7 +48,7 @@ pub struct ExportRequest {
     /// What becomes of a value that the Arrow type cannot hold.
     #[serde(default)]
     pub on_unrepresentable: OnUnrepresentable,
-    /// A single value larger than this is refused by name.
+    /// A single value of more bytes than this, as Arrow has it, is refused by name.
     pub max_value_bytes: u64,
 }
 
@@ -208,7 +89,7 @@ impl ColumnRequest {
     }
 }
 
-/// Half of the rows' selection: conditions are joined by AND.
+/// What a row must meet to be read. Those of a request are joined by AND.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -277,7 +158,7 @@ impl Condition {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct Bound {
-    /// One value a key column.
+    /// One value for each column of the key, in its order.
     pub values: Vec<Scalar>,
     /// Whether a row equal to the bound belongs to the range.
     pub inclusive: bool,
@@ -299,14 +180,14 @@ impl Bound {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct BatchLimits {
-    /// Rows.
+    /// Rows, at least 1: never exceeded.
     pub rows: usize,
-    /// Bytes of Arrow buffers.
+    /// Bytes of Arrow buffers: the row with which they are reached is the batch's last.
     pub bytes: usize,
 }
 
 impl BatchLimits {
-    /// At most so many rows, and about so many bytes.
+    /// At most `rows` rows, and about `bytes` bytes.
     pub const fn new(rows: usize, bytes: usize) -> Self {
         Self { rows, bytes }
     }
@@ -318,7 +199,7 @@ impl Default for BatchLimits {
     }
 }
 
-/// What the server must enforce for each statement.
+/// How long each statement may take, which the server must enforce. None is no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct SessionPolicy {
@@ -337,7 +218,7 @@ impl SessionPolicy {
     /// How much later than the server a client gives a statement up.
     pub const CLIENT_GRACE: Duration = Duration::from_secs(10);
 
-    /// With these limits, in milliseconds.
+    /// With these limits, in milliseconds; None is no limit.
     pub const fn new(statement_timeout_ms: Option<u64>, lock_timeout_ms: Option<u64>) -> Self {
         Self { statement_timeout_ms, lock_timeout_ms }
     }
@@ -375,34 +256,4 @@ pub enum OnUnrepresentable {
     Fail,
     /// It becomes NULL and is counted in [`crate::ColumnStats::unrepresentable`].
     Null,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn table_names_are_read_with_and_without_quotes() {
-        let qualified = TableName::qualified;
-        for (text, name) in [
-            ("orders", TableName::unqualified("orders")),
-            ("Public.Orders", qualified("Public", "Orders")),
-            ("\"Order-Items\"", TableName::unqualified("Order-Items")),
-            ("public.\"Order.Items\"", qualified("public", "Order.Items")),
-            ("\"a\"\"b\".c", qualified("a\"b", "c")),
-            ("[dbo].[My Table]", qualified("dbo", "My Table")),
-            ("`shop`.`x``y`", qualified("shop", "x`y")),
-            ("größe.zeilen", qualified("größe", "zeilen")),
-            ("Order-Items", TableName::unqualified("Order-Items")),
-        ] {
-            assert_eq!(text.parse(), Ok(name), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_table_name_is_refused() {
-        for text in ["", ".", "a.", ".a", "a.b.c", "\"a", "\"\"", "\"a\"b", "a; DROP TABLE b", "a\"b"] {
-            assert!(text.parse::<TableName>().is_err(), "{text}");
-        }
-    }
 }

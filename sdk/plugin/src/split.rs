@@ -17,7 +17,7 @@ pub struct SplitRequest {
 }
 
 impl SplitRequest {
-    /// To cut `of` so.
+    /// To cut `of` along `by` into slices of the size `into`.
     pub fn new(of: ExportRequest, by: SplitBy, into: SplitInto) -> Self {
         Self { of, by, into }
     }
@@ -78,7 +78,7 @@ impl Split {
 pub struct Slice {
     /// What selects it; None selects everything.
     pub condition: Option<Condition>,
-    /// Estimated rows.
+    /// Estimated rows; None where there is no estimate.
     pub rows: Option<u64>,
 }
 

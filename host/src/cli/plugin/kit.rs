@@ -88,7 +88,7 @@ fn source(session: &Session, exports: &[&ExportConfig], checks: &mut Checks) -> 
         relations,
         missing_relation: Relation::Table(TableName::new(schema, MISSING)),
     };
-    subject.check(|finding| tell("source", finding, checks))
+    subject.check(|finding| report("source", finding, checks))
 }
 
 fn destination(session: &Session, export: &ExportConfig, checks: &mut Checks) -> Result<()> {
@@ -116,7 +116,7 @@ fn destination(session: &Session, export: &ExportConfig, checks: &mut Checks) ->
         part_bytes: usize::try_from(part_mb << 20)
             .map_err(|_| Error::config(format!("`part_size_mb`: {part_mb} is too large")))?,
     };
-    let done = subject.check(|finding| tell("destination", finding, checks));
+    let done = subject.check(|finding| report("destination", finding, checks));
     // What a failed check left goes too.
     let removed = remove(&mut *root).map_err(|error| error.with_context("folder", scratch));
     done.and(removed)
@@ -129,7 +129,7 @@ fn remove(root: &mut dyn Destination) -> Result<()> {
     root.tidy().map(drop)
 }
 
-fn tell(half: &str, (name, outcome): Finding, checks: &mut Checks) -> Result<()> {
+fn report(half: &str, (name, outcome): Finding, checks: &mut Checks) -> Result<()> {
     let what = format!("{half}: {}", name.replace('_', " "));
     match outcome {
         Ok(()) => checks.ok(&what),

@@ -101,7 +101,7 @@ impl Template {
 /// A name that a crate, a library and a configuration can all have.
 fn checked(name: &str) -> Result<&str> {
     let first = name.chars().next().is_some_and(|first| first.is_ascii_lowercase());
-    let rest = name.chars().all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '_');
+    let rest = name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_');
     if !(first && rest) {
         return Err(Error::config(format!("{name:?} cannot name a plugin")).with_hint(
             "lower-case letters, digits and `_`, beginning with a letter: the library is librivet_plugin_NAME.so",

@@ -73,7 +73,8 @@ fn resolve<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
 /// The one alternative that is not `null`, where there is one.
 fn only_alternative(schema: &Value) -> Option<&Value> {
     let alternatives = ["anyOf", "oneOf", "allOf"].into_iter().find_map(|key| schema.get(key)?.as_array())?;
-    let mut real = alternatives.iter().filter(|one| one.get("type").and_then(Value::as_str) != Some("null"));
+    let mut real =
+        alternatives.iter().filter(|alternative| alternative.get("type").and_then(Value::as_str) != Some("null"));
     match (real.next(), real.next()) {
         (Some(only), None) => Some(only),
         _ => None,

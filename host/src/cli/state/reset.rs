@@ -67,18 +67,18 @@ pub fn chunks(arguments: &StateResetArguments, global: &Global, stop: Stop) -> O
     let mut documents: Vec<Value> = Vec::new();
     for export in exports {
         let name = &export.name;
-        let settle = || -> Result<_> {
+        let finalize = || -> Result<_> {
             let lease = state.acquire(name, Duration::ZERO)?;
             let (_, mut destination) = session.open_destination(export)?;
-            let settled = commit::recover(&mut *destination, name, "rivet state reset-chunks")?;
+            let finalized = commit::recover(&mut *destination, name, "rivet state reset-chunks")?;
             lease.check(&state)?;
-            Ok(settled)
+            Ok(finalized)
         };
-        let settled = settle().map_err(|error| error.with_context("export", name.clone()))?;
-        if settled.is_empty() {
+        let finalized = finalize().map_err(|error| error.with_context("export", name.clone()))?;
+        if finalized.is_empty() {
             print::note(&format!("{name}: has no unfinished run"));
         }
-        let runs: Vec<Value> = settled
+        let runs: Vec<Value> = finalized
             .iter()
             .map(|(run, decision)| {
                 print::note(&format!("{name}: run {} is now {}", run.run_id(), decision.word()));

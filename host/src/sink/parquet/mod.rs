@@ -126,14 +126,14 @@ impl ParquetPart {
     }
 
     /// Starts to encode a block. Rows of the block must fit the row group: ask
-    /// [`ParquetPart::settle`] first.
+    /// [`ParquetPart::finish_block`] first.
     pub(super) fn start(&mut self, format: &ParquetFormat, block: Block) -> Result<()> {
         if self.columns.is_empty() {
             self.columns = (0..format.schema.fields().len())
                 .map(|index| Column::new(index, &format.schema, Arc::clone(&format.settings)))
                 .collect();
         }
-        debug_assert!(self.running.is_none(), "the last block was not settled");
+        debug_assert!(self.running.is_none(), "the last block was not finished");
         self.group_rows += block.rows;
         self.group_ends = block.ends_group;
         self.rows += u64::try_from(block.rows).unwrap_or(u64::MAX);
@@ -154,7 +154,7 @@ impl ParquetPart {
 
     /// Waits for the last block, ends the row group where it is full, and tells whether the
     /// part has reached `max_file_size_bytes`.
-    pub(super) fn settle(&mut self, format: &ParquetFormat, max_file_size_bytes: Option<u64>) -> Result<bool> {
+    pub(super) fn finish_block(&mut self, format: &ParquetFormat, max_file_size_bytes: Option<u64>) -> Result<bool> {
         let Some(running) = self.running.take() else {
             return Ok(false);
         };
