@@ -4,10 +4,10 @@
 //! frames that say so; a frame is unpacked piece by piece into the caller's buffer, so that its
 //! size costs no memory.
 
-use std::io::{Error, ErrorKind, Read, Result, Write};
+use std::io::{Error, Read, Result, Write};
 
 use flate2::{Decompress, FlushDecompress, Status};
-use rivet_sdk::network::{Patience, Stream};
+use rivet_sdk::network::{self, Patience, Stream};
 use rivet_sdk::sql::wire;
 use zstd::stream::raw::{Decoder, Operation};
 
@@ -217,15 +217,10 @@ impl Frames {
     }
 
     fn fill(&mut self, from: &mut impl Read) -> Result<()> {
-        self.input.copy_within(self.start..self.end, 0);
-        self.end -= self.start;
-        self.start = 0;
-        let count = from.read(self.input.get_mut(self.end..).unwrap_or_default())?;
-        if count == 0 {
-            return Err(ErrorKind::UnexpectedEof.into());
-        }
-        self.end += count;
-        Ok(())
+        let mut unread = self.start..self.end;
+        let filled = network::fill(&mut self.input, &mut unread, HEADER_BYTES, BUFFER_BYTES, from);
+        (self.start, self.end) = (unread.start, unread.end);
+        filled
     }
 }
 

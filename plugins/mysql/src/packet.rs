@@ -10,6 +10,8 @@ use crate::error::confused;
 
 /// The version of the protocol that has been spoken since MySQL 3.21.
 const PROTOCOL: u8 = 10;
+/// Where a greeting has the nonce's length, counted from the zero that ends the server's version.
+const NONCE_LENGTH_AT: usize = 21;
 
 /// Numbers and texts whose lengths stand before them.
 pub(crate) trait LengthEncoded<'a> {
@@ -67,10 +69,14 @@ pub(crate) struct Greeting {
 
 impl Greeting {
     pub fn parse(body: &[u8]) -> Result<Self> {
-        let parsed = ParseBuf(body).parse::<HandshakePacket<'_>>(());
-        let Some(packet) = parsed.ok().filter(|packet| packet.protocol_version() == PROTOCOL) else {
+        // The crate subtracts eight from the nonce's length as from a signed byte: these would be too small for one.
+        let version_end = body.iter().position(|byte| *byte == 0).unwrap_or(body.len());
+        let nonce_length = body.get(version_end + NONCE_LENGTH_AT).filter(|length| !(0x80..0x88).contains(*length));
+        let parsed = nonce_length.map(|_| ParseBuf(body).parse::<HandshakePacket<'_>>(()));
+        let Some(Ok(packet)) = parsed else { return Err(confused("the greeting")) };
+        if packet.protocol_version() != PROTOCOL {
             return Err(confused("the greeting"));
-        };
+        }
         let capabilities = packet.capabilities();
         // Set by MySQL, not set by MariaDB, which then has flags of its own.
         let is_mysql = capabilities.contains(CapabilityFlags::CLIENT_LONG_PASSWORD);
@@ -217,6 +223,11 @@ mod tests {
         );
         for end in 0..14 {
             assert!(Greeting::parse(&greeting[..end]).is_err(), "{end}");
+        }
+        for length in 0..=u8::MAX {
+            let mut odd = greeting.to_vec();
+            odd[27] = length;
+            assert_eq!(Greeting::parse(&odd).is_err(), (44..0x88).contains(&length), "{length}");
         }
         assert!(ResultColumn::parse(b"\x03def\0\0\0", false).is_err());
     }

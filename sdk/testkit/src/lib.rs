@@ -13,6 +13,7 @@ mod destination;
 mod destination_checks;
 mod keep;
 mod manifest;
+mod noise;
 mod parameters;
 mod rows;
 mod time_checks;
@@ -33,6 +34,7 @@ use wire::WiredSource;
 
 pub use destination::{DestinationSubject, destination_conformance, linked_destination_conformance};
 pub use keep::{Keep, export, export_meanwhile, text};
+pub use noise::Noise;
 pub use parameters::check_parameters;
 pub use types_page::{TypeRow, check_types_page, type_row};
 pub use urls_page::check_urls_page;

@@ -2,6 +2,8 @@
 
 use rivet_sdk::arrow_array::Array;
 use rivet_sdk::arrow_array::cast::AsArray;
+use rivet_sdk::arrow_array::types::{TimestampMicrosecondType, TimestampNanosecondType};
+use rivet_testkit::Noise;
 
 use rivet_sdk::OnUnrepresentable;
 
@@ -44,31 +46,19 @@ fn pairs() -> Vec<(Kind, Format)> {
     ]
 }
 
-/// xorshift: the same bytes in every run.
-struct Noise(u64);
-
-impl Noise {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn bytes(&mut self) -> Vec<u8> {
-        let length = self.next() % 40;
-        (0..length).map(|_| self.next().to_le_bytes()[0]).collect()
-    }
+fn bytes(noise: &mut Noise) -> Vec<u8> {
+    let length = noise.next() % 40;
+    (0..length).map(|_| noise.byte()).collect()
 }
 
 #[test]
 fn no_bytes_make_a_decoder_panic() {
-    let mut noise = Noise(0x9E37_79B9_7F4A_7C15);
+    let mut noise = Noise::default();
     for (kind, format) in pairs() {
         for _ in 0..3_000 {
             let mut column = Column::new(&kind, format, 2).unwrap();
             let mut tally = tally(OnUnrepresentable::Null);
-            if column.push(&noise.bytes(), &mut tally).is_ok() {
+            if column.push(&bytes(&mut noise), &mut tally).is_ok() {
                 column.push_null();
                 let array = column.finish().unwrap();
                 assert_eq!((array.len(), array.data_type()), (2, &kind.data_type()), "{kind:?}");

@@ -1,6 +1,7 @@
 //! Every decoder against bytes as the server sends them, and against bytes no server sends.
 
 use rivet_sdk::OnUnrepresentable;
+use rivet_testkit::Noise;
 
 use super::*;
 
@@ -46,40 +47,20 @@ fn kinds() -> Vec<Kind> {
     kinds
 }
 
-/// xorshift: the same bytes in every run.
-struct Noise(u64);
-
-impl Noise {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    /// Mostly small numbers, as lengths and counts are.
-    fn bytes(&mut self) -> Vec<u8> {
-        let length = self.next() % 64;
-        (0..length)
-            .map(|_| {
-                if self.next().is_multiple_of(3) {
-                    self.next().to_le_bytes()[0]
-                } else {
-                    self.next().to_le_bytes()[0] % 3 % 2
-                }
-            })
-            .collect()
-    }
+/// Mostly small numbers, as lengths and counts are.
+fn bytes(noise: &mut Noise) -> Vec<u8> {
+    let length = noise.next() % 64;
+    (0..length).map(|_| if noise.next().is_multiple_of(3) { noise.byte() } else { noise.byte() % 3 % 2 }).collect()
 }
 
 #[test]
 fn no_bytes_make_a_decoder_panic() {
-    let mut noise = Noise(0x9E37_79B9_7F4A_7C15);
+    let mut noise = Noise::default();
     for kind in kinds() {
         for _ in 0..2_000 {
             let mut column = Column::new(&kind, 2);
             let mut tally = Tally::new(OnUnrepresentable::Null);
-            if column.push(&noise.bytes(), &mut tally).is_ok() {
+            if column.push(&bytes(&mut noise), &mut tally).is_ok() {
                 column.push_null();
                 // Texts that are not UTF-8 are refused here.
                 if let Ok(array) = column.finish() {
