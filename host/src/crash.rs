@@ -1,7 +1,5 @@
-//! Named places at which a test can kill the process: `RIVET_CRASH_AT=<name>[:n]`.
-
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+//! Named places at which a test can kill the process: `RIVET_CRASH_AT=<name>[:n]`. Only a build with `debug_assertions`
+//! has them: nothing in a release's environment may end a run.
 
 /// Every crash point, in the order in which a run passes them. Each lies *before* the step it
 /// names, so a kill there means: everything earlier happened, this step did not. The commit
@@ -58,41 +56,57 @@ pub const CRASH_POINTS: &[&str] = &[
 ];
 
 /// The environment variable that arms one crash point.
+#[cfg(any(debug_assertions, test))]
 pub const CRASH_VARIABLE: &str = "RIVET_CRASH_AT";
 
-struct Armed {
-    name: String,
-    remaining: AtomicU64,
-}
+#[cfg(debug_assertions)]
+pub use armed::crash_point;
 
-/// Aborts the process here if `RIVET_CRASH_AT` names this point, at its n-th passing (default
-/// 1). Nothing is flushed, no destructor runs: for files it is what `kill -9` is.
-pub fn crash_point(name: &'static str) {
-    static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
-    debug_assert!(CRASH_POINTS.contains(&name), "{name} is missing from CRASH_POINTS");
-    let armed = ARMED.get_or_init(|| std::env::var(CRASH_VARIABLE).ok().and_then(|text| parse(&text)));
-    if let Some(armed) = armed
-        && armed.name == name
-        && armed.remaining.fetch_sub(1, Ordering::SeqCst) == 1
-    {
-        std::process::abort();
+/// Nothing: this build has no crash points.
+#[cfg(not(debug_assertions))]
+pub fn crash_point(_name: &'static str) {}
+
+#[cfg(debug_assertions)]
+mod armed {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::{CRASH_POINTS, CRASH_VARIABLE};
+
+    struct Armed {
+        name: String,
+        remaining: AtomicU64,
     }
-}
 
-fn parse(text: &str) -> Option<Armed> {
-    let (name, count) = text.split_once(':').unwrap_or((text, "1"));
-    let remaining = AtomicU64::new(count.parse().ok()?);
-    Some(Armed { name: name.to_owned(), remaining })
-}
+    /// Aborts the process here if [`CRASH_VARIABLE`] names this point, at its n-th passing (default
+    /// 1). Nothing is flushed, no destructor runs: for files it is what `kill -9` is.
+    pub fn crash_point(name: &'static str) {
+        static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
+        debug_assert!(CRASH_POINTS.contains(&name), "{name} is missing from CRASH_POINTS");
+        let armed = ARMED.get_or_init(|| std::env::var(CRASH_VARIABLE).ok().and_then(|text| parse(&text)));
+        if let Some(armed) = armed
+            && armed.name == name
+            && armed.remaining.fetch_sub(1, Ordering::SeqCst) == 1
+        {
+            std::process::abort();
+        }
+    }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    fn parse(text: &str) -> Option<Armed> {
+        let (name, count) = text.split_once(':').unwrap_or((text, "1"));
+        let remaining = AtomicU64::new(count.parse().ok()?);
+        Some(Armed { name: name.to_owned(), remaining })
+    }
 
-    #[test]
-    fn a_point_may_name_its_passing() {
-        let armed = parse("commit.dead_part:3").expect("armed");
-        assert_eq!((armed.name.as_str(), armed.remaining.into_inner()), ("commit.dead_part", 3));
-        assert!(parse("commit.sweep:soon").is_none());
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn a_point_may_name_its_passing() {
+            let armed = parse("commit.dead_part:3").expect("armed");
+            assert_eq!((armed.name.as_str(), armed.remaining.into_inner()), ("commit.dead_part", 3));
+            assert!(parse("commit.sweep:soon").is_none());
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::{
     io::Read,
     path::{Path, PathBuf},
     process::{Child, Stdio},
+    sync::OnceLock,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -26,6 +27,24 @@ pub fn binary() -> PathBuf {
     let binary = test.ancestors().nth(2).unwrap().join("rivet");
     assert!(binary.exists(), "{} is not built: run `make test`, or `cargo build --workspace` first", binary.display());
     binary
+}
+
+/// Whether the binary can be killed at its crash points (`RIVET_CRASH_AT`), which no release build has. If not, it is
+/// said aloud.
+#[must_use]
+pub fn has_crash_points() -> bool {
+    static HAS: OnceLock<bool> = OnceLock::new();
+    let has = *HAS.get_or_init(|| holds_crash_points(&binary()));
+    if !has {
+        eprintln!("skipped: this build of rivet has no crash points, as a release has none");
+    }
+    has
+}
+
+/// Whether a program, or a library, was built with crash points: it knows the variable that arms one.
+pub fn holds_crash_points(file: &Path) -> bool {
+    const VARIABLE: &[u8] = b"RIVET_CRASH_AT";
+    fs::read(file).unwrap().windows(VARIABLE.len()).any(|window| window == VARIABLE)
 }
 
 /// The target folder this test was built into.

@@ -4,6 +4,7 @@ use super::diagnostic::Diagnostic;
 use super::fields::Fields;
 use super::local_path::local_path;
 use super::plugin_block::PluginBlock;
+use super::schema::Role;
 use super::template;
 use super::tree::{Entry, Node, Value};
 use super::variables::{Variables, escape};
@@ -61,7 +62,7 @@ pub fn read(export: &Fields, variables: &Variables, faults: &mut Vec<Diagnostic>
         template = cut.rest;
     }
     let node = Node { at: fields.at, value: Value::Map(entries) };
-    let block = PluginBlock::new(&fields.path, node, variables, faults);
+    let block = PluginBlock::new(Role::Destination, &fields.path, node, variables, faults);
     let plugin = fields.text("type")?.to_owned();
     Some(DestinationConfig { kind: DestinationKind::of(&plugin), plugin, block, template, path_key })
 }

@@ -24,12 +24,9 @@ pub struct OutputConfig {
 /// Reads an export's output keys. None if the format is missing.
 pub fn read(export: &Fields, faults: &mut Vec<Diagnostic>) -> Option<OutputConfig> {
     let csv = export.text("format")? == "csv";
-    for (name, other) in [("parquet", "csv"), ("csv", "parquet")] {
-        let ours = csv == (name == "csv");
-        // rivet-cli accepts `parquet` options beside CSV; `csv` is ours alone.
-        if !ours && name == "csv" && export.has(name) {
-            faults.push(export.fault(name, format!("`{name}` options with `format: {other}`")));
-        }
+    // rivet-cli accepts `parquet` options beside CSV; `csv` is ours alone.
+    if !csv && export.has("csv") {
+        faults.push(export.fault("csv", "`csv` options with `format: parquet`"));
     }
     let empty = Fields::default();
     let meta = export.fields("meta_columns").unwrap_or(&empty);

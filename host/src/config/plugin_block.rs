@@ -6,6 +6,7 @@ use std::fmt;
 use serde_json::Value as Json;
 
 use super::diagnostic::{Diagnostic, join};
+use super::schema::Role;
 use super::tree::{Entry, Node, Value};
 use super::variables::{self, Variables};
 use super::{grammar, plugin_options, secrets};
@@ -13,6 +14,7 @@ use super::{grammar, plugin_options, secrets};
 /// Options as configured, for a plugin to understand.
 #[derive(Clone, PartialEq)]
 pub struct PluginBlock {
+    role: Role,
     /// The block's path: `source`, `exports[0].destination`.
     pub path: String,
     /// For the plan: `*_env`, `*_file` and `${VAR}` stand unexpanded, except that parameters
@@ -22,16 +24,19 @@ pub struct PluginBlock {
 }
 
 impl PluginBlock {
-    pub(super) fn new(path: &str, node: Node, variables: &Variables, faults: &mut Vec<Diagnostic>) -> Self {
+    pub(super) fn new(role: Role, path: &str, node: Node, variables: &Variables, faults: &mut Vec<Diagnostic>) -> Self {
         check_references(&node, path, variables, faults);
         let mut options = node.to_json();
         fill_params(&mut options, "", variables);
-        Self { path: path.to_owned(), options, node }
+        Self { role, path: path.to_owned(), options, node }
     }
 
     /// What the plugin's JSON Schema says against these options.
     pub fn validate(&self, schema: &Json) -> Vec<Diagnostic> {
-        let block = if self.path == "source" { &grammar::SOURCE } else { &grammar::DESTINATION };
+        let block = match self.role {
+            Role::Source => &grammar::SOURCE,
+            Role::Destination => &grammar::DESTINATION,
+        };
         let host_keys: Vec<&str> = block.keys.iter().map(|key| key.name).collect();
         plugin_options::validate(schema, &self.node, &self.path, &host_keys)
     }

@@ -3,6 +3,7 @@
 use super::diagnostic::Diagnostic;
 use super::fields::Fields;
 use super::plugin_block::{PluginBlock, entry};
+use super::schema::Role;
 use super::tree::{Entry, Node, Value};
 use super::tuning::{self, Environment};
 use super::variables::Variables;
@@ -36,7 +37,7 @@ pub fn read(source: &Fields, variables: &Variables, faults: &mut Vec<Diagnostic>
         faults.extend(tuning::check(tuning));
     }
     let node = Node { at: source.at, value: Value::Map(source.rest.clone()) };
-    let block = PluginBlock::new(&source.path, node, variables, faults);
+    let block = PluginBlock::new(Role::Source, &source.path, node, variables, faults);
     let plugin = match source.text("type") {
         Some(name) => Some(SourcePlugin::Name(name.to_owned())),
         None if source.has("type") => None,

@@ -23,7 +23,7 @@ const CALM: u32 = 5;
 
 /// How many workers may take a chunk, and the fewest there ever were.
 #[derive(Debug)]
-pub struct Allowance {
+pub(super) struct Allowance {
     allowed: AtomicU32,
     lowest: AtomicU32,
     /// Whether the source's pressure could be read once, and whether it could not.
@@ -40,12 +40,12 @@ impl Allowance {
     }
 
     /// How many may take a chunk now.
-    pub(super) fn allowed(&self) -> usize {
+    pub fn allowed(&self) -> usize {
         usize::try_from(self.allowed.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
     }
 
     /// The fewest that ever might; None where the source's pressure had no word in it, for it could not be read.
-    pub(super) fn lowest(&self) -> Option<u32> {
+    pub fn lowest(&self) -> Option<u32> {
         let unknown = self.unknown.load(Ordering::Relaxed) && !self.known.load(Ordering::Relaxed);
         (!unknown).then(|| self.lowest.load(Ordering::Relaxed))
     }

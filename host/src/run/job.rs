@@ -13,7 +13,7 @@ use crate::plan::Plan;
 use crate::source::{DestinationFactory, SourceFactory};
 
 /// Everything the workers of one run share.
-pub struct Job {
+pub(super) struct Job {
     pub plan: Arc<Plan>,
     pub plan_id: String,
     /// Its seal, where it has one.
@@ -38,7 +38,7 @@ pub struct Job {
 
 impl Job {
     /// The chunks of `plan`, read at `snapshot` if there is one.
-    pub(super) fn new(
+    pub fn new(
         plan: Arc<Plan>,
         endpoints: Endpoints,
         counters: Arc<Counters>,

@@ -31,7 +31,7 @@ const THROTTLE_ROWS: u64 = 10_000;
 ///
 /// Where the job's snapshot can be joined only while its holder waits, all workers join it
 /// first, and `joined` lets the holder go on. A `slot` is the first worker's.
-pub fn run_chunks(
+pub(super) fn run_chunks(
     job: Job,
     chunks: impl IntoIterator<Item = Chunk>,
     slot: Option<InstanceSlot>,

@@ -16,31 +16,31 @@ pub(super) struct Slotted {
 /// Where a worker has its instance. The planner's is put there where one worker reads it all, and is taken back from
 /// there once the chunks are read: who may have one connection only exports with it.
 #[derive(Clone)]
-pub struct InstanceSlot {
+pub(super) struct InstanceSlot {
     slotted: Arc<Mutex<Option<Slotted>>>,
     /// What an instance in it was opened with.
-    pub(super) context: InstanceContext,
+    pub context: InstanceContext,
 }
 
 impl InstanceSlot {
     /// With an instance, which reads at `read_point` if it holds one for itself.
-    pub(super) fn of(instance: Instance, read_point: Option<String>) -> Self {
+    pub fn of(instance: Instance, read_point: Option<String>) -> Self {
         let Instance { source, context } = instance;
         Self { slotted: Arc::new(Mutex::new(Some(Slotted { source, read_point }))), context }
     }
 
     /// For an instance that its worker has yet to open.
-    pub(super) fn empty(context: InstanceContext) -> Self {
+    pub fn empty(context: InstanceContext) -> Self {
         Self { slotted: Arc::default(), context }
     }
 
     /// Waits until no other thread works with the instance.
-    pub(super) fn lock(&self) -> MutexGuard<'_, Option<Slotted>> {
+    pub fn lock(&self) -> MutexGuard<'_, Option<Slotted>> {
         self.slotted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The instance, unless it was lost, or its worker hangs.
-    pub(super) fn take_back(&self) -> Option<Box<dyn Source>> {
+    pub fn take_back(&self) -> Option<Box<dyn Source>> {
         self.slotted.try_lock().ok()?.take().map(|slotted| slotted.source)
     }
 }

@@ -36,8 +36,8 @@ impl Source for Scripted {
     }
 }
 
-fn attended(export: fn(&mut dyn BatchSink) -> Result<ExportStats>, wish: &Arc<AtomicBool>) -> ThreadedSource {
-    let context = InstanceContext::until(Arc::clone(wish), &Budget::new(64 << 20));
+fn threaded(export: fn(&mut dyn BatchSink) -> Result<ExportStats>, cancelled: &Arc<AtomicBool>) -> ThreadedSource {
+    let context = InstanceContext::until(Arc::clone(cancelled), &Budget::new(64 << 20));
     ThreadedSource::start("scripted", false, &context, move |cancelled| {
         Ok((Box::new(Scripted(export, cancelled)) as _, ()))
     })
@@ -81,7 +81,7 @@ impl BatchSink for Slow {
 
 #[test]
 fn time_in_which_rows_wait_for_the_host_does_not_count() {
-    let mut source = attended(three_batches, &Arc::default());
+    let mut source = threaded(three_batches, &Arc::default());
     // So that what is left of the grace is nothing.
     let mut sink = Slow(Duration::from_millis(300), 0, None);
     let call = |source: &mut ThreadedSource, sink: &mut Slow, limit| {
@@ -98,9 +98,9 @@ fn time_in_which_rows_wait_for_the_host_does_not_count() {
 
 #[test]
 fn a_wish_to_stop_ends_a_call_and_no_other_is_made() {
-    let wish = Arc::<AtomicBool>::default();
-    let mut source = attended(three_batches, &wish);
-    let asking = Arc::clone(&wish);
+    let cancelled = Arc::<AtomicBool>::default();
+    let mut source = threaded(three_batches, &cancelled);
+    let asking = Arc::clone(&cancelled);
     let asker = thread::spawn(move || {
         thread::sleep(Duration::from_millis(100));
         asking.store(true, Ordering::SeqCst);
@@ -114,7 +114,7 @@ fn a_wish_to_stop_ends_a_call_and_no_other_is_made() {
 
 #[test]
 fn a_thread_that_panics_is_an_error() {
-    let mut source = attended(three_batches, &Arc::default());
+    let mut source = threaded(three_batches, &Arc::default());
     let broken = source.describe(&Relation::Table(TableName::unqualified("t"))).map(drop);
     assert_eq!(broken.map_err(|error| error.kind()), Err(ErrorKind::Panic));
 }

@@ -68,5 +68,6 @@ fn checkpoints_that_postgresql_is_asked_for_are_pressure_to_a_reader() {
     let output = running.wait();
     assert_eq!(output.code, Some(0), "{output}");
     output.says(&["the source's pressure grows: 2 of 4 workers may take a chunk, 4 before"]);
-    assert_ne!(output.json()["exports"][0]["workers"]["lowest"], 4, "{output}");
+    let lowest = output.json()["exports"][0]["workers"]["lowest"].as_u64();
+    assert!(lowest.is_some_and(|lowest| lowest <= 2), "{output}");
 }

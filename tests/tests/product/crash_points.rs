@@ -253,6 +253,9 @@ const THREADS: usize = 3;
 /// turns: in the next one that passes it.
 #[test]
 fn killed_at_every_point_on_disk_the_rows_are_there_once() {
+    if !rivet::has_crash_points() {
+        return;
+    }
     let worlds = SCENARIOS.each_ref().map(|scenario| {
         let world = World::new(scenario.export, None);
         (scenario.before)(&world);
@@ -301,6 +304,9 @@ const IN_A_BUCKET: [(&str, &[&str]); 5] = [
 
 #[test]
 fn killed_in_a_bucket_the_rows_are_there_once() {
+    if !rivet::has_crash_points() {
+        return;
+    }
     for (name, points) in IN_A_BUCKET {
         let scenario = SCENARIOS.iter().find(|scenario| scenario.name == name).unwrap();
         let points = if rivet_tests::slow() { points } else { &points[..1] };
@@ -311,4 +317,29 @@ fn killed_in_a_bucket_the_rows_are_there_once() {
             assert!(passed, "{name}: {point} was not passed");
         }
     }
+}
+
+#[test]
+fn only_a_build_for_debugging_can_be_killed() {
+    assert_eq!(rivet::holds_crash_points(&rivet::binary()), cfg!(debug_assertions), "of the binary under test");
+}
+
+/// The release profile would take minutes: what decides is `debug_assertions`, and that alone is switched off here.
+#[test]
+#[ignore = "builds the host again"]
+fn a_build_without_debug_assertions_has_no_crash_points() {
+    let target = rivet::target().join("crash-points");
+    let mut cargo = Shell::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).env("CARGO_TARGET_DIR", &target);
+    cargo.env("CARGO_PROFILE_DEV_DEBUG_ASSERTIONS", "false").args([
+        "build",
+        "--quiet",
+        "--package",
+        "rivet",
+        "--bin",
+        "rivet",
+    ]);
+    let output = cargo.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!rivet::holds_crash_points(&target.join("debug/rivet")));
 }

@@ -41,7 +41,10 @@ fn generated_texts_return_what_mysqls_client_gets() {
 }
 
 fn of_mysql(name: &str, seed: u64) {
-    let Some(server) = mysql::servers().into_iter().find(|server| server.name == name) else { return };
+    let Some(server) = mysql::servers().into_iter().find(|server| server.name == name) else {
+        eprintln!("skipped: {name} is not here");
+        return;
+    };
     let mut database = filled(server.database());
     let url = database.url();
     judge(&mut database, &url, &texts(Dialect::Mysql, count(), seed));

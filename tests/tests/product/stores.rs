@@ -163,8 +163,9 @@ fn secret(kind: Kind) -> String {
 #[test]
 fn killed_at_random_and_resumed_elsewhere_it_is_the_table() {
     let kills = rivet_tests::kills(3, 25);
-    let database = table();
+    let mut database = table();
     let url = database.url();
+    let expected = database.canonical("SELECT * FROM t ORDER BY id");
     each_store(|kind| {
         let mut whole = {
             let place = stores::place(kind);
@@ -193,6 +194,7 @@ fn killed_at_random_and_resumed_elsewhere_it_is_the_table() {
             command(&elsewhere, &place, &url, "run").arg("--resume").ok();
             let what = format!("kill {kill} after {at:?}");
             place.assert_holds(ROWS, &what);
+            readers::assert_same(&expected, &readers::parquet(place.fetch().path()).sorted_by("id"));
             assert_eq!(place.unfinished().unwrap_or_default(), Vec::<String>::new(), "{kind:?} {what}");
         }
         assert!(interrupted * 2 >= kills, "{kind:?}: only {interrupted} of {kills} kills came before the end");

@@ -9,7 +9,7 @@ use crate::cli::arguments::Arguments;
 const INTRODUCTION: &str = "\
 # Commands
 
-<!-- Generated from host/src/cli/arguments.rs: RIVET_BLESS=1 cargo test -p rivet reference -->
+<!-- Generated from host/src/cli/arguments: RIVET_BLESS=1 cargo test -p rivet reference -->
 
 Data goes to stdout, everything else to stderr. `rivet COMMAND --help` says the same as this page. \
 What the exit codes mean stands in [errors.md](errors.md).

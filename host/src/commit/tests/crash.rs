@@ -56,6 +56,10 @@ fn victim() {
 
 #[test]
 fn a_kill_at_every_crash_point_leaves_a_folder_that_the_next_run_puts_right() {
+    if !cfg!(debug_assertions) {
+        eprintln!("skipped: this build has no crash points, as a release has none");
+        return;
+    }
     // The watermark moves after the commit, and is no part of it.
     for point in CRASH_POINTS.iter().filter(|point| !point.starts_with("watermark.")) {
         let folder = tempfile::tempdir().unwrap();
