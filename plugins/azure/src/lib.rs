@@ -4,8 +4,8 @@
 
 mod connection;
 mod credentials;
+mod error_messages;
 mod options;
-mod words;
 
 use opendal_core::Operator;
 use opendal_service_azblob::Azblob;
@@ -57,7 +57,7 @@ impl DestinationDriver for AzureDriver {
         let setup = Setup {
             operator: setup_error(Operator::new(builder))?,
             wire,
-            words: &words::WORDS,
+            messages: &error_messages::ERROR_MESSAGES,
             bucket_location: format!("az://{}/", options.bucket),
             bucket: options.bucket.clone(),
             prefix,

@@ -180,7 +180,7 @@ impl User {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct TokenResponse {
     access_token: String,
     expires_in: u64,
 }
@@ -191,14 +191,17 @@ async fn exchanged(context: &Context, address: &str, question: &[(&str, &str)]) 
     let request = request.body(Bytes::from(pairs.join("&")));
     let request = request.map_err(|_| Error::config_invalid("`token_uri` is not a URL"))?;
     let asked = Timestamp::now();
-    let answer = context.http_send(request).await?;
-    if !answer.status().is_success() {
-        return Err(Error::credential_invalid(format!("{address} answered with status {}", answer.status().as_u16())));
+    let response = context.http_send(request).await?;
+    if !response.status().is_success() {
+        return Err(Error::credential_invalid(format!(
+            "{address} answered with status {}",
+            response.status().as_u16()
+        )));
     }
-    let answer: Answer = serde_json::from_slice(answer.body())
+    let response: TokenResponse = serde_json::from_slice(response.body())
         .map_err(|_| Error::unexpected(format!("{address} did not answer with an access token")))?;
-    let expires_at = Some(asked + Duration::from_secs(answer.expires_in));
-    Ok(Token { access_token: answer.access_token, expires_at })
+    let expires_at = Some(asked + Duration::from_secs(response.expires_in));
+    Ok(Token { access_token: response.access_token, expires_at })
 }
 
 #[cfg(test)]

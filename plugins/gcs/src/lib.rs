@@ -3,9 +3,9 @@
 #![forbid(unsafe_code)]
 
 mod credentials;
+mod error_messages;
 mod key_file;
 mod options;
-mod words;
 
 use opendal_core::Operator;
 use opendal_service_gcs::Gcs;
@@ -51,7 +51,7 @@ impl DestinationDriver for GcsDriver {
         let setup = Setup {
             operator: setup_error(Operator::new(builder))?,
             wire,
-            words: &words::WORDS,
+            messages: &error_messages::ERROR_MESSAGES,
             bucket_location: format!("gs://{}/", options.bucket),
             bucket: options.bucket.clone(),
             prefix,

@@ -3,9 +3,9 @@
 #![forbid(unsafe_code)]
 
 mod credentials;
+mod error_messages;
 mod options;
 mod region;
-mod words;
 
 use opendal_core::Operator;
 use opendal_service_s3::S3;
@@ -66,7 +66,7 @@ impl DestinationDriver for S3Driver {
         let setup = Setup {
             operator: setup_error(Operator::new(builder))?,
             wire,
-            words: &words::WORDS,
+            messages: &error_messages::ERROR_MESSAGES,
             bucket_location: format!("s3://{}/", options.bucket),
             bucket: options.bucket.clone(),
             prefix,

@@ -36,14 +36,15 @@ pub fn place(options: &S3Options, context: &Context) -> Result<Place> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let endpoint =
         options.endpoint.clone().or_else(|| variable("AWS_ENDPOINT_URL_S3")).or_else(|| variable("AWS_ENDPOINT_URL"));
-    let said = options.region.clone().or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"));
+    let configured =
+        options.region.clone().or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"));
     if let Some(endpoint) = endpoint {
         let endpoint = endpoint.trim_end_matches('/').to_owned();
         let r2 = endpoint.ends_with(".r2.cloudflarestorage.com");
-        let region = said.unwrap_or_else(|| if r2 { "auto".into() } else { "us-east-1".into() });
+        let region = configured.unwrap_or_else(|| if r2 { "auto".into() } else { "us-east-1".into() });
         return Ok(Place { endpoint, region, virtual_host: options.path_style == Some(false) });
     }
-    let region = match said {
+    let region = match configured {
         Some(region) => region,
         None => discovered(options, context)?,
     };
@@ -67,13 +68,13 @@ fn discovered(options: &S3Options, context: &Context) -> Result<String> {
     let wire = Wire::new(EVERYWHERE, Dialect::S3 { md5: false }, &options.transfer, context, None)?;
     let request = Request::head(format!("{EVERYWHERE}/{bucket}")).body(Buffer::new());
     let request = request.map_err(|error| Error::config(format!("`bucket`: {error}")))?;
-    let answer = wait(context, wire.ask(request))?.map_err(|refusal| unknown(refusal.to_string()))?;
-    if answer.status() == StatusCode::NOT_FOUND {
+    let response = wait(context, wire.ask(request))?.map_err(|store_error| unknown(store_error.to_string()))?;
+    if response.status() == StatusCode::NOT_FOUND {
         return Err(Error::not_found(format!("there is no bucket `{bucket}`"))
             .with_hint("check its name; for a store other than Amazon's, give `endpoint`"));
     }
-    let region = answer.headers().get("x-amz-bucket-region").and_then(|value| value.to_str().ok());
-    let region = region.ok_or_else(|| unknown(format!("S3 answered with status {}", answer.status())))?.to_owned();
+    let region = response.headers().get("x-amz-bucket-region").and_then(|value| value.to_str().ok());
+    let region = region.ok_or_else(|| unknown(format!("S3 answered with status {}", response.status())))?.to_owned();
     KNOWN.lock().unwrap_or_else(PoisonError::into_inner).insert(bucket.clone(), region.clone());
     Ok(region)
 }

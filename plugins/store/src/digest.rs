@@ -1,5 +1,5 @@
 //! Checksums of what goes over the wire: sent along where the store takes them, and compared
-//! with what its answer says.
+//! with what its response says.
 
 use crc_fast::{CrcAlgorithm, Digest as Crc};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, request};
@@ -50,7 +50,7 @@ impl Digests {
         }
     }
 
-    /// What contradicts the answer's own checksum, in words: of the bytes sent, or of those
+    /// What contradicts the response's own checksum, in words: of the bytes sent, or of those
     /// received by a GET of a whole object.
     pub fn contradiction(
         &self,
@@ -88,7 +88,8 @@ impl Digests {
                     return None;
                 }
                 let all = headers.get_all("x-goog-hash").into_iter().filter_map(|value| value.to_str().ok());
-                let named = all.flat_map(|value| value.split(',')).find_map(|one| one.trim().strip_prefix("crc32c="));
+                let named =
+                    all.flat_map(|value| value.split(',')).find_map(|checksum| checksum.trim().strip_prefix("crc32c="));
                 let theirs = match named {
                     Some(theirs) => theirs.to_owned(),
                     None if method == Method::PUT => inserted_crc32c(received)?,
@@ -159,12 +160,12 @@ mod tests {
     fn the_checksum_of_a_piece_is_not_compared() {
         let mut request = put();
         request.headers.insert("content-range", HeaderValue::from_static("bytes 8-16/17"));
-        let mut answer = HeaderMap::new();
-        answer.insert("x-goog-hash", HeaderValue::from_static("crc32c=AAAAAA=="));
+        let mut response = HeaderMap::new();
+        response.insert("x-goog-hash", HeaderValue::from_static("crc32c=AAAAAA=="));
         let (digests, sent) = (Digests::new(Dialect::Gcs), Buffer::from("123456789"));
-        assert_eq!(digests.contradiction(&request, StatusCode::OK, &answer, &sent, &Buffer::new()), None);
+        assert_eq!(digests.contradiction(&request, StatusCode::OK, &response, &sent, &Buffer::new()), None);
         request.headers.insert("content-range", HeaderValue::from_static("bytes 0-8/9"));
-        assert!(digests.contradiction(&request, StatusCode::OK, &answer, &sent, &Buffer::new()).is_some());
+        assert!(digests.contradiction(&request, StatusCode::OK, &response, &sent, &Buffer::new()).is_some());
     }
 
     fn verdict(dialect: Dialect, name: &'static str, value: &str) -> Option<String> {

@@ -1,16 +1,16 @@
-//! A store's refusals as the SDK's errors: whose fault, where, and what to do.
+//! A store's errors as the SDK's: whose fault, where, and what to do.
 
 use std::error::Error as _;
 
 use rivet_sdk::{Error, ErrorKind, Result, Retry, tls};
 
-use crate::answer::{Broken, Refusal};
 use crate::identity::NoCredentials;
 use crate::options::Secrets;
+use crate::response::{Broken, StoreError};
 
-/// What was being done, for messages and for the permission that it takes.
+/// What was asked of the store, for messages and for the permission that it takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Doing {
+pub enum Operation {
     /// Writing an object.
     Write,
     /// Reading its bytes.
@@ -27,7 +27,7 @@ pub enum Doing {
     ListUploads,
 }
 
-impl Doing {
+impl Operation {
     fn word(self) -> &'static str {
         match self {
             Self::Write => "write",
@@ -43,42 +43,42 @@ impl Doing {
 
 /// A better kind or hint than the general one.
 pub struct Advice {
-    /// Whose fault it is.
+    /// The kind of the error that the user gets.
     pub kind: ErrorKind,
-    /// What to do.
+    /// What the user can do, printed after `hint:`.
     pub hint: String,
 }
 
-/// A store's own words.
-pub struct Words {
+/// What a store's errors are called and mean, for the user.
+pub struct ErrorMessages {
     /// What holds objects: `bucket`, `container`.
     pub bucket: &'static str,
     /// The permission that an operation takes.
-    pub permission: fn(Doing) -> &'static str,
+    pub permission: fn(Operation) -> &'static str,
     /// Where credentials come from, as a hint for when there are none.
     pub credentials: &'static str,
     /// What this store's own codes mean.
-    pub advise: fn(&Refusal, Doing) -> Option<Advice>,
+    pub advise: fn(&StoreError, Operation) -> Option<Advice>,
 }
 
 /// Where something was done.
 pub(crate) struct Place<'a> {
-    pub words: &'static Words,
+    pub messages: &'static ErrorMessages,
     pub bucket: &'a str,
     pub location: &'a str,
     pub secrets: &'a Secrets,
 }
 
 impl Place<'_> {
-    /// opendal's error while `doing` something to `key`.
-    pub fn error(&self, doing: Doing, key: &str, error: &opendal_core::Error) -> Error {
-        let what = format!("{} {}{key}", doing.word(), self.location);
+    /// opendal's error while doing `operation` to `key`.
+    pub fn error(&self, operation: Operation, key: &str, error: &opendal_core::Error) -> Error {
+        let what = format!("{} {}{key}", operation.word(), self.location);
         let ours = match cause(error) {
-            Cause::Refused(refusal) => self.refused(doing, &what, refusal),
+            Cause::Refused(store_error) => self.refused(operation, &what, store_error),
             Cause::Unsigned { text, refused } => {
                 let or = if refused { "correct what was refused, or " } else { "" };
                 Error::new(ErrorKind::Auth, format!("{}: no credentials: {text}", self.location))
-                    .with_hint(format!("{or}{}", self.words.credentials))
+                    .with_hint(format!("{or}{}", self.messages.credentials))
             }
             Cause::Other => {
                 let kind = match error.kind() {
@@ -86,51 +86,52 @@ impl Place<'_> {
                     opendal_core::ErrorKind::Unsupported => ErrorKind::Unsupported,
                     _ => ErrorKind::Other,
                 };
-                Error::new(kind, format!("{what}: {}", told(error)))
+                Error::new(kind, format!("{what}: {}", message_with_cause(error)))
             }
         };
         ours.map_texts(|text| self.secrets.redact(text))
     }
 
-    fn refused(&self, doing: Doing, what: &str, refusal: &Refusal) -> Error {
-        // A store's own words are about what it answered.
-        let own = if refusal.broken.is_none() { (self.words.advise)(refusal, doing) } else { None };
-        let advice = own.unwrap_or_else(|| self.general(doing, refusal));
+    fn refused(&self, operation: Operation, what: &str, store_error: &StoreError) -> Error {
+        // A store's own advice is about what it answered.
+        let own = if store_error.broken.is_none() { (self.messages.advise)(store_error, operation) } else { None };
+        let advice = own.unwrap_or_else(|| self.general(operation, store_error));
         // Where there is no store or no bucket, or nobody is let in, what was to be done there says nothing.
-        let any = matches!(refusal.broken, Some(Broken::Connect | Broken::Tls | Broken::Foreign))
+        let any = matches!(store_error.broken, Some(Broken::Connect | Broken::Tls | Broken::Foreign))
             || matches!(advice.kind, ErrorKind::Auth | ErrorKind::Config)
-            || self.is_no_bucket(doing, refusal);
+            || self.is_no_bucket(operation, store_error);
         let what = if any { self.location } else { what };
-        let mut error = Error::new(advice.kind, format!("{what}: {}", refusal.told())).with_hint(advice.hint);
-        if refusal.is_transient() {
-            error = error.with_retry(Retry::Transient(refusal.retry_after));
-        } else if refusal.broken.is_some() {
+        let mut error =
+            Error::new(advice.kind, format!("{what}: {}", store_error.message_with_status())).with_hint(advice.hint);
+        if store_error.is_transient() {
+            error = error.with_retry(Retry::Transient(store_error.retry_after));
+        } else if store_error.broken.is_some() {
             error = error.with_retry(Retry::Permanent);
         }
-        match refusal.code.as_str() {
-            "" if refusal.status == 0 => error,
-            "" => error.with_code(refusal.status.to_string()),
+        match store_error.code.as_str() {
+            "" if store_error.status == 0 => error,
+            "" => error.with_code(store_error.status.to_string()),
             code => error.with_code(code),
         }
     }
 
     /// Whether the bucket itself is missing: of an object alone nobody needs to be there to write or to list.
-    fn is_no_bucket(&self, doing: Doing, refusal: &Refusal) -> bool {
-        let named = matches!(refusal.code.as_str(), "NoSuchBucket" | "ContainerNotFound");
-        let whole = matches!(doing, Doing::Write | Doing::List | Doing::ListUploads);
-        refusal.broken.is_none() && (named || (refusal.status == 404 && whole))
+    fn is_no_bucket(&self, operation: Operation, store_error: &StoreError) -> bool {
+        let named = matches!(store_error.code.as_str(), "NoSuchBucket" | "ContainerNotFound");
+        let whole = matches!(operation, Operation::Write | Operation::List | Operation::ListUploads);
+        store_error.broken.is_none() && (named || (store_error.status == 404 && whole))
     }
 
-    fn general(&self, doing: Doing, refusal: &Refusal) -> Advice {
-        let Self { words, bucket, .. } = self;
-        let noun = words.bucket;
-        let permission = (words.permission)(doing);
+    fn general(&self, operation: Operation, store_error: &StoreError) -> Advice {
+        let Self { messages, bucket, .. } = self;
+        let noun = messages.bucket;
+        let permission = (messages.permission)(operation);
         let advice = |kind, hint: String| Advice { kind, hint };
-        match (refusal.broken, refusal.status, refusal.code.as_str()) {
+        match (store_error.broken, store_error.status, store_error.code.as_str()) {
             (Some(Broken::Connect), ..) => {
                 advice(ErrorKind::Connection, "check `endpoint`, the network, and proxies on the way".into())
             }
-            (Some(Broken::Tls), ..) => advice(ErrorKind::Connection, tls_hint(refusal)),
+            (Some(Broken::Tls), ..) => advice(ErrorKind::Connection, tls_hint(store_error)),
             (Some(Broken::Foreign), ..) => advice(
                 ErrorKind::Connection,
                 "check `endpoint`: its host, its port and its path; or a proxy on the way answers for the store".into(),
@@ -145,11 +146,11 @@ impl Place<'_> {
                 ErrorKind::Integrity,
                 "what arrived is not what was sent; check the network, and use https".into(),
             ),
-            _ if self.is_no_bucket(doing, refusal) => {
+            _ if self.is_no_bucket(operation, store_error) => {
                 advice(ErrorKind::NotFound, format!("there is no {noun} `{bucket}`; check its name, or make it"))
             }
-            (None, 401, _) => advice(ErrorKind::Auth, words.credentials.into()),
-            // An answer to HEAD says no more than this.
+            (None, 401, _) => advice(ErrorKind::Auth, messages.credentials.into()),
+            // A response to HEAD says no more than this.
             (None, 403, "") => advice(
                 ErrorKind::Permission,
                 format!("the credentials need {permission} on the {noun} `{bucket}`, or they have expired"),
@@ -170,7 +171,7 @@ impl Place<'_> {
                 advice(ErrorKind::Throttled, "the store asks to slow down; lower `parallel`, or try later".into())
             }
             (None, 500..=599, _) => advice(ErrorKind::Transient, "the store had a failure; try later".into()),
-            _ if refusal.is_throttling() => {
+            _ if store_error.is_throttling() => {
                 advice(ErrorKind::Throttled, "the store asks to slow down; lower `parallel`".into())
             }
             _ => advice(ErrorKind::Other, format!("check `endpoint` and the {noun} `{bucket}`")),
@@ -178,8 +179,8 @@ impl Place<'_> {
     }
 }
 
-fn tls_hint(refusal: &Refusal) -> String {
-    match &refusal.tls {
+fn tls_hint(store_error: &StoreError) -> String {
+    match &store_error.tls {
         Some(fault) if fault.cause == tls::Cause::Plain => {
             "check the port in `endpoint`; a store without TLS is named with http://".into()
         }
@@ -192,29 +193,29 @@ fn tls_hint(refusal: &Refusal) -> String {
 }
 
 enum Cause<'a> {
-    Refused(&'a Refusal),
+    Refused(&'a StoreError),
     Unsigned { text: String, refused: bool },
     Other,
 }
 
 fn cause(error: &opendal_core::Error) -> Cause<'_> {
     let mut next = error.source();
-    while let Some(one) = next {
-        if let Some(refusal) = one.downcast_ref::<Refusal>() {
-            return Cause::Refused(refusal);
+    while let Some(cause) = next {
+        if let Some(store_error) = cause.downcast_ref::<StoreError>() {
+            return Cause::Refused(store_error);
         }
-        if one.is::<reqsign_core::Error>() {
+        if cause.is::<reqsign_core::Error>() {
             let refused =
-                one.source().and_then(|why| why.downcast_ref::<NoCredentials>()).is_some_and(|why| why.refused);
-            return Cause::Unsigned { text: innermost(one), refused };
+                cause.source().and_then(|why| why.downcast_ref::<NoCredentials>()).is_some_and(|why| why.refused);
+            return Cause::Unsigned { text: innermost(cause), refused };
         }
-        next = one.source();
+        next = cause.source();
     }
     Cause::Other
 }
 
 /// opendal's message and its last cause. Its context is left out: addresses in it may be signed.
-fn told(error: &opendal_core::Error) -> String {
+fn message_with_cause(error: &opendal_core::Error) -> String {
     match error.source() {
         Some(source) => format!("{}: {}", error.message(), innermost(source)),
         None => error.message().to_owned(),
@@ -229,15 +230,15 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     last.to_string()
 }
 
-/// The refusal below opendal's error, if the store or the connection gave one.
-pub(crate) fn refusal(error: &opendal_core::Error) -> Option<&Refusal> {
+/// The store's error below opendal's, if the store or the connection gave one.
+pub(crate) fn store_error(error: &opendal_core::Error) -> Option<&StoreError> {
     match cause(error) {
-        Cause::Refused(refusal) => Some(refusal),
+        Cause::Refused(store_error) => Some(store_error),
         _ => None,
     }
 }
 
 /// A result of building an operator: what is wrong there is the configuration.
 pub fn setup_error<T>(result: opendal_core::Result<T>) -> Result<T> {
-    result.map_err(|error| Error::config(told(&error)).with_hint("check the destination's options"))
+    result.map_err(|error| Error::config(message_with_cause(&error)).with_hint("check the destination's options"))
 }

@@ -1,4 +1,4 @@
-//! One request and its whole answer, given up once nothing moves for too long.
+//! One request and its whole response, given up once nothing moves for too long.
 
 use std::convert::Infallible;
 use std::error::Error as _;
@@ -13,8 +13,8 @@ use http::{HeaderMap, StatusCode, request};
 use opendal_core::Buffer;
 use rivet_sdk::tls;
 
-use crate::answer::{Broken, Refusal};
 use crate::genuine::place;
+use crate::response::{Broken, StoreError};
 
 /// How much of a body is handed over at once: the watch sees each such piece move.
 const PIECE: usize = 64 << 10;
@@ -22,26 +22,26 @@ const PIECE: usize = 64 << 10;
 const JOINING: u32 = 5;
 /// Fewer bytes than these do not count as movement: a server that drips would hold us for ever.
 const DRIP: u64 = 1 << 10;
-/// The longest answer that is no object's content: a listing of a thousand long names is smaller.
+/// The longest response that is no object's content: a listing of a thousand long names is smaller.
 const LONGEST: usize = 64 << 20;
 
-/// An answer, with its body.
-pub(crate) struct Answer {
+/// A response, with its body.
+pub(crate) struct HttpResponse {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Buffer,
 }
 
-/// Sends `head` with `body` and reads the whole answer, which may be of any length where it is an object's content.
+/// Sends `head` with `body` and reads the whole response, which may be of any length where it is an object's content.
 pub(crate) async fn exchange(
     client: &reqwest::Client,
     head: &request::Parts,
     body: &Buffer,
     stall: Duration,
     is_content: bool,
-) -> Result<Answer, Refusal> {
+) -> Result<HttpResponse, StoreError> {
     let url = reqwest::Url::parse(&head.uri.to_string())
-        .map_err(|_| Refusal::broken(Broken::Connect, "the endpoint is not a URL"))?;
+        .map_err(|_| StoreError::broken(Broken::Connect, "the endpoint is not a URL"))?;
     let at = place(&head.uri);
     let watch = Watch::new(at.clone());
     let mut request = client.request(head.method.clone(), url).headers(head.headers.clone());
@@ -49,31 +49,31 @@ pub(crate) async fn exchange(
         request = request.body(reqwest::Body::wrap(Sent { rest: body.clone(), watch: watch.clone() }));
     }
     let limit = if head.method == http::Method::POST { stall * JOINING } else { stall };
-    let failed = |error: reqwest::Error| refusal(&at, &error);
-    let mut answer = watch.over(limit, request.send()).await?.map_err(failed)?;
+    let failed = |error: reqwest::Error| store_error(&at, &error);
+    let mut response = watch.over(limit, request.send()).await?.map_err(failed)?;
     watch.begin();
-    let (status, headers) = (answer.status(), answer.headers().clone());
+    let (status, headers) = (response.status(), response.headers().clone());
     let (mut chunks, mut length): (Vec<Bytes>, usize) = (Vec::new(), 0);
-    while let Some(chunk) = watch.over(stall, answer.chunk()).await?.map_err(failed)? {
+    while let Some(chunk) = watch.over(stall, response.chunk()).await?.map_err(failed)? {
         watch.moved(chunk.len());
         length = length.saturating_add(chunk.len());
         if length > LONGEST && !is_content {
             let text = format!("{at} answers {} with more than {} MiB", head.method, LONGEST >> 20);
-            return Err(Refusal::broken(Broken::Foreign, text));
+            return Err(StoreError::broken(Broken::Foreign, text));
         }
         chunks.push(chunk);
     }
-    Ok(Answer { status, headers, body: Buffer::from(chunks) })
+    Ok(HttpResponse { status, headers, body: Buffer::from(chunks) })
 }
 
-fn refusal(at: &str, error: &reqwest::Error) -> Refusal {
+fn store_error(at: &str, error: &reqwest::Error) -> StoreError {
     let mut tls = None;
     let mut last = String::new();
     let mut cause = error.source();
-    while let Some(one) = cause {
-        tls = tls.or_else(|| rustls_error(one));
-        last = one.to_string();
-        cause = one.source();
+    while let Some(error) = cause {
+        tls = tls.or_else(|| rustls_error(error));
+        last = error.to_string();
+        cause = error.source();
     }
     let fault = tls.map(tls::fault);
     let text = match &fault {
@@ -88,7 +88,7 @@ fn refusal(at: &str, error: &reqwest::Error) -> Refusal {
         () if error.is_timeout() => Broken::Stalled,
         () => Broken::Reset,
     };
-    Refusal { tls: fault.map(Box::new), ..Refusal::broken(why, text) }
+    StoreError { tls: fault.map(Box::new), ..StoreError::broken(why, text) }
 }
 
 /// The failure of TLS that `error` is, or holds: one of the socket's hides those that it was made of.
@@ -132,13 +132,13 @@ impl Watch {
     }
 
     /// Waits for `work` as long as bytes move.
-    async fn over<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Result<T, Refusal> {
+    async fn over<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Result<T, StoreError> {
         let mut work = std::pin::pin!(work);
         let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
         loop {
             let still = self.elapsed_ms().saturating_sub(self.moved_at_ms.load(Ordering::Relaxed));
             let Some(left) = limit_ms.checked_sub(still).filter(|left| *left > 0) else {
-                return Err(Refusal::broken(Broken::Stalled, self.stalled(limit)));
+                return Err(StoreError::broken(Broken::Stalled, self.stalled(limit)));
             };
             if let Ok(done) = tokio::time::timeout(Duration::from_millis(left), work.as_mut()).await {
                 return Ok(done);

@@ -1,11 +1,11 @@
-//! Whether an answer is the store's: something else may listen at its address, and call everything a success.
+//! Whether a response is the store's: something else may listen at its address, and call everything a success.
 
 use http::{HeaderMap, Method, StatusCode, request};
 
-use crate::answer::{Broken, Refusal};
 use crate::digest::Dialect;
+use crate::response::{Broken, StoreError};
 
-/// What a request is about, as far as the form of its answer depends on it.
+/// What a request is about, as far as the form of its response depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asked {
     /// XML whose outermost element has this name.
@@ -18,14 +18,15 @@ enum Asked {
     Other,
 }
 
-/// Whether the answer is an object's content, which may be of any size.
+/// Whether the response is an object's content, which may be of any size.
 pub(crate) fn is_content(dialect: Dialect, request: &request::Parts) -> bool {
     request.method == Method::GET && asked(dialect, request) == Asked::Object
 }
 
 fn asked(dialect: Dialect, request: &request::Parts) -> Asked {
     let query = request.uri.query().unwrap_or_default();
-    let has = |pair: &str| query.split('&').any(|one| one == pair || one.split('=').next() == Some(pair));
+    let has =
+        |pair: &str| query.split('&').any(|parameter| parameter == pair || parameter.split('=').next() == Some(pair));
     match (dialect, request.method.as_str()) {
         (Dialect::Azure, "GET") if has("comp=list") => Asked::Xml("EnumerationResults"),
         (Dialect::S3 { .. } | Dialect::Gcs, "GET") if has("uploads") => Asked::Xml("ListMultipartUploadsResult"),
@@ -41,18 +42,18 @@ fn asked(dialect: Dialect, request: &request::Parts) -> Asked {
     }
 }
 
-/// Why an answer of this status cannot be the store's.
+/// Why a response of this status cannot be the store's.
 pub(crate) fn contradiction(
     dialect: Dialect,
     request: &request::Parts,
     status: StatusCode,
     headers: &HeaderMap,
     body: &[u8],
-) -> Option<Refusal> {
+) -> Option<StoreError> {
     let asked = asked(dialect, request);
     let begins = |start: &str| headers.keys().any(|name| name.as_str().starts_with(start));
     let genuine = match (dialect, asked) {
-        // It says so in every answer; what stands before it may refuse in its own words.
+        // It says so in every response; what stands before it may refuse in its own words.
         (Dialect::Azure, _) if !begins("x-ms-") => false,
         (Dialect::Azure, Asked::Object | Asked::Other) => true,
         _ if !status.is_success() => !is_page(headers, body) || begins("x-goog") || begins("x-guploader"),
@@ -62,7 +63,7 @@ pub(crate) fn contradiction(
         (Dialect::Gcs, Asked::Object) => begins("x-goog"),
         _ => !is_page(headers, body),
     };
-    // A gateway that has no answer is one to ask again.
+    // A gateway that has no response is one to ask again.
     if genuine || status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429) {
         return None;
     }
@@ -78,7 +79,7 @@ pub(crate) fn contradiction(
         described(headers, body, &request.method),
         status.as_u16()
     );
-    Some(Refusal::broken(Broken::Foreign, text))
+    Some(StoreError::broken(Broken::Foreign, text))
 }
 
 /// Scheme, host and port of an address: what a user knows of it.
@@ -155,7 +156,7 @@ mod tests {
         }
     }
 
-    fn told(dialect: Dialect, uri: &str, status: u16, header: Option<(&'static str, &str)>, body: &str) -> bool {
+    fn is_foreign(dialect: Dialect, uri: &str, status: u16, header: Option<(&'static str, &str)>, body: &str) -> bool {
         let request = http::Request::get(uri).body(()).unwrap().into_parts().0;
         let headers = header.into_iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
         let status = StatusCode::from_u16(status).unwrap();
@@ -182,7 +183,7 @@ mod tests {
             (Dialect::Azure, "http://s/b/k", 200, Some(("x-ms-version", "x")), "<html/>", false),
             (Dialect::Azure, "http://s/b/k", 404, None, "", true),
         ] {
-            assert_eq!(told(dialect, uri, status, header, body), foreign, "{dialect:?} {uri} {status} {body}");
+            assert_eq!(is_foreign(dialect, uri, status, header, body), foreign, "{dialect:?} {uri} {status} {body}");
         }
     }
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use reqsign_core::{Context, Error, HttpSend, ProvideCredential, ProvideCredentialDyn, Result};
 
-use crate::answer::Refusal;
+use crate::response::StoreError;
 
 /// How often a service that gives credentials is asked again when it has no time.
 const REPETITIONS: u32 = 3;
@@ -102,17 +102,17 @@ impl HttpSend for Listening {
         for repetition in 0.. {
             let sent = self.behind.http_send(request.clone()).await;
             let busy = |status: StatusCode| status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error();
-            let told = match &sent {
-                Ok(answer) if busy(answer.status()) && repetition < REPETITIONS => {
+            let failure = match &sent {
+                Ok(response) if busy(response.status()) && repetition < REPETITIONS => {
                     tokio::time::sleep(wait).await;
                     wait *= 2;
                     continue;
                 }
-                Ok(answer) if answer.status().is_success() => None,
-                Ok(answer) => Some(refusal(&place, answer, &secrets)),
+                Ok(response) if response.status().is_success() => None,
+                Ok(response) => Some(failed_response(&place, response, &secrets)),
                 Err(error) => Some(broken(&place, error)),
             };
-            *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = told;
+            *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = failure;
             return sent;
         }
         Err(Error::unexpected("no attempt was made"))
@@ -121,18 +121,18 @@ impl HttpSend for Listening {
 
 fn broken(place: &str, error: &Error) -> String {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(one) = next {
-        if let Some(refusal) = one.downcast_ref::<Refusal>() {
-            return refusal.message.clone();
+    while let Some(cause) = next {
+        if let Some(store_error) = cause.downcast_ref::<StoreError>() {
+            return store_error.message.clone();
         }
-        next = one.source();
+        next = cause.source();
     }
     format!("no answer from {place}: {error}")
 }
 
 /// What a service said, whichever cloud's it is.
-fn refusal(place: &str, answer: &Response<Bytes>, secrets: &[String]) -> String {
-    let body = String::from_utf8_lossy(answer.body());
+fn failed_response(place: &str, response: &Response<Bytes>, secrets: &[String]) -> String {
+    let body = String::from_utf8_lossy(response.body());
     let json = serde_json::from_str::<serde_json::Value>(&body).unwrap_or_default();
     let field = |names: &[&str]| names.iter().find_map(|name| json.pointer(name)?.as_str().map(str::to_owned));
     let element = |name: &str| {
@@ -142,16 +142,17 @@ fn refusal(place: &str, answer: &Response<Bytes>, secrets: &[String]) -> String 
     let code = field(&["/error/status", "/error", "/code", "/Code"]).or_else(|| element("Code"));
     let message =
         field(&["/error_description", "/error/message", "/message", "/Message"]).or_else(|| element("Message"));
-    let said: Vec<String> = [code, message].into_iter().flatten().collect();
-    let said = said.join(": ");
+    let explanation: Vec<String> = [code, message].into_iter().flatten().collect();
+    let explanation = explanation.join(": ");
     // Before anything is cut off: half a secret would not be known for one.
-    let said = secrets.iter().fold(said, |said, secret| rivet_sdk::redact(&said, secret).into_owned());
-    let said: String = said.lines().next().unwrap_or_default().chars().take(MOST).collect();
-    let colon = if said.is_empty() { "" } else { ": " };
-    format!("{place} answered with status {}{colon}{said}", answer.status().as_u16())
+    let explanation =
+        secrets.iter().fold(explanation, |explanation, secret| rivet_sdk::redact(&explanation, secret).into_owned());
+    let explanation: String = explanation.lines().next().unwrap_or_default().chars().take(MOST).collect();
+    let colon = if explanation.is_empty() { "" } else { ": " };
+    format!("{place} answered with status {}{colon}{explanation}", response.status().as_u16())
 }
 
-/// What a request holds that an answer may repeat and nobody may see.
+/// What a request holds that a response may repeat and nobody may see.
 fn secrets(request: &Request<Bytes>) -> Vec<String> {
     let mut found = Vec::new();
     for name in ["authorization", "x-identity-header", "x-aws-ec2-metadata-token"] {
@@ -180,8 +181,12 @@ fn secrets(request: &Request<Bytes>) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn said(status: u16, body: &'static str) -> String {
-        refusal("host", &Response::builder().status(status).body(Bytes::from_static(body.as_bytes())).unwrap(), &[])
+    fn message_of(status: u16, body: &'static str) -> String {
+        failed_response(
+            "host",
+            &Response::builder().status(status).body(Bytes::from_static(body.as_bytes())).unwrap(),
+            &[],
+        )
     }
 
     #[test]
@@ -198,7 +203,7 @@ mod tests {
             ("<E><Error><Code>AccessDenied</Code><Message>no</Message></Error></E>", ": AccessDenied: no"),
             ("<html>", ""),
         ] {
-            assert_eq!(said(403, body), format!("host answered with status 403{expected}"));
+            assert_eq!(message_of(403, body), format!("host answered with status 403{expected}"));
         }
     }
 

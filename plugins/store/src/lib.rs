@@ -7,7 +7,6 @@
 
 #![forbid(unsafe_code)]
 
-mod answer;
 mod digest;
 mod error;
 mod exchange;
@@ -19,20 +18,21 @@ mod options;
 mod pages;
 mod parts;
 mod pending;
+mod response;
 mod runtime;
 mod store;
 mod tags;
 mod wire;
 mod writer;
 
-pub use answer::Refusal;
 pub use digest::Dialect;
-pub use error::{Advice, Doing, Words, setup_error};
+pub use error::{Advice, ErrorMessages, Operation, setup_error};
 pub use identity::Ways;
 pub use key::{prefix, required};
 pub use listing::ListApi;
 pub use options::{Secrets, TransferOptions};
 pub use pending::{MultipartApi, SignRequest, encoded};
+pub use response::StoreError;
 pub use runtime::wait;
 pub use store::{Setup, Store};
 pub use tags::Tags;

@@ -1,6 +1,6 @@
 //! The objects under a prefix, in each store's own dialect.
 //!
-//! opendal's listings take an answer of any shape for a page, and one without a marker for the beginning of another.
+//! opendal's listings take a response of any shape for a page, and one without a marker for the beginning of another.
 
 use std::collections::BTreeMap;
 
@@ -99,7 +99,11 @@ fn of_s3(body: &[u8]) -> Result<Objects> {
             "a page of the listing says that another follows, and not which",
         ));
     }
-    let entries = page.contents.into_iter().map(|one| (one.key, Listed { size: one.size, etag: one.etag })).collect();
+    let entries = page
+        .contents
+        .into_iter()
+        .map(|content| (content.key, Listed { size: content.size, etag: content.etag }))
+        .collect();
     Ok(Objects { entries, next: next.filter(|_| page.is_truncated) })
 }
 
@@ -157,7 +161,7 @@ fn of_azure(body: &[u8]) -> Result<Objects> {
     let page: Page = quick_xml::de::from_reader(body).map_err(unreadable)?;
     // Bare there, and quoted in the header of the same name.
     let quoted = |etag: String| format!("\"{}\"", etag.trim_matches('"'));
-    let listed = |one: Properties| Listed { size: one.size, etag: one.etag.map(quoted) };
+    let listed = |blob: Properties| Listed { size: blob.size, etag: blob.etag.map(quoted) };
     let entries = page.blobs.blobs.into_iter().map(|blob| (blob.name, listed(blob.properties))).collect();
     Ok(Objects { entries, next: page.next_marker.filter(|marker| !marker.is_empty()) })
 }

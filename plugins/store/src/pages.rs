@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use opendal_core::Result;
 
-use crate::answer::{Broken, Refusal};
+use crate::response::{Broken, StoreError};
 use crate::wire::typed;
 
 /// So many pages in a row may bring nothing new: a store passes over what was deleted, but not for ever.
@@ -39,7 +39,7 @@ pub(crate) async fn all<K: Ord, V, M: Ord + Clone>(
 }
 
 fn endless(why: &str) -> opendal_core::Error {
-    typed(&Refusal::broken(Broken::Foreign, format!("the listing does not end: {why}")))
+    typed(&StoreError::broken(Broken::Foreign, format!("the listing does not end: {why}")))
 }
 
 #[cfg(test)]

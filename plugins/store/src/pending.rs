@@ -81,7 +81,7 @@ pub fn encoded(text: &str, slashes_stay: bool) -> String {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
             b'/' if slashes_stay => out.push('/'),
-            other => out.push_str(&format!("%{other:02X}")),
+            byte => out.push_str(&format!("%{byte:02X}")),
         }
     }
     out

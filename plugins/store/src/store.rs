@@ -7,7 +7,7 @@ use opendal_core::{ErrorKind, Metadata, Operator};
 use rivet_sdk::{Context, Destination, Object, ObjectWriter, Result, WriteOptions};
 
 use crate::digest::md5;
-use crate::error::{Doing, Place, Words};
+use crate::error::{ErrorMessages, Operation, Place};
 use crate::key;
 use crate::listing::ListApi;
 use crate::options::{Secrets, TransferOptions};
@@ -22,8 +22,8 @@ pub struct Setup {
     pub operator: Operator,
     /// The transport to the store.
     pub wire: Wire,
-    /// The store's words.
-    pub words: &'static Words,
+    /// What its errors are called and mean.
+    pub messages: &'static ErrorMessages,
     /// `s3://bucket/`, `gs://bucket/`…, without the prefix.
     pub bucket_location: String,
     /// The bucket's or container's name.
@@ -56,7 +56,7 @@ pub(crate) struct Shared {
 
 struct Rest {
     wire: Wire,
-    words: &'static Words,
+    messages: &'static ErrorMessages,
     bucket_location: String,
     bucket: String,
     prefix: String,
@@ -68,7 +68,7 @@ struct Rest {
 impl Store {
     /// A destination over `setup`.
     pub fn new(setup: Setup, context: &Context) -> Self {
-        let Setup { operator, wire, words, bucket_location, bucket, prefix, transfer, objects, uploads, secrets } =
+        let Setup { operator, wire, messages, bucket_location, bucket, prefix, transfer, objects, uploads, secrets } =
             setup;
         let base = operator.base_context().with_http_transport(wire.transporter());
         let shared = Shared {
@@ -76,7 +76,7 @@ impl Store {
             context: context.clone(),
             transfer,
             location: format!("{bucket_location}{prefix}"),
-            setup: Rest { wire, words, bucket_location, bucket, prefix, objects, uploads, secrets },
+            setup: Rest { wire, messages, bucket_location, bucket, prefix, objects, uploads, secrets },
         };
         Self { shared: Arc::new(shared) }
     }
@@ -93,9 +93,9 @@ impl Shared {
         format!("{}{key}", self.location)
     }
 
-    pub fn error(&self, doing: Doing, key: &str, error: &opendal_core::Error) -> rivet_sdk::Error {
-        let Rest { words, bucket, secrets, .. } = &self.setup;
-        Place { words, bucket, location: &self.location, secrets }.error(doing, key, error)
+    pub fn error(&self, operation: Operation, key: &str, error: &opendal_core::Error) -> rivet_sdk::Error {
+        let Rest { messages, bucket, secrets, .. } = &self.setup;
+        Place { messages, bucket, location: &self.location, secrets }.error(operation, key, error)
     }
 
     /// Compares with the MD5 that the store's description of a new object holds. Google's comes
@@ -170,14 +170,14 @@ impl Destination for Store {
         let (put, ambiguous) = wait(&shared.context, noting_ambiguity(put.into_future()))?;
         match put {
             Ok(_) => Ok(true),
-            // The answer to an earlier try was lost: whoever finds the own body there has won.
+            // The response to an earlier try was lost: whoever finds the own body there has won.
             Err(error) if error.kind() == ErrorKind::ConditionNotMatch && ambiguous => {
                 let found = wait(&shared.context, shared.read(key, 0, None))?;
-                let found = found.map_err(|error| shared.error(Doing::Read, key, &error))?;
+                let found = found.map_err(|error| shared.error(Operation::Read, key, &error))?;
                 Ok(found.as_deref() == Some(body))
             }
             Err(error) if error.kind() == ErrorKind::ConditionNotMatch => Ok(false),
-            Err(error) => Err(shared.error(Doing::Write, key, &error)),
+            Err(error) => Err(shared.error(Operation::Write, key, &error)),
         }
     }
 
@@ -186,7 +186,7 @@ impl Destination for Store {
         let shared = &self.shared;
         let put = shared.operator.write_with(key, body.to_vec()).content_type(content_type(key));
         let metadata = wait(&shared.context, put.into_future())?;
-        let metadata = metadata.map_err(|error| shared.error(Doing::Write, key, &error))?;
+        let metadata = metadata.map_err(|error| shared.error(Operation::Write, key, &error))?;
         shared.same_md5(key, body, &metadata)?;
         Ok(shared.object(key, u64::try_from(body.len()).unwrap_or(u64::MAX), &metadata))
     }
@@ -194,13 +194,13 @@ impl Destination for Store {
     fn get(&mut self, key: &str) -> Result<Option<Vec<u8>>> {
         self.check(key)?;
         let read = wait(&self.shared.context, self.shared.read(key, 0, None))?;
-        read.map_err(|error| self.shared.error(Doing::Read, key, &error))
+        read.map_err(|error| self.shared.error(Operation::Read, key, &error))
     }
 
     fn read_at(&mut self, key: &str, offset: u64, length: u64) -> Result<Option<Vec<u8>>> {
         self.check(key)?;
         let shared = &self.shared;
-        let failed = |error| shared.error(Doing::Read, key, &error);
+        let failed = |error| shared.error(Operation::Read, key, &error);
         // Stores refuse a range that begins at the end, and opendal one that ends beyond it.
         let Some(found) = wait(&shared.context, shared.look(key))?.map_err(failed)? else { return Ok(None) };
         let length = length.min(found.content_length().saturating_sub(offset));
@@ -213,7 +213,7 @@ impl Destination for Store {
     fn head(&mut self, key: &str) -> Result<Option<Object>> {
         self.check(key)?;
         let found = wait(&self.shared.context, self.shared.look(key))?;
-        let found = found.map_err(|error| self.shared.error(Doing::Look, key, &error))?;
+        let found = found.map_err(|error| self.shared.error(Operation::Look, key, &error))?;
         Ok(found.map(|metadata| self.shared.object(key, metadata.content_length(), &metadata)))
     }
 
@@ -221,7 +221,7 @@ impl Destination for Store {
         let shared = &self.shared;
         let Rest { wire, prefix: root, objects, .. } = &shared.setup;
         let listed = wait(&shared.context, objects.list(&wire.transporter(), &format!("{root}{prefix}")))?;
-        let listed = listed.map_err(|error| shared.error(Doing::List, prefix, &error))?;
+        let listed = listed.map_err(|error| shared.error(Operation::List, prefix, &error))?;
         let below = listed.into_iter().filter_map(|(name, found)| Some((name.strip_prefix(root)?.to_owned(), found)));
         // A name that ends with a slash is a folder's, made by another program.
         let objects = below.filter(|(key, _)| key.starts_with(prefix) && !key.is_empty() && !key.ends_with('/'));
@@ -231,7 +231,7 @@ impl Destination for Store {
     fn delete(&mut self, key: &str) -> Result<()> {
         self.check(key)?;
         match wait(&self.shared.context, self.shared.operator.delete(key))? {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(self.shared.error(Doing::Delete, key, &error)),
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(self.shared.error(Operation::Delete, key, &error)),
             _ => Ok(()),
         }
     }
@@ -242,14 +242,14 @@ impl Destination for Store {
         let Some(uploads) = uploads else { return Ok(0) };
         let transport = wire.transporter();
         let listed = wait(&shared.context, uploads.list(&transport, prefix))?;
-        let listed = listed.map_err(|error| shared.error(Doing::ListUploads, "", &error))?;
+        let listed = listed.map_err(|error| shared.error(Operation::ListUploads, "", &error))?;
         let age = Duration::from_secs(shared.transfer.abandoned_after_s);
         let mut aborted = 0;
         for upload in listed {
             let dead = upload.is_older_than(age) && !Alive::is(&format!("{bucket_location}{}", upload.key));
             if dead && upload.key.starts_with(prefix.as_str()) {
                 let done = wait(&shared.context, uploads.abort(&transport, &upload))?;
-                done.map_err(|error| shared.error(Doing::Abort, &upload.key, &error))?;
+                done.map_err(|error| shared.error(Operation::Abort, &upload.key, &error))?;
                 aborted += 1;
             }
         }

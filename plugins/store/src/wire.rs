@@ -12,12 +12,12 @@ use opendal_core::{Buffer, Error, ErrorKind, HttpBody, HttpTransport, HttpTransp
 use rivet_sdk::{Context, Error as PluginError, Result as PluginResult};
 
 use crate::LOG;
-use crate::answer::{Broken, Refusal};
 use crate::digest::{Dialect, Digests};
-use crate::exchange::{Answer, exchange};
+use crate::exchange::{HttpResponse, exchange};
 use crate::genuine;
 use crate::options::TransferOptions;
 use crate::pending::SignRequest;
+use crate::response::{Broken, StoreError};
 
 /// The wait before the first repetition; it doubles.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
@@ -34,7 +34,7 @@ const CONNECT_ELSEWHERE: Duration = Duration::from_secs(2);
 const LONGEST_IN_ALL: Duration = Duration::from_secs(10 * 60);
 
 tokio::task_local! {
-    /// Set once a request of this task may have been carried out although its answer was lost.
+    /// Set once a request of this task may have been carried out although its response was lost.
     static AMBIGUOUS: Arc<AtomicBool>;
 }
 
@@ -114,14 +114,14 @@ impl Wire {
         HttpTransporter::new(self.clone())
     }
 
-    /// Sends one request as it is, and the answer whatever it says: for questions that come
+    /// Sends one request as it is, and the response whatever it says: for questions that come
     /// before there is a store, such as a bucket's region.
-    pub async fn ask(&self, request: Request<Buffer>) -> Result<Response<Buffer>, Refusal> {
+    pub async fn ask(&self, request: Request<Buffer>) -> Result<Response<Buffer>, StoreError> {
         let (head, body) = request.into_parts();
-        let answer = exchange(&self.0.client, &head, &body, self.0.stall, false).await?;
-        let mut response = Response::new(answer.body);
-        *response.status_mut() = answer.status;
-        *response.headers_mut() = answer.headers;
+        let received = exchange(&self.0.client, &head, &body, self.0.stall, false).await?;
+        let mut response = Response::new(received.body);
+        *response.status_mut() = received.status;
+        *response.headers_mut() = received.headers;
         Ok(response)
     }
 
@@ -133,18 +133,18 @@ impl Wire {
     /// Whether `uri` is the store's: its endpoint, or a bucket's host under it.
     fn is_store(&self, uri: &Uri) -> bool {
         match (uri.authority(), &self.0.store) {
-            (Some(one), Some(store)) => {
-                one == store || one.as_str().strip_suffix(store.as_str()).is_some_and(|rest| rest.ends_with('.'))
+            (Some(host), Some(store)) => {
+                host == store || host.as_str().strip_suffix(store.as_str()).is_some_and(|rest| rest.ends_with('.'))
             }
             _ => false,
         }
     }
 
-    async fn carry(&self, mut head: request::Parts, body: Buffer) -> opendal_core::Result<Answer> {
+    async fn carry(&self, mut head: request::Parts, body: Buffer) -> opendal_core::Result<HttpResponse> {
         let inner = &*self.0;
         if !self.is_store(&head.uri) {
-            let answer = exchange(&inner.elsewhere, &head, &body, CONNECT, false).await;
-            return answer.map_err(|refusal| typed(&refusal));
+            let received = exchange(&inner.elsewhere, &head, &body, CONNECT, false).await;
+            return received.map_err(|store_error| typed(&store_error));
         }
         let part = head.method == Method::PUT && head.uri.query().is_some_and(|query| query.contains("uploadId="));
         let _under_way = part.then(|| UnderWay::new(&inner.parts_under_way));
@@ -161,47 +161,47 @@ impl Wire {
                     exchange(&inner.client, &signed, &body, inner.stall, is_content).await
                 }
             };
-            let mut refusal = match outcome.map(|answer| self.judge(&head, &body, answer)) {
-                Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(refusal)) | Err(refusal) => refusal,
+            let mut store_error = match outcome.map(|received| self.judge(&head, &body, received)) {
+                Ok(Ok(received)) => return Ok(received),
+                Ok(Err(store_error)) | Err(store_error) => store_error,
             };
-            let transient = refusal.is_transient();
+            let transient = store_error.is_transient();
             let spent = attempt >= inner.retries || start.elapsed() > LONGEST_IN_ALL;
             if !transient || spent || inner.context.is_cancelled() {
-                refusal.ambiguous = ambiguous || (transient && refusal.may_have_happened());
-                if refusal.ambiguous {
+                store_error.ambiguous = ambiguous || (transient && store_error.may_have_happened());
+                if store_error.ambiguous {
                     let _ = AMBIGUOUS.try_with(|flag| flag.store(true, Ordering::Relaxed));
                 }
-                return Err(typed(&refusal));
+                return Err(typed(&store_error));
             }
-            ambiguous |= refusal.may_have_happened();
-            let wait = wait_before(attempt, refusal.retry_after);
-            log::debug!(target: LOG, "{} {}: {refusal}; again in {} ms", head.method, head.uri.path(), wait.as_millis());
+            ambiguous |= store_error.may_have_happened();
+            let wait = wait_before(attempt, store_error.retry_after);
+            log::debug!(target: LOG, "{} {}: {store_error}; again in {} ms", head.method, head.uri.path(), wait.as_millis());
             tokio::time::sleep(wait).await;
         }
-        Err(typed(&Refusal::broken(Broken::Reset, "no attempt was made")))
+        Err(typed(&StoreError::broken(Broken::Reset, "no attempt was made")))
     }
 
-    /// An answer that is good, or why it is not.
-    fn judge(&self, head: &request::Parts, sent: &Buffer, answer: Answer) -> Result<Answer, Refusal> {
-        let Answer { status, headers, body } = &answer;
+    /// A response that is good, or why it is not.
+    fn judge(&self, head: &request::Parts, sent: &Buffer, received: HttpResponse) -> Result<HttpResponse, StoreError> {
+        let HttpResponse { status, headers, body } = &received;
         let dialect = self.0.digests.dialect;
         // 308 is Google's "go on" within an upload.
         if !status.is_success() && *status != StatusCode::PERMANENT_REDIRECT {
             let body = body.to_bytes();
             let foreign = genuine::contradiction(dialect, head, *status, headers, &body);
-            return Err(foreign.unwrap_or_else(|| Refusal::read(*status, headers, &body)));
+            return Err(foreign.unwrap_or_else(|| StoreError::read(*status, headers, &body)));
         }
         // An object's content is not looked at.
         let text = if genuine::is_content(dialect, head) { bytes::Bytes::new() } else { body.to_bytes() };
-        if let Some(refusal) =
-            Refusal::hidden(&text).or_else(|| genuine::contradiction(dialect, head, *status, headers, &text))
+        if let Some(store_error) =
+            StoreError::hidden(&text).or_else(|| genuine::contradiction(dialect, head, *status, headers, &text))
         {
-            return Err(refusal);
+            return Err(store_error);
         }
         match self.0.digests.contradiction(head, *status, headers, sent, body) {
-            Some(text) => Err(Refusal::broken(Broken::Damaged, format!("bytes were damaged on the way: {text}"))),
-            None => Ok(answer),
+            Some(text) => Err(StoreError::broken(Broken::Damaged, format!("bytes were damaged on the way: {text}"))),
+            None => Ok(received),
         }
     }
 }
@@ -210,22 +210,22 @@ impl HttpTransport for Wire {
     async fn fetch(&self, request: Request<Buffer>) -> opendal_core::Result<Response<HttpBody>> {
         let (head, body) = request.into_parts();
         let (method, uri) = (head.method.clone(), head.uri.clone());
-        let answer = self.carry(head, body).await?;
-        let length = answer.body.len();
+        let received = self.carry(head, body).await?;
+        let length = received.body.len();
         let size = if method == Method::HEAD { None } else { u64::try_from(length).ok() };
-        let whole = futures::stream::iter(Some(answer.body).filter(|body| !body.is_empty()).map(Ok));
+        let whole = futures::stream::iter(Some(received.body).filter(|body| !body.is_empty()).map(Ok));
         let mut response = Response::new(HttpBody::new(whole, size));
-        *response.status_mut() = answer.status;
-        *response.headers_mut() = answer.headers;
+        *response.status_mut() = received.status;
+        *response.headers_mut() = received.headers;
         response.extensions_mut().insert(uri);
         Ok(response)
     }
 }
 
-/// A refusal as opendal's error, with itself as the source. The kinds that opendal acts on are
+/// The store's error as opendal's, with itself as the source. The kinds that opendal acts on are
 /// set; everything else is for [`crate::error`].
-pub(crate) fn typed(refusal: &Refusal) -> Error {
-    let kind = match (refusal.status, refusal.code.as_str()) {
+pub(crate) fn typed(store_error: &StoreError) -> Error {
+    let kind = match (store_error.status, store_error.code.as_str()) {
         (_, "NoSuchBucket" | "ContainerNotFound") => ErrorKind::ConfigInvalid,
         (404, _) => ErrorKind::NotFound,
         (412, _) | (409, "BlobAlreadyExists") => ErrorKind::ConditionNotMatch,
@@ -233,7 +233,7 @@ pub(crate) fn typed(refusal: &Refusal) -> Error {
         (401 | 403, _) => ErrorKind::PermissionDenied,
         _ => ErrorKind::Unexpected,
     };
-    Error::new(kind, refusal.to_string()).set_source(refusal.clone())
+    Error::new(kind, store_error.to_string()).set_source(store_error.clone())
 }
 
 /// Runs `work` and says whether a request of it may have been carried out unseen.

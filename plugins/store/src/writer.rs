@@ -9,7 +9,7 @@ use opendal_core::{Buffer, ErrorKind, Metadata, Writer};
 use rivet_sdk::{Error, Object, ObjectWriter, Reservation, Result, WriteOptions};
 
 use crate::LOG;
-use crate::error::{Doing, refusal};
+use crate::error::{Operation, store_error};
 use crate::parts;
 use crate::pending::Alive;
 use crate::runtime::{finish, wait};
@@ -124,7 +124,7 @@ impl StoreWriter {
         let part = Bytes::from(std::mem::take(&mut self.part));
         self.only_part = (self.parts_sent == 0).then(|| part.clone());
         let shared = Arc::clone(&self.shared);
-        let failed = |error: opendal_core::Error| shared.error(Doing::Write, &self.key, &error);
+        let failed = |error: opendal_core::Error| shared.error(Operation::Write, &self.key, &error);
         let writer = match &mut self.writer {
             Some(writer) => writer,
             none => {
@@ -154,9 +154,9 @@ impl StoreWriter {
             }
             Err(error) => error,
         };
-        // It may be there all the same: its answer was lost, and the repetition found the
+        // It may be there all the same: its response was lost, and the repetition found the
         // upload gone.
-        if (ambiguous || refusal(&error).is_some_and(|refusal| refusal.ambiguous))
+        if (ambiguous || store_error(&error).is_some_and(|store_error| store_error.ambiguous))
             && let Some(metadata) = self.found_whole().unwrap_or_else(|look| {
                 log::warn!(target: LOG, "whether {} is whole could not be seen: {look}", shared.address(&self.key));
                 None
@@ -165,13 +165,13 @@ impl StoreWriter {
             log::info!(target: LOG, "{}: the answer to its completion was lost; read back, it is whole", shared.address(&self.key));
             return Ok(metadata);
         }
-        Err(shared.error(Doing::Write, &self.key, &error))
+        Err(shared.error(Operation::Write, &self.key, &error))
     }
 
     /// The object, if it is there and what was written.
     fn found_whole(&self) -> Result<Option<Metadata>> {
         let shared = &self.shared;
-        let failed = |error| shared.error(Doing::Read, &self.key, &error);
+        let failed = |error| shared.error(Operation::Read, &self.key, &error);
         let Some(found) = wait(&shared.context, shared.look(&self.key))?.map_err(failed)? else { return Ok(None) };
         if found.content_length() != self.written {
             return Ok(None);
@@ -205,7 +205,7 @@ impl StoreWriter {
         let aborted = finish(async { tokio::time::timeout(GIVING_UP, giving_up).await });
         self.memory = None;
         match aborted? {
-            Ok(result) => result.map_err(|error| shared.error(Doing::Abort, &self.key, &error)),
+            Ok(result) => result.map_err(|error| shared.error(Operation::Abort, &self.key, &error)),
             Err(_) => Err(Error::new(
                 rivet_sdk::ErrorKind::Timeout,
                 format!("abort the upload of {}: the store did not answer in time", shared.address(&self.key)),

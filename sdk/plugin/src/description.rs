@@ -236,7 +236,7 @@ impl Description {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OneReadPoint {
-    /// Every statement, and all those together that [`crate::Source::join`]ed a snapshot.
+    /// Every statement, and all those together that `join`ed a snapshot.
     Snapshot,
     /// Every statement by itself.
     Statement,

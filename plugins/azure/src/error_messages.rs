@@ -1,27 +1,27 @@
 //! What Azure's codes mean to a user.
 
 use rivet_sdk::ErrorKind;
-use rivet_store_core::{Advice, Doing, Refusal, Words};
+use rivet_store_core::{Advice, ErrorMessages, Operation, StoreError};
 
-pub(crate) const WORDS: Words = Words {
+pub(crate) const ERROR_MESSAGES: ErrorMessages = ErrorMessages {
     bucket: "container",
     permission,
     credentials: "give account_name with account_key_env, sas_token_env, or connection_string_env",
     advise,
 };
 
-fn permission(doing: Doing) -> &'static str {
-    match doing {
-        Doing::Write => "Storage Blob Data Contributor (a SAS: c and w)",
-        Doing::Read | Doing::Look => "Storage Blob Data Reader (a SAS: r)",
-        Doing::List | Doing::ListUploads => "Storage Blob Data Reader (a SAS: l, on the container)",
-        Doing::Delete | Doing::Abort => "Storage Blob Data Contributor (a SAS: d)",
+fn permission(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Write => "Storage Blob Data Contributor (a SAS: c and w)",
+        Operation::Read | Operation::Look => "Storage Blob Data Reader (a SAS: r)",
+        Operation::List | Operation::ListUploads => "Storage Blob Data Reader (a SAS: l, on the container)",
+        Operation::Delete | Operation::Abort => "Storage Blob Data Contributor (a SAS: d)",
     }
 }
 
-fn advise(refusal: &Refusal, _: Doing) -> Option<Advice> {
+fn advise(store_error: &StoreError, _: Operation) -> Option<Advice> {
     let advice = |kind, hint: &str| Some(Advice { kind, hint: hint.to_owned() });
-    match refusal.code.as_str() {
+    match store_error.code.as_str() {
         "AuthenticationFailed" | "InvalidAuthenticationInfo" => advice(
             ErrorKind::Auth,
             "check the account's name and key; a SAS may have expired; this machine's clock may be wrong",

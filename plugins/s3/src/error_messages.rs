@@ -1,30 +1,30 @@
 //! What S3's codes mean to a user.
 
 use rivet_sdk::ErrorKind;
-use rivet_store_core::{Advice, Doing, Refusal, Words};
+use rivet_store_core::{Advice, ErrorMessages, Operation, StoreError};
 
-pub(crate) const WORDS: Words = Words {
+pub(crate) const ERROR_MESSAGES: ErrorMessages = ErrorMessages {
     bucket: "bucket",
     permission,
     credentials: "give access_key_env and secret_key_env, `aws_profile`, or the AWS_* variables",
     advise,
 };
 
-fn permission(doing: Doing) -> &'static str {
-    match doing {
-        Doing::Write => "s3:PutObject (and kms:GenerateDataKey for a KMS key)",
-        Doing::Read => "s3:GetObject (and s3:ListBucket, without which a missing object looks forbidden)",
-        Doing::Look => "s3:GetObject and s3:ListBucket (without the latter a missing object looks forbidden)",
-        Doing::List => "s3:ListBucket",
-        Doing::Delete => "s3:DeleteObject",
-        Doing::Abort => "s3:AbortMultipartUpload",
-        Doing::ListUploads => "s3:ListBucketMultipartUploads",
+fn permission(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Write => "s3:PutObject (and kms:GenerateDataKey for a KMS key)",
+        Operation::Read => "s3:GetObject (and s3:ListBucket, without which a missing object looks forbidden)",
+        Operation::Look => "s3:GetObject and s3:ListBucket (without the latter a missing object looks forbidden)",
+        Operation::List => "s3:ListBucket",
+        Operation::Delete => "s3:DeleteObject",
+        Operation::Abort => "s3:AbortMultipartUpload",
+        Operation::ListUploads => "s3:ListBucketMultipartUploads",
     }
 }
 
-fn advise(refusal: &Refusal, _: Doing) -> Option<Advice> {
+fn advise(store_error: &StoreError, _: Operation) -> Option<Advice> {
     let advice = |kind, hint: String| Some(Advice { kind, hint });
-    match refusal.code.as_str() {
+    match store_error.code.as_str() {
         "InvalidAccessKeyId" => {
             advice(ErrorKind::Auth, "the store does not know this access key; check it, and `endpoint`".into())
         }
@@ -42,7 +42,7 @@ fn advise(refusal: &Refusal, _: Doing) -> Option<Advice> {
         | "TemporaryRedirect"
         | "AuthorizationHeaderMalformed"
         | "IllegalLocationConstraintException" => {
-            let hint = match &refusal.region {
+            let hint = match &store_error.region {
                 Some(region) => format!("the bucket is in another region: give `region: {region}`"),
                 None => {
                     "the bucket is in another region, or this is not its endpoint; check `region` and `endpoint`".into()
@@ -55,9 +55,9 @@ fn advise(refusal: &Refusal, _: Doing) -> Option<Advice> {
         "EntityTooSmall" | "InvalidPart" => {
             advice(ErrorKind::Other, "the store wants parts of one size; raise `transfer: {part_size_mb: …}`".into())
         }
-        _ if matches!(refusal.status, 301 | 307) => advice(
+        _ if matches!(store_error.status, 301 | 307) => advice(
             ErrorKind::Config,
-            match &refusal.region {
+            match &store_error.region {
                 Some(region) => format!("the bucket is in another region: give `region: {region}`"),
                 None => "check `region` and `endpoint`".into(),
             },

@@ -1,4 +1,4 @@
-//! What a store says when it refuses: its status and code, typed, and whether to try again.
+//! A response that is no success, typed: its status and code, and whether to try again.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,31 +9,31 @@ use serde::Deserialize;
 
 use crate::genuine::root_of;
 
-/// The most text of an answer that is looked at.
+/// The most text of a response that is looked at.
 const MOST: usize = 64 << 10;
 
-/// A store's refusal, or a connection that broke instead of an answer.
+/// What a store answered instead of doing it, or why no response came.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Refusal {
-    /// The HTTP status; 0 where there was no answer.
+pub struct StoreError {
+    /// The HTTP status; 0 where there was no response.
     pub status: u16,
     /// The store's own code: `AccessDenied`, `NoSuchBucket`, `AuthenticationFailed`…
     pub code: String,
-    /// What it says about it.
+    /// What it says about it, for people.
     pub message: String,
-    /// The region that the bucket is in, where the store tells.
+    /// The region that the bucket is in; None where the store does not say.
     pub region: Option<String>,
-    /// Why there was no answer.
+    /// Why there was no response; None where there was one.
     pub broken: Option<Broken>,
     /// What is wrong with TLS, where [`Broken::Tls`] says that something is.
     pub tls: Option<Box<tls::Fault>>,
-    /// When the store wants the next request.
+    /// How long the store wants no request; None where it does not say.
     pub retry_after: Option<Duration>,
     /// Whether an earlier try of the same request may have been carried out.
     pub ambiguous: bool,
 }
 
-/// Why there was no answer.
+/// Why there was no response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Broken {
     /// No connection could be made.
@@ -50,36 +50,36 @@ pub enum Broken {
     Foreign,
 }
 
-impl Refusal {
+impl StoreError {
     pub(crate) fn broken(why: Broken, message: impl Into<String>) -> Self {
         Self { broken: Some(why), message: message.into(), ..Self::default() }
     }
 
-    /// Reads an answer of status `status` that is not a success.
+    /// Reads a response of status `status` that is not a success.
     pub(crate) fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let mut refusal = Self {
+        let mut store_error = Self {
             status: status.as_u16(),
             region: header("x-amz-bucket-region"),
             retry_after: header("retry-after").and_then(|text| text.trim().parse().ok()).map(Duration::from_secs),
             ..Self::default()
         };
         let body = body.get(..MOST.min(body.len())).unwrap_or_default();
-        refusal.read_body(body);
-        if refusal.code.is_empty() {
+        store_error.read_body(body);
+        if store_error.code.is_empty() {
             // A HEAD has no body, but Azure repeats the code in a header.
-            refusal.code = header("x-ms-error-code").unwrap_or_default();
+            store_error.code = header("x-ms-error-code").unwrap_or_default();
         }
-        if refusal.message.is_empty() {
-            refusal.message = status.canonical_reason().unwrap_or("no explanation").to_owned();
+        if store_error.message.is_empty() {
+            store_error.message = status.canonical_reason().unwrap_or("no explanation").to_owned();
         }
-        refusal
+        store_error
     }
 
     fn read_body(&mut self, body: &[u8]) {
         if let Ok(json) = serde_json::from_slice::<JsonBody>(body) {
             let first = json.error.errors.into_iter().next();
-            self.code = first.map(|one| one.reason).filter(|reason| !reason.is_empty()).unwrap_or_default();
+            self.code = first.map(|detail| detail.reason).filter(|reason| !reason.is_empty()).unwrap_or_default();
             self.message = json.error.message;
         } else if let Ok(xml) = quick_xml::de::from_reader::<_, XmlBody>(body) {
             self.code = xml.code;
@@ -88,7 +88,7 @@ impl Refusal {
         }
     }
 
-    /// An error inside an answer that calls itself a success, as S3 sends when completing an
+    /// An error inside a response that calls itself a success, as S3 sends when completing an
     /// upload fails after it had begun to answer.
     pub(crate) fn hidden(body: &[u8]) -> Option<Self> {
         if body.len() > MOST {
@@ -97,9 +97,9 @@ impl Refusal {
         if root_of(body) != Some("Error") {
             return None;
         }
-        let mut refusal = Self { status: 500, ..Self::default() };
-        refusal.read_body(body);
-        Some(refusal)
+        let mut store_error = Self { status: 500, ..Self::default() };
+        store_error.read_body(body);
+        Some(store_error)
     }
 
     /// Whether the same request may succeed later.
@@ -128,7 +128,7 @@ impl Refusal {
     }
 
     /// What it says, without the code: an error carries that by itself.
-    pub(crate) fn told(&self) -> String {
+    pub(crate) fn message_with_status(&self) -> String {
         match self.broken {
             Some(_) => self.message.clone(),
             None => format!("{} (HTTP {})", self.message, self.status),
@@ -146,7 +146,7 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.broken, self.code.as_str()) {
             (Some(_), _) => f.write_str(&self.message),
@@ -156,7 +156,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for StoreError {}
 
 #[derive(Deserialize)]
 struct JsonBody {
@@ -191,8 +191,8 @@ struct XmlBody {
 mod tests {
     use super::*;
 
-    fn read(status: u16, body: &str) -> Refusal {
-        Refusal::read(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes())
+    fn read(status: u16, body: &str) -> StoreError {
+        StoreError::read(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes())
     }
 
     #[test]
@@ -232,9 +232,9 @@ mod tests {
     #[test]
     fn an_error_inside_a_success_is_seen() {
         let body = b"<?xml version=\"1.0\"?>\n<Error><Code>InternalError</Code><Message>try again</Message></Error>";
-        assert_eq!(Refusal::hidden(body).unwrap().code, "InternalError");
+        assert_eq!(StoreError::hidden(body).unwrap().code, "InternalError");
         assert!(
-            Refusal::hidden(b"<CompleteMultipartUploadResult><Key>Error></Key></CompleteMultipartUploadResult>")
+            StoreError::hidden(b"<CompleteMultipartUploadResult><Key>Error></Key></CompleteMultipartUploadResult>")
                 .is_none()
         );
     }
