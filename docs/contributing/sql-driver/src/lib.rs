@@ -215,7 +215,7 @@ impl Source for Tutorial {
     }
 
     fn tables(&mut self, filter: &TableFilter) -> Result<Vec<TableSummary>> {
-        let user = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_toast' AND $1 IN ('', n.nspname)";
+        let user = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_toast' AND $1 IN ('', n.nspname::text)";
         let found = self.relations(user, filter.schema.as_deref().unwrap_or_default())?;
         Ok(found.into_iter().map(|table| TableSummary::new(table.name, table.kind).with_rows(table.rows)).collect())
     }
