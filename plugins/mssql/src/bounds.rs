@@ -1,10 +1,9 @@
 //! The ends of a key, and the server's clock.
 
-use rivet_sdk::sql::{self, key_expressions};
+use rivet_sdk::sql::{self, columns, key_expressions};
 use rivet_sdk::{Bounds, BoundsRequest, Error, ErrorKind, Result, Scalar};
 
-use crate::plan::{Tail, find};
-use crate::rights;
+use crate::plan::Tail;
 use crate::session::{ask, whole};
 use crate::types::{SourceColumn, wide};
 use crate::wire::Wire;
@@ -13,9 +12,7 @@ use crate::wire::Wire;
 /// there can be some.
 pub(crate) fn bounds(wire: &mut Wire, request: &BoundsRequest) -> Result<Bounds> {
     let source = Tail::new(wire, &request.of)?;
-    let columns =
-        request.key.iter().map(|name| find(name, &source.available, &request.of)).collect::<Result<Vec<_>>>()?;
-    rights::may_read(&request.of.relation, columns.iter().copied())?;
+    let columns = columns::find_key(&request.key, &source.available, &request.of.relation)?;
     for column in &columns {
         if !column.is_ordered() {
             return Err(Error::new(
@@ -27,9 +24,7 @@ pub(crate) fn bounds(wire: &mut Wire, request: &BoundsRequest) -> Result<Bounds>
     }
     let least = end(wire, &source, request, &columns, "ASC")?;
     let greatest = if least.is_some() { end(wire, &source, request, &columns, "DESC")? } else { None };
-    let nullable = |column: &&SourceColumn| !column.not_null;
-    let may_lack = if request.coalesced { columns.iter().all(nullable) } else { columns.iter().any(nullable) };
-    let nulls = if may_lack { without_key(wire, &source, request)? } else { 0 };
+    let nulls = if columns::may_lack(request, &columns) { without_key(wire, &source, request)? } else { 0 };
     Ok(Bounds::new(least, greatest, nulls))
 }
 

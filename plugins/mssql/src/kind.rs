@@ -1,10 +1,8 @@
 //! What a value of SQL Server becomes in Arrow.
 
-use std::collections::HashMap;
-
 use encoding_rs::Encoding;
-use rivet_sdk::Fidelity;
-use rivet_sdk::arrow_schema::{DataType, Field, TimeUnit};
+use rivet_sdk::arrow_schema::{DataType, TimeUnit};
+use rivet_sdk::sql::columns::{self, Extension, Target};
 
 /// An Arrow type, and what a decoder must know beside the bytes' own format.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,9 +68,10 @@ impl Kind {
     pub fn decimal(precision: u8, scale: i8) -> Self {
         if precision <= 38 { Self::Decimal128(precision, scale) } else { Self::Decimal256(precision, scale) }
     }
+}
 
-    /// The Arrow type.
-    pub fn data_type(&self) -> DataType {
+impl Target for Kind {
+    fn data_type(&self) -> DataType {
         let unit = |nanoseconds: bool| if nanoseconds { TimeUnit::Nanosecond } else { TimeUnit::Microsecond };
         match self {
             Self::Bool => DataType::Boolean,
@@ -92,45 +91,19 @@ impl Kind {
         }
     }
 
-    /// An Arrow field, with its extension type where there is one.
-    pub fn field(&self, name: &str, nullable: bool) -> Field {
-        let field = Field::new(name, self.data_type(), nullable);
-        // The canonical JSON type wants empty metadata, the UUID type none.
-        let (extension, metadata) = match self {
-            Self::Json(_) => ("arrow.json", Some("")),
-            Self::Uuid => ("arrow.uuid", None),
-            Self::Wkb => ("geoarrow.wkb", Some("{}")),
-            _ => return field,
-        };
-        let mut entries = HashMap::from([("ARROW:extension:name".to_owned(), extension.to_owned())]);
-        entries.extend(metadata.map(|metadata| ("ARROW:extension:metadata".to_owned(), metadata.to_owned())));
-        field.with_metadata(entries)
-    }
-
-    /// Whether some value of the source type has no place in the Arrow type, so that a policy may
-    /// turn it into NULL: half a surrogate pair, bytes outside a code page, a year beyond 2262.
-    pub fn may_not_fit(&self) -> bool {
-        matches!(self, Self::Text(_) | Self::Json(_) | Self::Timestamp { nanoseconds: true, .. })
-    }
-
-    /// Bytes that every row takes in Arrow buffers, whatever its value.
-    pub fn fixed_bytes(&self) -> usize {
+    fn extension(&self) -> Option<Extension> {
         match self {
-            Self::Bool => 1,
-            Self::Int16 => 2,
-            Self::Int32 | Self::Float32 | Self::Date => 4,
-            Self::Text(_) | Self::Json(_) | Self::Binary | Self::Wkb => 4,
-            Self::Decimal128(..) | Self::Uuid => 16,
-            Self::Decimal256(..) => 32,
-            _ => 8,
+            Self::Json(_) => Some(Extension::Json),
+            Self::Uuid => Some(Extension::Uuid),
+            Self::Wkb => Some(Extension::Wkb(0)),
+            _ => None,
         }
     }
+
+    /// Half a surrogate pair, bytes outside a code page, a year beyond 2262.
+    fn may_not_fit(&self) -> bool {
+        matches!(self, Self::Text(_) | Self::Json(_) | Self::Timestamp { nanoseconds: true, .. })
+    }
 }
 
-/// What stands in the select list for a column, and what its values become.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Expression {
-    pub sql: String,
-    pub kind: Kind,
-    pub fidelity: Fidelity,
-}
+pub(crate) type Expression = columns::Expression<Kind>;

@@ -124,7 +124,7 @@ impl Source for Mssql {
     }
 
     fn type_mappings(&mut self, request: &ExportRequest) -> Result<Vec<TypeMapping>> {
-        self.session.reading_columns(request, |wire, request| Plan::new(wire, request)?.mappings())
+        self.session.reading_columns(request, |wire, request| Plan::new(wire, request)?.of.mappings())
     }
 
     fn tables(&mut self, filter: &TableFilter) -> Result<Vec<TableSummary>> {

@@ -1,6 +1,7 @@
 //! `columns:` — another type than the natural one, where the source type allows it.
 
-use rivet_sdk::{Error, ErrorKind, Fidelity, Result, WantedType};
+use rivet_sdk::sql::columns::cannot_become;
+use rivet_sdk::{Fidelity, Result, WantedType};
 
 use crate::kind::{CodePage, Expression, Kind};
 use crate::types::{SourceColumn, expression as natural};
@@ -10,19 +11,18 @@ pub(crate) fn expression(name: &str, column: &SourceColumn, wanted: WantedType) 
     use Fidelity::{Compatible, Exact, Lossy, Rounded, Text};
     use WantedType as W;
     let base = column.base.as_str();
-    let made = |sql: String, kind: Kind, fidelity| Expression { sql, kind, fidelity };
-    let plain = |kind: Kind, fidelity| made(name.to_owned(), kind, fidelity);
-    let cast = |to: &str, kind: Kind, fidelity| made(format!("CAST({name} AS {to})"), kind, fidelity);
+    let plain = |kind: Kind, fidelity| Expression::new(name, kind, fidelity);
+    let cast = |to: &str, kind: Kind, fidelity| Expression::new(format!("CAST({name} AS {to})"), kind, fidelity);
     let is_integer = matches!(base, "tinyint" | "smallint" | "int" | "bigint");
     let is_moment = matches!(base, "datetime" | "smalldatetime" | "datetime2" | "datetimeoffset");
     let coarse = if column.scale == 7 && base != "datetime" { Rounded } else { Exact };
     Ok(match (wanted, base) {
-        (W::Text, "geometry" | "geography") => made(format!("{name}.ToString()"), Kind::TEXT, Text),
+        (W::Text, "geometry" | "geography") => Expression::new(format!("{name}.ToString()"), Kind::TEXT, Text),
         (W::Text, "binary" | "varbinary" | "rowversion") => {
-            made(format!("CONVERT(nvarchar(max), {name}, 1)"), Kind::TEXT, Text)
+            Expression::new(format!("CONVERT(nvarchar(max), {name}, 1)"), Kind::TEXT, Text)
         }
         (W::Text, "image") => {
-            made(format!("CONVERT(nvarchar(max), CAST({name} AS varbinary(max)), 1)"), Kind::TEXT, Text)
+            Expression::new(format!("CONVERT(nvarchar(max), CAST({name} AS varbinary(max)), 1)"), Kind::TEXT, Text)
         }
         (
             W::Text,
@@ -34,7 +34,7 @@ pub(crate) fn expression(name: &str, column: &SourceColumn, wanted: WantedType) 
         (W::Json, _) if column.is_text() => {
             let text = natural(name, column);
             let page = if let Kind::Text(page) = text.kind { page } else { CodePage::Unknown };
-            Expression { kind: Kind::Json(page), fidelity: Compatible, ..text }
+            Expression::new(text.sql, Kind::Json(page), Compatible)
         }
         (W::Bool, "bit")
         | (W::Uuid, "uniqueidentifier")
@@ -79,12 +79,6 @@ pub(crate) fn expression(name: &str, column: &SourceColumn, wanted: WantedType) 
             plain(Kind::Timestamp { utc: wanted == W::TimestampTzNs, nanoseconds: true }, fidelity)
         }
         (W::Uuid, _) if column.is_text() => cast("uniqueidentifier", Kind::Uuid, Compatible),
-        _ => {
-            return Err(Error::new(
-                ErrorKind::UnsupportedType,
-                format!("the column `{}` of type {} cannot be exported as {wanted}", column.name, column.source_type),
-            )
-            .with_hint(format!("leave `columns: {{ {}: … }}` out, or use text", column.name)));
-        }
+        _ => return Err(cannot_become(column, wanted, "text")),
     })
 }

@@ -2,7 +2,7 @@
 //!
 //! A row's place is its file and page. No index leads to it, so every chunk reads the whole table and keeps its own.
 
-use rivet_sdk::sql::where_clause;
+use rivet_sdk::sql::{split, where_clause};
 use rivet_sdk::{Condition, Error, ErrorKind, NativeSplit, Result, Slice, Split, SplitRequest};
 
 use crate::catalog::{self, Table};
@@ -66,9 +66,9 @@ pub(crate) fn split(wire: &mut Wire, request: &SplitRequest, frozen: bool) -> Re
         return Err(Error::new(ErrorKind::Unsupported, text));
     }
     let rows = crate::split::rows(wire, &source, of)?;
-    let count = crate::split::wanted(request.into, rows);
+    let count = split::wanted(request.into, Some(rows));
     if count <= 1 || rows <= 1 {
-        return Ok(Split::new(vec![Slice::new(None, Some(rows))], "not worth cutting"));
+        return Ok(split::whole(Some(rows), "not worth cutting"));
     }
     let size = rows.div_ceil(count).max(1);
     let sql = format!(

@@ -1,7 +1,7 @@
 //! A table of which the login may read some columns and not others.
 
 use rivet_sdk::sql::{self, Dialect};
-use rivet_sdk::{Error, Relation, Result};
+use rivet_sdk::{Error, Result};
 
 use crate::catalog::{Table, described, surprise};
 use crate::dialect::{Tsql, unicode};
@@ -59,11 +59,4 @@ pub(crate) fn unreadable(wire: &mut Wire, table: &Table) -> Result<Vec<String>> 
         Ok(rows) => Ok(rows.iter().filter_map(|row| row.first().and_then(words)).collect()),
         Err(error) => tolerate(error).map(|()| Vec::new()),
     }
-}
-
-/// Refuses columns that the login has no SELECT on, by name.
-pub(crate) fn may_read<'a>(relation: &Relation, columns: impl IntoIterator<Item = &'a SourceColumn>) -> Result<()> {
-    let unreadable = columns.into_iter().filter(|column| !column.readable);
-    let names: Vec<&str> = unreadable.map(|column| column.name.as_str()).collect();
-    if names.is_empty() { Ok(()) } else { Err(Error::unreadable_columns(relation, &names).with_code("230")) }
 }

@@ -1,6 +1,7 @@
 //! SQL Server's types: what the server says of a column, and what it becomes.
 
 use rivet_sdk::Fidelity;
+use rivet_sdk::sql::columns;
 
 use crate::kind::{CodePage, Expression, Kind};
 
@@ -23,6 +24,27 @@ pub(crate) struct SourceColumn {
     pub not_null: bool,
     /// Whether the login has SELECT on it.
     pub readable: bool,
+}
+
+impl columns::SourceColumn for SourceColumn {
+    const UNKNOWN_CODE: &'static str = "207";
+    const UNREADABLE_CODE: &'static str = "230";
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn source_type(&self) -> &str {
+        &self.source_type
+    }
+
+    fn is_not_null(&self) -> bool {
+        self.not_null
+    }
+
+    fn is_readable(&self) -> bool {
+        self.readable
+    }
 }
 
 impl SourceColumn {
@@ -102,9 +124,9 @@ pub(crate) fn is_rangeable(base: &str) -> bool {
 /// The natural expression of a column whose quoted name is `name`.
 pub(crate) fn expression(name: &str, column: &SourceColumn) -> Expression {
     use Fidelity::{Compatible, Exact, Rounded, Text};
-    let plain = |kind: Kind, fidelity| Expression { sql: name.to_owned(), kind, fidelity };
-    let cast = |to: &str, kind: Kind, fidelity| Expression { sql: format!("CAST({name} AS {to})"), kind, fidelity };
-    let called = |method: &str, kind: Kind, fidelity| Expression { sql: format!("{name}.{method}()"), kind, fidelity };
+    let plain = |kind: Kind, fidelity| Expression::new(name, kind, fidelity);
+    let cast = |to: &str, kind: Kind, fidelity| Expression::new(format!("CAST({name} AS {to})"), kind, fidelity);
+    let called = |method: &str, kind: Kind, fidelity| Expression::new(format!("{name}.{method}()"), kind, fidelity);
     let finest = column.scale == 7;
     match column.base.as_str() {
         "bit" => plain(Kind::Bool, Exact),

@@ -1,13 +1,12 @@
 //! The ends of a key, and the server's clock.
 
-use rivet_sdk::sql::{self, key_expressions};
+use rivet_sdk::sql::{self, columns, key_expressions};
 use rivet_sdk::{Bounds, BoundsRequest, Error, ErrorKind, Result, Scalar};
 
 use crate::catalog::SourceColumn;
 use crate::dialect::Mysql;
 use crate::keys::is_ordered;
 use crate::plan::{self, Setting};
-use crate::rights;
 use crate::split::{counted, scalar, shown};
 use crate::types::Base;
 use crate::wire::Wire;
@@ -15,10 +14,8 @@ use crate::wire::Wire;
 /// Two seeks of the key's index, where there is one; rows without a key are counted only where
 /// there can be some.
 pub(crate) fn bounds(wire: &mut Wire, setting: Setting, request: &BoundsRequest) -> Result<Bounds> {
-    let (_, available) = plan::columns(wire, setting.server, &request.of.relation)?;
-    let columns =
-        request.key.iter().map(|name| plan::find(name, &available, &request.of)).collect::<Result<Vec<_>>>()?;
-    rights::may_read(&request.of.relation, columns.iter().copied())?;
+    let (_, available) = plan::look_up(wire, setting.server, &request.of.relation)?;
+    let columns = columns::find_key(&request.key, &available, &request.of.relation)?;
     for column in &columns {
         if !is_ordered(column.base()) {
             return Err(Error::new(
@@ -32,9 +29,7 @@ pub(crate) fn bounds(wire: &mut Wire, setting: Setting, request: &BoundsRequest)
         if request.coalesced { vec![common(&columns)?] } else { columns.iter().map(|column| column.base()).collect() };
     let least = end(wire, request, &bases, "ASC")?;
     let greatest = if least.is_some() { end(wire, request, &bases, "DESC")? } else { None };
-    let nullable = |column: &&SourceColumn| !column.not_null;
-    let may_lack = if request.coalesced { columns.iter().all(nullable) } else { columns.iter().any(nullable) };
-    let nulls = if may_lack { without_key(wire, request)? } else { 0 };
+    let nulls = if columns::may_lack(request, &columns) { without_key(wire, request)? } else { 0 };
     Ok(Bounds::new(least, greatest, nulls))
 }
 

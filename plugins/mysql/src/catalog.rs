@@ -1,6 +1,6 @@
 //! What is there: tables, their columns, keys and sizes. All of it with SELECT alone.
 
-use rivet_sdk::sql;
+use rivet_sdk::sql::{self, columns};
 use rivet_sdk::{
     Description, Error, ErrorKind, NativeSplit, OneReadPoint, Relation, Result, Retry, TableFilter, TableName,
     TableSummary, nearest,
@@ -42,6 +42,27 @@ pub(crate) struct SourceColumn {
     pub srid: Option<u32>,
     /// Whether the login has SELECT on it.
     pub readable: bool,
+}
+
+impl columns::SourceColumn for SourceColumn {
+    const UNKNOWN_CODE: &'static str = "1054";
+    const UNREADABLE_CODE: &'static str = "1143";
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn source_type(&self) -> &str {
+        &self.source_type
+    }
+
+    fn is_not_null(&self) -> bool {
+        self.not_null
+    }
+
+    fn is_readable(&self) -> bool {
+        self.readable
+    }
 }
 
 impl SourceColumn {

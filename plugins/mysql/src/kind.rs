@@ -1,10 +1,10 @@
 //! What a binary value of MySQL becomes in Arrow.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use rivet_sdk::Fidelity;
 use rivet_sdk::arrow_schema::{DataType, Field, TimeUnit};
+use rivet_sdk::sql::columns::{Extension, Target};
 
 use crate::packet::ResultColumn;
 use crate::types::Base;
@@ -63,67 +63,6 @@ pub(crate) enum Integer {
 }
 
 impl Kind {
-    /// The Arrow type.
-    pub fn data_type(&self) -> DataType {
-        match self {
-            Self::Bool(_) | Self::Bit => DataType::Boolean,
-            Self::Int(_, 2) | Self::DecimalInt(2) => DataType::Int16,
-            Self::Int(_, 4) | Self::DecimalInt(4) => DataType::Int32,
-            Self::Int(..) | Self::DecimalInt(_) => DataType::Int64,
-            Self::UInt64 | Self::Bits => DataType::UInt64,
-            Self::Float32 => DataType::Float32,
-            Self::Float64 => DataType::Float64,
-            Self::Decimal128(precision, scale) => DataType::Decimal128(*precision, *scale),
-            Self::Decimal256(precision, scale) => DataType::Decimal256(*precision, *scale),
-            Self::Date => DataType::Date32,
-            Self::Time => DataType::Time64(TimeUnit::Microsecond),
-            Self::Duration => DataType::Duration(TimeUnit::Microsecond),
-            Self::Timestamp { utc, nanoseconds } => DataType::Timestamp(
-                if *nanoseconds { TimeUnit::Nanosecond } else { TimeUnit::Microsecond },
-                utc.then(|| "UTC".into()),
-            ),
-            Self::Uuid { .. } => DataType::FixedSizeBinary(16),
-            Self::Text | Self::Json | Self::CheckedJson => DataType::Utf8,
-            Self::Binary | Self::Wkb(_) => DataType::Binary,
-            Self::Vector => DataType::List(Arc::new(Field::new("element", DataType::Float32, true))),
-        }
-    }
-
-    /// An Arrow field, with its extension type where there is one.
-    pub fn field(&self, name: &str, nullable: bool) -> Field {
-        let field = Field::new(name, self.data_type(), nullable);
-        // The canonical JSON type wants empty metadata, the UUID type none.
-        let (extension, metadata) = match self {
-            Self::Json | Self::CheckedJson => ("arrow.json", Some(String::new())),
-            Self::Uuid { .. } => ("arrow.uuid", None),
-            Self::Wkb(0) => ("geoarrow.wkb", Some("{}".to_owned())),
-            Self::Wkb(srid) => {
-                ("geoarrow.wkb", Some(format!("{{\"crs\":\"EPSG:{srid}\",\"crs_type\":\"authority_code\"}}")))
-            }
-            _ => return field,
-        };
-        let mut entries = HashMap::from([("ARROW:extension:name".to_owned(), extension.to_owned())]);
-        entries.extend(metadata.map(|metadata| ("ARROW:extension:metadata".to_owned(), metadata)));
-        field.with_metadata(entries)
-    }
-
-    /// Whether some value of the source type has no place in the Arrow type, so that a policy
-    /// may turn it into NULL.
-    pub fn may_not_fit(&self) -> bool {
-        matches!(
-            self,
-            Self::Bool(_)
-                | Self::Date
-                | Self::Time
-                | Self::Timestamp { .. }
-                | Self::Text
-                | Self::Json
-                | Self::CheckedJson
-                | Self::Uuid { .. }
-                | Self::Wkb(_)
-        )
-    }
-
     /// What the mapping keeps.
     pub fn fidelity(&self) -> Fidelity {
         match self {
@@ -159,17 +98,55 @@ impl Kind {
             ),
         }
     }
+}
 
-    /// Bytes that every row takes in Arrow buffers, whatever its value.
-    pub fn fixed_bytes(&self) -> usize {
-        match self.data_type() {
-            DataType::Boolean => 1,
-            DataType::Int16 => 2,
-            DataType::Int32 | DataType::Float32 | DataType::Date32 => 4,
-            DataType::Utf8 | DataType::Binary | DataType::List(_) => 4,
-            DataType::Decimal128(..) | DataType::FixedSizeBinary(_) => 16,
-            DataType::Decimal256(..) => 32,
-            _ => 8,
+impl Target for Kind {
+    fn data_type(&self) -> DataType {
+        match self {
+            Self::Bool(_) | Self::Bit => DataType::Boolean,
+            Self::Int(_, 2) | Self::DecimalInt(2) => DataType::Int16,
+            Self::Int(_, 4) | Self::DecimalInt(4) => DataType::Int32,
+            Self::Int(..) | Self::DecimalInt(_) => DataType::Int64,
+            Self::UInt64 | Self::Bits => DataType::UInt64,
+            Self::Float32 => DataType::Float32,
+            Self::Float64 => DataType::Float64,
+            Self::Decimal128(precision, scale) => DataType::Decimal128(*precision, *scale),
+            Self::Decimal256(precision, scale) => DataType::Decimal256(*precision, *scale),
+            Self::Date => DataType::Date32,
+            Self::Time => DataType::Time64(TimeUnit::Microsecond),
+            Self::Duration => DataType::Duration(TimeUnit::Microsecond),
+            Self::Timestamp { utc, nanoseconds } => DataType::Timestamp(
+                if *nanoseconds { TimeUnit::Nanosecond } else { TimeUnit::Microsecond },
+                utc.then(|| "UTC".into()),
+            ),
+            Self::Uuid { .. } => DataType::FixedSizeBinary(16),
+            Self::Text | Self::Json | Self::CheckedJson => DataType::Utf8,
+            Self::Binary | Self::Wkb(_) => DataType::Binary,
+            Self::Vector => DataType::List(Arc::new(Field::new("element", DataType::Float32, true))),
         }
+    }
+
+    fn extension(&self) -> Option<Extension> {
+        match self {
+            Self::Json | Self::CheckedJson => Some(Extension::Json),
+            Self::Uuid { .. } => Some(Extension::Uuid),
+            Self::Wkb(srid) => Some(Extension::Wkb(*srid)),
+            _ => None,
+        }
+    }
+
+    fn may_not_fit(&self) -> bool {
+        matches!(
+            self,
+            Self::Bool(_)
+                | Self::Date
+                | Self::Time
+                | Self::Timestamp { .. }
+                | Self::Text
+                | Self::Json
+                | Self::CheckedJson
+                | Self::Uuid { .. }
+                | Self::Wkb(_)
+        )
     }
 }

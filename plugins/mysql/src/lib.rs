@@ -49,7 +49,7 @@ use rivet_sdk::{
 
 use crate::options::Endpoint;
 pub use crate::options::{Compression, MysqlOptions};
-use crate::plan::{Plan, Setting};
+use crate::plan::Setting;
 use crate::session::Session;
 
 rivet_sdk::plugin! {
@@ -126,7 +126,7 @@ impl Source for Mysql {
 
     fn type_mappings(&mut self, request: &ExportRequest) -> Result<Vec<TypeMapping>> {
         let setting = self.setting();
-        self.session.reading_columns(request, |wire, request| Plan::new(wire, setting, request)?.mappings())
+        self.session.reading_columns(request, |wire, request| plan::plan(wire, setting, request)?.mappings())
     }
 
     fn tables(&mut self, filter: &TableFilter) -> Result<Vec<TableSummary>> {

@@ -2,9 +2,9 @@
 
 use rivet_sdk::sql::wire::Protocol as _;
 use rivet_sdk::sql::{self, Dialect};
-use rivet_sdk::{Description, Error, ErrorKind, OneReadPoint, Relation, Result};
+use rivet_sdk::{Description, Error, ErrorKind, OneReadPoint, Result};
 
-use crate::catalog::{SourceColumn, Table, described};
+use crate::catalog::{Table, described};
 use crate::dialect::Mysql;
 use crate::packet::{ResultColumn, Rows};
 use crate::server::Server;
@@ -120,11 +120,4 @@ fn untold(table: &Table) -> Error {
     )
     .with_code("1142")
     .with_hint(format!("grant the user SELECT on the table, or write what may be read: `query: SELECT … FROM {name}`"))
-}
-
-/// Refuses columns that the login has no SELECT on, by name: the server would name the table alone.
-pub(crate) fn may_read<'a>(relation: &Relation, columns: impl IntoIterator<Item = &'a SourceColumn>) -> Result<()> {
-    let unreadable = columns.into_iter().filter(|column| !column.readable);
-    let names: Vec<&str> = unreadable.map(|column| column.name.as_str()).collect();
-    if names.is_empty() { Ok(()) } else { Err(Error::unreadable_columns(relation, &names).with_code("1143")) }
 }

@@ -3,22 +3,17 @@
 //! Boundaries may be stale or skewed: that changes sizes and nothing else, because the first
 //! slice has no lower bound and the last no upper one.
 
-use rivet_sdk::sql::{self, Dialect};
-use rivet_sdk::{
-    Bound, Condition, Error, ErrorKind, ExportRequest, Result, Scalar, Slice, Split, SplitBy, SplitInto, SplitRequest,
-};
+use rivet_sdk::sql::{self, Dialect, columns, split};
+use rivet_sdk::{Bound, Condition, Error, ErrorKind, ExportRequest, Result, Scalar, Split, SplitBy, SplitRequest};
 
 use crate::catalog::{self, SourceColumn};
 use crate::dialect::Mysql;
+use crate::dive;
 use crate::keys::is_ordered;
 use crate::plan::{self, Setting};
-use crate::rights;
 use crate::types::Base;
 use crate::wire::Wire;
-use crate::{dive, plan::tail};
 
-/// No plan needs more.
-const MAX_SLICES: u64 = 100_000;
 /// Up to here rows are counted; the estimate of a larger table is good enough.
 const COUNTED_ROWS: u64 = 500_000;
 /// How many boundaries back a value counts as met before.
@@ -37,44 +32,28 @@ pub(crate) fn split(wire: &mut Wire, setting: Setting, request: &SplitRequest) -
     }
 }
 
-/// Keyset slices are only right over a proven unique key without NULLs.
-fn prove_key(wire: &mut Wire, setting: Setting, of: &ExportRequest, key: &[String]) -> Result<()> {
-    let description = catalog::describe(wire, setting.server, &of.relation)?;
-    let proven = description.keys.iter().any(|index| {
-        index.unique
-            && index.columns.iter().all(|column| !column.nullable)
-            && index.columns.iter().map(|column| &column.name).eq(key)
-    });
-    if proven {
-        return Ok(());
-    }
-    Err(Error::new(ErrorKind::Unsupported, format!("({}) is not a unique key of {}", key.join(", "), of.relation))
-        .with_hint("keyset needs a full, visible unique index over NOT NULL columns in this order, none of them an enum or a set"))
-}
-
 fn ranges(wire: &mut Wire, setting: Setting, request: &SplitRequest, key: &[String]) -> Result<Split> {
     let of = &request.of;
-    let (table, available) = plan::columns(wire, setting.server, &of.relation)?;
-    let columns = key.iter().map(|name| plan::find(name, &available, of)).collect::<Result<Vec<_>>>()?;
-    rights::may_read(&of.relation, columns.iter().copied())?;
+    let (table, available) = plan::look_up(wire, setting.server, &of.relation)?;
+    let columns = columns::find_key(key, &available, &of.relation)?;
     if matches!(request.by, SplitBy::Keyset { .. }) {
-        prove_key(wire, setting, of, key)?;
+        let keys = catalog::describe(wire, setting.server, &of.relation)?.keys;
+        let needed = "keyset needs a full, visible unique index over NOT NULL columns in this order, none of them an \
+                      enum or a set";
+        split::prove(&keys, key, &of.relation, needed)?;
     }
     if let (SplitBy::Range { column }, [source]) = (&request.by, &columns[..])
         && !is_ordered(source.base())
     {
-        return Err(Error::new(
-            ErrorKind::Unsupported,
-            format!("`{column}` is a {}, which has no order that ranges could follow", source.source_type),
-        )
-        .with_hint("numbers, dates and moments, texts and bytes work; without a key, `chunk_by: none`"));
+        let ordered = "numbers, dates and moments, texts and bytes work; without a key, `chunk_by: none`";
+        return Err(split::no_order(column, &source.source_type, ordered));
     }
     let estimate = match &table {
         Some(table) if of.conditions.is_empty() && table.rows.is_some() => table.rows,
-        _ => catalog::explained_rows(wire, &format!("SELECT 1 {}", tail(of)?))?,
+        _ => catalog::explained_rows(wire, &format!("SELECT 1 {}", sql::tail(&Mysql, of)?))?,
     };
-    if wanted(request.into, estimate) <= 1 && estimate.is_some_and(|rows| rows > COUNTED_ROWS) {
-        return Ok(slices(key, Vec::new(), None, estimate, "not worth cutting"));
+    if split::wanted(request.into, estimate) <= 1 && estimate.is_some_and(|rows| rows > COUNTED_ROWS) {
+        return Ok(split::whole(estimate, "not worth cutting"));
     }
     let indexed = match &table {
         Some(_) => is_indexed(wire, setting, of, key)?,
@@ -84,7 +63,7 @@ fn ranges(wire: &mut Wire, setting: Setting, request: &SplitRequest, key: &[Stri
     let rows = estimate.filter(|rows| *rows > COUNTED_ROWS);
     let (bounds, rows, method) = match (rows, &columns[..]) {
         (Some(rows), [column]) if indexed && dive::works_over(column.base()) => {
-            let count = wanted(request.into, Some(rows));
+            let count = split::wanted(request.into, Some(rows));
             (dive::boundaries(wire, of, column, count)?, Some(rows), "row estimates of the index")
         }
         (rows, _) => {
@@ -92,7 +71,7 @@ fn ranges(wire: &mut Wire, setting: Setting, request: &SplitRequest, key: &[Stri
                 Some(rows) => rows,
                 None => counted(wire, of)?,
             };
-            let count = wanted(request.into, Some(rows));
+            let count = split::wanted(request.into, Some(rows));
             let walker = Walker { of, key, columns: &columns };
             let step = rows.div_ceil(count.max(1)).max(1);
             let bounds = match (count, indexed) {
@@ -108,22 +87,11 @@ fn ranges(wire: &mut Wire, setting: Setting, request: &SplitRequest, key: &[Stri
             (bounds, Some(rows), method)
         }
     };
-    let nullable = columns.iter().find(|column| !column.not_null).map(|column| column.name.as_str());
-    Ok(slices(key, bounds, nullable, rows, method))
-}
-
-fn wanted(into: SplitInto, rows: Option<u64>) -> u64 {
-    match into {
-        SplitInto::Count(count) => count,
-        SplitInto::Rows(size) => rows.unwrap_or(0).div_ceil(size.max(1)),
-        // What is wanted is a wish: one slice is right, too.
-        _ => 1,
-    }
-    .clamp(1, MAX_SLICES)
+    Ok(split::even_slices(key, bounds, split::nullable(&columns), rows, method))
 }
 
 pub(crate) fn counted(wire: &mut Wire, of: &ExportRequest) -> Result<u64> {
-    let rows = wire.query(&format!("SELECT COUNT(*) FROM (SELECT 1 {}) AS rivet_count", tail(of)?))?;
+    let rows = wire.query(&format!("SELECT COUNT(*) FROM (SELECT 1 {}) AS rivet_count", sql::tail(&Mysql, of)?))?;
     let count = rows.value().and_then(|count| count.parse().ok());
     count.ok_or_else(|| Error::internal("the server counted without a number"))
 }
@@ -134,29 +102,6 @@ fn is_indexed(wire: &mut Wire, setting: Setting, of: &ExportRequest, key: &[Stri
     Ok(description.keys.iter().any(|index| {
         index.columns.len() >= key.len() && index.columns.iter().zip(key).all(|(column, name)| column.name == *name)
     }))
-}
-
-fn slices(key: &[String], bounds: Vec<Vec<Scalar>>, nullable: Option<&str>, rows: Option<u64>, method: &str) -> Split {
-    let method = method.to_owned();
-    if bounds.is_empty() {
-        return Split::new(vec![Slice::new(None, rows)], method);
-    }
-    let each = rows.map(|rows| rows / u64::try_from(bounds.len() + 1).unwrap_or(1));
-    let mut slices = Vec::with_capacity(bounds.len() + 2);
-    let mut from = None;
-    for to in bounds.into_iter().map(Some).chain([None]) {
-        let condition = Condition::Range {
-            key: key.to_vec(),
-            from: from.take().map(Bound::inclusive),
-            to: to.clone().map(Bound::exclusive),
-        };
-        slices.push(Slice::new(Some(condition), each));
-        from = to;
-    }
-    if let Some(column) = nullable {
-        slices.push(Slice::new(Some(Condition::IsNull { column: column.to_owned() }), None));
-    }
-    Split::new(slices, method)
 }
 
 /// Walks along a key and notes every so-manieth value.
@@ -226,10 +171,7 @@ impl Walker<'_> {
         );
         let mut found: Vec<Vec<Scalar>> = Vec::new();
         for row in wire.query(&sql)?.rows {
-            let values = self.scalars(row)?;
-            if found.last() != Some(&values) {
-                found.push(values);
-            }
+            split::add(&mut found, self.scalars(row)?);
         }
         Ok(found)
     }
@@ -291,20 +233,4 @@ pub(crate) fn scalar(base: Base, text: String) -> Result<Scalar> {
         Base::Null => Scalar::Null,
         Base::Text | Base::Choice | Base::Json | Base::Bit | Base::Geometry | Base::Vector => Scalar::Text(text),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slices_have_no_outer_bounds_and_nulls_have_their_own() {
-        let key = ["a".to_owned()];
-        let split = slices(&key, vec![vec![Scalar::Integer(5)]], Some("a"), Some(10), "test");
-        let conditions: Vec<_> = split.slices.iter().map(|slice| slice.condition.clone().unwrap()).collect();
-        assert!(matches!(&conditions[0], Condition::Range { from: None, to: Some(bound), .. } if !bound.inclusive));
-        assert!(matches!(&conditions[1], Condition::Range { from: Some(bound), to: None, .. } if bound.inclusive));
-        assert!(matches!(&conditions[2], Condition::IsNull { .. }));
-        assert_eq!(slices(&key, Vec::new(), Some("a"), None, "").slices, [Slice::new(None, None)]);
-    }
 }

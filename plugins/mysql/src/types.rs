@@ -1,6 +1,7 @@
 //! MySQL's types: what a result's metadata says of them, and what each becomes.
 
 use rivet_sdk::Fidelity;
+use rivet_sdk::sql::columns;
 
 use crate::catalog::SourceColumn;
 use crate::kind::{Integer, Kind};
@@ -35,13 +36,7 @@ pub(crate) enum Base {
     Null,
 }
 
-/// What stands in the select list for a column, and what its bytes become.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Expression {
-    pub sql: String,
-    pub kind: Kind,
-    pub fidelity: Fidelity,
-}
+pub(crate) type Expression = columns::Expression<Kind>;
 
 impl ResultColumn {
     /// What the column holds.
@@ -162,7 +157,8 @@ pub(crate) fn natural(name: &str, column: &SourceColumn, tinyint1_as_boolean: bo
         Base::Year => Kind::Int(Integer::U16, 2),
         Base::Bit => {
             let kind = if result.length <= 1 { Kind::Bit } else { Kind::Bits };
-            return Expression { sql: bits(name), fidelity: kind.fidelity(), kind };
+            let fidelity = kind.fidelity();
+            return Expression::new(bits(name), kind, fidelity);
         }
         Base::Decimal => decimal(result.decimal()),
         Base::Float => Kind::Float32,
@@ -171,7 +167,7 @@ pub(crate) fn natural(name: &str, column: &SourceColumn, tinyint1_as_boolean: bo
         Base::DateTime => Kind::Timestamp { utc: false, nanoseconds: false },
         Base::Timestamp => Kind::Timestamp { utc: true, nanoseconds: false },
         Base::Time => Kind::Time,
-        Base::Text => return Expression { sql: text(name, column), kind: Kind::Text, fidelity: Fidelity::Exact },
+        Base::Text => return Expression::new(text(name, column), Kind::Text, Fidelity::Exact),
         Base::Choice | Base::Null => Kind::Text,
         Base::Binary => Kind::Binary,
         Base::Json => Kind::Json,
@@ -179,7 +175,8 @@ pub(crate) fn natural(name: &str, column: &SourceColumn, tinyint1_as_boolean: bo
         Base::Vector => Kind::Vector,
         Base::Uuid => Kind::Uuid { text: true },
     };
-    Expression { sql: name.to_owned(), fidelity: kind.fidelity(), kind }
+    let fidelity = kind.fidelity();
+    Expression::new(name, kind, fidelity)
 }
 
 /// A bit column as an unsigned number of eight bytes. As it is, it comes as bytes or as digits, as the expression behind

@@ -1,6 +1,6 @@
 //! The ends of a key, and the server's clock.
 
-use rivet_sdk::sql::{self, key_expressions};
+use rivet_sdk::sql::{self, columns, key_expressions};
 use rivet_sdk::{Bounds, BoundsRequest, Error, Result, Scalar};
 
 use crate::dialect::Postgres;
@@ -12,13 +12,9 @@ use crate::wire::Wire;
 /// Two seeks of the key's index, where there is one; rows without a key are counted only where
 /// there can be some.
 pub(crate) fn bounds(wire: &mut Wire, version: u32, request: &BoundsRequest) -> Result<Bounds> {
-    let (_, available) = plan::columns(wire, version, &request.of.relation)?;
-    let mut may_lack = request.coalesced;
-    for name in &request.key {
-        let column = plan::find(name, &available, &request.of)?;
-        plan::may_read_columns(&request.of.relation, [column])?;
-        may_lack = if request.coalesced { may_lack && !column.not_null } else { may_lack || !column.not_null };
-    }
+    let (_, available) = plan::look_up(wire, version, &request.of.relation)?;
+    let key = columns::find_key(&request.key, &available, &request.of.relation)?;
+    let may_lack = columns::may_lack(request, &key);
     let least = end(wire, request, "ASC")?;
     let greatest = if least.is_some() { end(wire, request, "DESC")? } else { None };
     let nulls = if may_lack { without_key(wire, request)? } else { 0 };
@@ -50,7 +46,7 @@ fn without_key(wire: &mut Wire, request: &BoundsRequest) -> Result<u64> {
     of.limit = None;
     of.order_by = Vec::new();
     of.conditions.push(sql::without_key(request));
-    let answer = wire.query(&format!("SELECT count(*) {}", plan::tail(&of)?), 0)?;
+    let answer = wire.query(&format!("SELECT count(*) {}", sql::tail(&Postgres, &of)?), 0)?;
     types::number(answer.rows.first().and_then(|row| row.first()).unwrap_or(&None))
 }
 

@@ -1,6 +1,6 @@
 //! What is there: tables, their columns, keys and sizes.
 
-use rivet_sdk::sql::quote_text;
+use rivet_sdk::sql::{columns, quote_text};
 use rivet_sdk::{
     Description, Error, NativeSplit, OneReadPoint, Relation, Result, TableFilter, TableName, TableSummary, nearest,
     serde_json,
@@ -47,6 +47,27 @@ pub(crate) struct SourceColumn {
     pub not_null: bool,
     /// Whether the login has SELECT on it.
     pub readable: bool,
+}
+
+impl columns::SourceColumn for SourceColumn {
+    const UNKNOWN_CODE: &'static str = "42703";
+    const UNREADABLE_CODE: &'static str = "42501";
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn source_type(&self) -> &str {
+        &self.source_type
+    }
+
+    fn is_not_null(&self) -> bool {
+        self.not_null
+    }
+
+    fn is_readable(&self) -> bool {
+        self.readable
+    }
 }
 
 impl Table {

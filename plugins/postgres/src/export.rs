@@ -2,31 +2,24 @@
 
 use std::time::Instant;
 
-use rivet_sdk::arrow_array::{RecordBatch, RecordBatchOptions};
 use rivet_sdk::arrow_schema::SchemaRef;
 use rivet_sdk::serde_json::{self, Value};
+use rivet_sdk::sql::columns;
+use rivet_sdk::sql::rows::{Fault, Rows};
 use rivet_sdk::sql::session::Session as _;
 use rivet_sdk::sql::wire::RowSink;
-use rivet_sdk::{
-    BatchSink, ColumnStats, Condition, Context, Error, ErrorKind, ExportRequest, ExportStats, Relation, Reservation,
-    Result, schema_of,
-};
+use rivet_sdk::{BatchSink, Condition, Context, ExportRequest, ExportStats, Relation, Result, schema_of};
 
-use crate::decode::{Column, Fault, Tally};
+use crate::catalog::SourceColumn;
+use crate::decode::Column;
 use crate::error::confused;
 use crate::kind::{Kind, TextForm};
-use crate::plan::{Plan, PlannedColumn};
+use crate::plan::Plan;
 use crate::session::Session;
 use crate::wire::Wire;
 
 /// What a binary COPY begins with, before flags and the header's extension.
 const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
-/// Arrow's offsets are 32 bits wide; a batch stays well below.
-const BATCH_BYTES: usize = 1 << 30;
-/// Builders begin with room for this many rows, grow in the first batch, and are made as large
-/// as the batch before from then on: a small table costs little.
-const CAPACITY_ROWS: usize = 1 << 10;
-
 /// Reads the rows of `request` into `sink`.
 pub(crate) fn run(
     session: &mut Session,
@@ -39,19 +32,20 @@ pub(crate) fn run(
         let plan = Plan::new(wire, version, request)?;
         let select = plan.select(request)?;
         plan.verify(wire, &select)?;
-        let schema = schema_of(&plan.mappings()?)?;
+        let schema = schema_of(&plan.of.mappings()?)?;
         sink.on_schema(SchemaRef::clone(&schema))?;
         let sql = format!("COPY ({select}) TO STDOUT (FORMAT binary)");
         if reads_a_range(request) {
             prefer_an_index(wire, &plan.select(request)?)?;
         }
-        let mut batches = Batches::new(&plan, request, schema, context, sink);
+        let rows = Rows::new(&plan.of.columns, request, schema, context, sink, |column, capacity| {
+            Ok(Column::new(column.kind(), capacity))
+        })?;
+        let mut copy = Copy { plan: &plan.of, rows, started: false, ended: false };
         let started = Instant::now();
-        wire.copy_out(&sql, &mut batches)?;
+        wire.copy_out(&sql, &mut copy)?;
         let longest_statement = started.elapsed();
-        let mut stats = batches.end()?;
-        stats.longest_statement = longest_statement;
-        Ok(stats)
+        Ok(copy.end()?.with_longest_statement(longest_statement))
     })
 }
 
@@ -95,77 +89,15 @@ fn nodes(plan: &Value) -> Vec<&Value> {
     found
 }
 
-/// Rows on their way into batches.
-struct Batches<'a> {
-    plan: &'a Plan,
-    request: &'a ExportRequest,
-    schema: SchemaRef,
-    context: &'a Context,
-    sink: &'a mut dyn BatchSink,
-    slots: Vec<Slot>,
-    max_value_bytes: usize,
-    limit_rows: usize,
-    limit_bytes: usize,
-    fixed_bytes: usize,
-    /// Rows in the batch being built.
-    rows: usize,
-    /// Bytes received for it, and at how many to measure it again.
-    received: usize,
-    measure_at: usize,
-    /// For the row that is larger than the connection's buffer.
-    large: Option<Reservation>,
-    /// Whether that row is still arriving.
-    arriving: bool,
-    total: u64,
+/// What arrives of the COPY.
+struct Copy<'a> {
+    plan: &'a columns::Plan<SourceColumn, Kind>,
+    rows: Rows<'a, Column>,
     started: bool,
     ended: bool,
 }
 
-struct Slot {
-    builder: Column,
-    tally: Tally,
-    nullable: bool,
-}
-
-impl<'a> Batches<'a> {
-    fn new(
-        plan: &'a Plan,
-        request: &'a ExportRequest,
-        schema: SchemaRef,
-        context: &'a Context,
-        sink: &'a mut dyn BatchSink,
-    ) -> Self {
-        let limit_rows = request.batch.rows.max(1);
-        let limit_bytes = request.batch.bytes.clamp(1, BATCH_BYTES);
-        let fixed_bytes = plan.columns.iter().map(|column| column.kind().fixed_bytes()).sum::<usize>().max(1);
-        let capacity = limit_rows.min(CAPACITY_ROWS).min(limit_bytes / fixed_bytes + 1);
-        let slot = |column: &PlannedColumn| Slot {
-            builder: Column::new(column.kind(), capacity),
-            tally: Tally { policy: request.on_unrepresentable, count: 0 },
-            nullable: column.nullable,
-        };
-        Self {
-            slots: plan.columns.iter().map(slot).collect(),
-            plan,
-            request,
-            schema,
-            context,
-            sink,
-            max_value_bytes: usize::try_from(request.max_value_bytes).unwrap_or(usize::MAX),
-            limit_rows,
-            limit_bytes,
-            fixed_bytes,
-            rows: 0,
-            received: 0,
-            measure_at: limit_bytes / 8,
-            large: None,
-            arriving: false,
-            total: 0,
-            started: false,
-            ended: false,
-        }
-    }
-
+impl Copy<'_> {
     /// One CopyData: whole rows, after the header in the first one.
     #[inline]
     fn take(&mut self, mut data: &[u8]) -> Result<()> {
@@ -173,13 +105,10 @@ impl<'a> Batches<'a> {
             data = after_header(data).ok_or_else(|| confused("the header of the COPY"))?;
             self.started = true;
         }
-        if self.large.is_some() && !self.arriving {
-            self.flush()?;
-        }
+        self.rows.begin(data.len())?;
         while !data.is_empty() {
             data = self.row(data)?;
         }
-        self.arriving = false;
         Ok(())
     }
 
@@ -191,161 +120,66 @@ impl<'a> Batches<'a> {
             self.ended = true;
             return Ok(rest);
         }
-        if usize::try_from(count) != Ok(self.slots.len()) {
-            return Err(confused(format!("a row of {count} values where {} were expected", self.slots.len())));
+        if usize::try_from(count) != Ok(self.rows.width()) {
+            return Err(confused(format!("a row of {count} values where {} were expected", self.rows.width())));
         }
-        if self.rows > 0 && data.len() > self.limit_bytes / 4 {
-            self.flush()?;
-        }
-        for (index, slot) in self.slots.iter_mut().enumerate() {
+        let largest = self.rows.max_value_bytes();
+        for (index, slot) in self.rows.slots().iter_mut().enumerate() {
             let Some((length, after)) = rest.split_first_chunk::<4>() else { return Err(confused("a short row")) };
-            let length = i32::from_be_bytes(*length);
-            let Ok(length) = usize::try_from(length) else {
-                if !slot.nullable {
-                    return Err(self.unexpected_null(index, data));
+            let taken = match usize::try_from(i32::from_be_bytes(*length)) {
+                Err(_) => {
+                    rest = after;
+                    slot.push_null()
                 }
-                slot.builder.push_null();
-                rest = after;
-                continue;
+                Ok(length) => {
+                    let Some((value, after)) = after.split_at_checked(length) else {
+                        return Err(confused("a short value"));
+                    };
+                    rest = after;
+                    if length > largest {
+                        Err(Fault::TooLarge(length))
+                    } else {
+                        slot.builder.push(value, &mut slot.tally)
+                    }
+                }
             };
-            let Some((value, after)) = after.split_at_checked(length) else { return Err(confused("a short value")) };
-            if length > self.max_value_bytes {
-                return Err(too_large(self.plan, index, length, self.request.max_value_bytes));
+            if let Err(fault) = taken {
+                return Err(self.rows.refuse(index, fault, self.key_of(data)));
             }
-            if let Err(fault) = slot.builder.push(value, &mut slot.tally) {
-                return Err(self.refuse(index, data, fault));
-            }
-            rest = after;
         }
-        self.rows += 1;
-        self.received += data.len() - rest.len();
-        if self.rows >= self.limit_rows && self.large.is_none() {
-            self.flush()?;
-        } else if self.received >= self.measure_at && self.large.is_none() {
-            self.measure()?;
-        }
+        self.rows.end_row(data.len() - rest.len())?;
         Ok(rest)
     }
 
-    /// Ends the batch if it is about as large as it may be.
-    #[cold]
-    fn measure(&mut self) -> Result<()> {
-        let variable: usize = self.slots.iter().map(|slot| slot.builder.variable_bytes()).sum();
-        let left = self.limit_bytes.saturating_sub(variable + self.rows * self.fixed_bytes);
-        if left <= self.limit_bytes / 16 {
-            return self.flush();
-        }
-        // A received byte becomes at most eight (a NULL of four bytes, a decimal of 32).
-        self.measure_at = self.received + left / 8;
-        Ok(())
-    }
-
-    #[cold]
-    fn flush(&mut self) -> Result<()> {
-        self.context.check()?;
-        if self.rows == 0 {
-            return Ok(());
-        }
-        let mut arrays = Vec::with_capacity(self.slots.len());
-        for (slot, column) in self.slots.iter_mut().zip(&self.plan.columns) {
-            arrays.push(slot.builder.finish().map_err(|error| error.with_context("column", column.name()))?);
-        }
-        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
-        let batch = RecordBatch::try_new_with_options(SchemaRef::clone(&self.schema), arrays, &options)?;
-        self.total += u64::try_from(self.rows).unwrap_or(0);
-        self.rows = 0;
-        self.received = 0;
-        self.measure_at = self.limit_bytes / 8;
-        self.sink.on_batch(batch)?;
-        self.large = None;
-        Ok(())
-    }
-
-    fn end(mut self) -> Result<ExportStats> {
-        if !self.ended {
-            return Err(confused("the COPY ended without its trailer"));
-        }
-        if self.rows > 0 {
-            self.flush()?;
-        }
-        let columns = self.slots.iter().zip(&self.plan.columns).filter(|(slot, _)| slot.tally.count > 0);
-        let columns = columns
-            .map(|(slot, column)| ColumnStats::new(column.name()).with_unrepresentable(slot.tally.count))
-            .collect();
-        Ok(ExportStats::new(self.total).with_columns(columns))
-    }
-
-    /// The error for a value: its column, its row and what to do.
-    #[cold]
-    fn refuse(&self, index: usize, row: &[u8], fault: Fault) -> Error {
-        let Some(column) = self.plan.columns.get(index) else { return Error::internal("a column too many") };
-        let name = column.name();
-        let of = &column.source.source_type;
-        let error = match fault {
-            Fault::Malformed => Error::in_another_form(name, of, "bytes that are no value of the type"),
-            Fault::Unrepresentable(what) => {
-                Error::data(format!("column `{name}` ({of}) holds {what}, which its Arrow type cannot hold")).with_hint(
-                    format!("`columns: {{ {name}: text }}` keeps such values; `on_unrepresentable: null` drops them"),
-                )
-            }
-            Fault::DoesNotFit(what) => Error::data(format!("column `{name}` ({of}): {what}"))
-                .with_hint(format!("give `{name}` a wider type under `columns:`, or text")),
-            Fault::Dimensions(count) => {
-                Error::data(format!("column `{name}` ({of}) holds an array of {count} dimensions"))
-                    .with_hint(format!("`columns: {{ {name}: json }}` keeps arrays of any shape"))
-            }
-            Fault::Full => Error::data(format!("the texts of column `{name}` in one batch exceed 2 GiB"))
-                .with_hint("make batches smaller"),
-        };
-        self.at_row(error.with_context("column", name), row)
-    }
-
-    /// NULL where the catalogue says that there is none.
-    #[cold]
-    fn unexpected_null(&self, index: usize, row: &[u8]) -> Error {
-        let name = self.plan.columns.get(index).map_or("?", |column| column.name());
-        self.at_row(Error::unexpected_null(name), row)
-    }
-
-    fn at_row(&self, error: Error, row: &[u8]) -> Error {
-        let ordinal = self.total + u64::try_from(self.rows).unwrap_or(0) + 1;
-        let error = error.with_context("row", ordinal.to_string());
-        match self.key_of(row) {
-            Some(key) => error.with_context("key", key),
-            None => error,
-        }
+    fn end(self) -> Result<ExportStats> {
+        if self.ended { self.rows.finish() } else { Err(confused("the COPY ended without its trailer")) }
     }
 
     /// The row's primary key, if all of it is exported and printable.
     fn key_of(&self, row: &[u8]) -> Option<String> {
-        let values = fields(row.get(2..)?).take(self.slots.len()).collect::<Vec<_>>();
-        let parts = self.plan.key.iter().map(|index| {
-            let column = self.plan.columns.get(*index)?;
-            let (_, value) = values.get(*index)?;
-            Some(format!("{}={}", column.name(), printable(column.kind(), (*value)?)?))
-        });
-        let parts = parts.collect::<Option<Vec<_>>>()?;
-        (!parts.is_empty()).then(|| parts.join(", "))
+        let values = fields(row.get(2..)?).take(self.rows.width()).collect::<Vec<_>>();
+        self.plan.key_of(|index, column| {
+            let (_, value) = values.get(index)?;
+            printable(column.kind(), (*value)?)
+        })
     }
 }
 
-impl RowSink for Batches<'_> {
+impl RowSink for Copy<'_> {
     #[inline]
     fn row(&mut self, data: &[u8]) -> Result<()> {
         self.take(data)
     }
 
-    /// A row that is larger than the buffer takes its bytes from the host's budget, once those
-    /// before it are on their way. Its batch leaves when the buffer is small again: at the next row.
+    /// A value beyond the limit is refused before memory is spent on it.
     fn arriving(&mut self, have: &[u8], size: usize) -> Result<()> {
-        refuse_large(have, self.plan, self.request.max_value_bytes)?;
-        if !self.arriving {
-            self.flush()?;
-            self.large = None;
-            self.large = Some(self.context.reserve(u64::try_from(size).unwrap_or(u64::MAX))?);
-            self.arriving = true;
+        let row = if have.starts_with(SIGNATURE) { after_header(have).unwrap_or_default() } else { have };
+        for (index, (length, _)) in fields(row.get(2..).unwrap_or_default()).take(self.rows.width()).enumerate() {
+            if let Some(length) = usize::try_from(length).ok().filter(|length| *length > self.rows.max_value_bytes()) {
+                return Err(self.rows.refuse(index, Fault::TooLarge(length), None));
+            }
         }
-        Ok(())
+        self.rows.arriving(size)
     }
 }
 
@@ -386,28 +220,4 @@ fn after_header(data: &[u8]) -> Option<&[u8]> {
     let (_flags, rest) = rest.split_first_chunk::<4>()?;
     let (extension, rest) = rest.split_first_chunk::<4>()?;
     rest.get(usize::try_from(i32::from_be_bytes(*extension)).ok()?..)
-}
-
-/// Looks at the beginning of a row that has not arrived whole: a value beyond the limit is
-/// refused before memory is spent on it.
-fn refuse_large(have: &[u8], plan: &Plan, limit: u64) -> Result<()> {
-    let row = if have.starts_with(SIGNATURE) { after_header(have).unwrap_or_default() } else { have };
-    for (index, (length, _)) in fields(row.get(2..).unwrap_or_default()).take(plan.columns.len()).enumerate() {
-        let length = usize::try_from(length).unwrap_or(0);
-        if u64::try_from(length).unwrap_or(u64::MAX) > limit {
-            return Err(too_large(plan, index, length, limit));
-        }
-    }
-    Ok(())
-}
-
-#[cold]
-fn too_large(plan: &Plan, index: usize, length: usize, limit: u64) -> Error {
-    let name = plan.columns.get(index).map_or("?", |column| column.name());
-    Error::new(
-        ErrorKind::Data,
-        format!("a value of column `{name}` has {length} bytes, more than the limit of {limit}"),
-    )
-    .with_context("column", name)
-    .with_hint(format!("raise `max_value_mb`, or leave the column out: `exclude: [{name}]`"))
 }

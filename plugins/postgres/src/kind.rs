@@ -1,10 +1,10 @@
 //! What a binary value of PostgreSQL becomes in Arrow.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use rivet_sdk::Fidelity;
 use rivet_sdk::arrow_schema::{DataType, Field, Fields, TimeUnit};
+use rivet_sdk::sql::columns::{Extension, Target};
 
 /// A binary format of the server together with an Arrow type. Everything a decoder needs.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,72 +66,6 @@ impl Kind {
     /// Utf8 from a text the server made.
     pub const PLAIN: Self = Self::Text(TextForm::Plain);
 
-    /// The Arrow type.
-    pub fn data_type(&self) -> DataType {
-        match self {
-            Self::Bool => DataType::Boolean,
-            Self::Int16 | Self::AnyInt(2) | Self::NumericInt(2) => DataType::Int16,
-            Self::Int32 | Self::AnyInt(4) | Self::NumericInt(4) => DataType::Int32,
-            Self::Int64 | Self::AnyInt(_) | Self::NumericInt(_) => DataType::Int64,
-            Self::UInt32 => DataType::UInt32,
-            Self::Float32 => DataType::Float32,
-            Self::Float64 => DataType::Float64,
-            Self::Decimal128(precision, scale) => DataType::Decimal128(*precision, *scale),
-            Self::Decimal256(precision, scale) => DataType::Decimal256(*precision, *scale),
-            Self::Money(scale) => DataType::Decimal128(19, *scale),
-            Self::Date => DataType::Date32,
-            Self::Time => DataType::Time64(TimeUnit::Microsecond),
-            Self::Timestamp { utc, nanoseconds } => DataType::Timestamp(
-                if *nanoseconds { TimeUnit::Nanosecond } else { TimeUnit::Microsecond },
-                utc.then(|| "UTC".into()),
-            ),
-            Self::Duration => DataType::Duration(TimeUnit::Microsecond),
-            Self::Uuid => DataType::FixedSizeBinary(16),
-            Self::Binary | Self::Wkb => DataType::Binary,
-            Self::Text(_) | Self::Json | Self::Jsonb => DataType::Utf8,
-            Self::List(element) => DataType::List(Arc::new(element.field("element", true))),
-            Self::Struct(members) => {
-                DataType::Struct(members.iter().map(|(name, kind)| kind.field(name, true)).collect())
-            }
-            Self::Range(bound) => DataType::Struct(range_fields(bound)),
-            Self::Multirange(bound) => DataType::List(Arc::new(Self::Range(bound.clone()).field("element", true))),
-            Self::Hstore => {
-                DataType::Map(Arc::new(Field::new("entries", DataType::Struct(hstore_fields()), false)), false)
-            }
-            Self::Vector => DataType::List(Arc::new(Field::new("element", DataType::Float32, true))),
-        }
-    }
-
-    /// An Arrow field, with its extension type where there is one.
-    pub fn field(&self, name: &str, nullable: bool) -> Field {
-        let field = Field::new(name, self.data_type(), nullable);
-        // The canonical JSON type wants empty metadata, the UUID type none.
-        let (extension, metadata) = match self {
-            Self::Json | Self::Jsonb => ("arrow.json", Some("")),
-            Self::Uuid => ("arrow.uuid", None),
-            Self::Wkb => ("geoarrow.wkb", Some("{}")),
-            _ => return field,
-        };
-        let mut entries = HashMap::from([("ARROW:extension:name".to_owned(), extension.to_owned())]);
-        entries.extend(metadata.map(|metadata| ("ARROW:extension:metadata".to_owned(), metadata.to_owned())));
-        field.with_metadata(entries)
-    }
-
-    /// Whether some value of the source type has no place in the Arrow type, so that a policy
-    /// may turn it into NULL.
-    pub fn may_not_fit(&self) -> bool {
-        matches!(
-            self,
-            Self::Date
-                | Self::Time
-                | Self::Timestamp { .. }
-                | Self::Duration
-                | Self::Decimal128(..)
-                | Self::Decimal256(..)
-                | Self::NumericInt(_)
-        )
-    }
-
     /// What the mapping keeps.
     pub fn fidelity(&self) -> Fidelity {
         match self {
@@ -187,21 +121,64 @@ impl Kind {
         };
         oid >= FIRST_OF_ITS_OWN || built_in.contains(&oid)
     }
+}
 
-    /// Bytes that every row takes in Arrow buffers, whatever its value.
-    pub fn fixed_bytes(&self) -> usize {
+impl Target for Kind {
+    fn data_type(&self) -> DataType {
         match self {
-            Self::Bool => 1,
-            Self::Int16 | Self::AnyInt(2) | Self::NumericInt(2) => 2,
-            Self::Int32 | Self::AnyInt(4) | Self::NumericInt(4) | Self::UInt32 | Self::Float32 | Self::Date => 4,
-            Self::Decimal128(..) | Self::Money(_) | Self::Uuid => 16,
-            Self::Decimal256(..) => 32,
-            Self::Text(_) | Self::Json | Self::Jsonb | Self::Binary | Self::Wkb => 4,
-            Self::List(_) | Self::Multirange(_) | Self::Hstore | Self::Vector => 4,
-            Self::Struct(members) => members.iter().map(|(_, kind)| kind.fixed_bytes()).sum(),
-            Self::Range(bound) => 2 * bound.fixed_bytes() + 3,
-            _ => 8,
+            Self::Bool => DataType::Boolean,
+            Self::Int16 | Self::AnyInt(2) | Self::NumericInt(2) => DataType::Int16,
+            Self::Int32 | Self::AnyInt(4) | Self::NumericInt(4) => DataType::Int32,
+            Self::Int64 | Self::AnyInt(_) | Self::NumericInt(_) => DataType::Int64,
+            Self::UInt32 => DataType::UInt32,
+            Self::Float32 => DataType::Float32,
+            Self::Float64 => DataType::Float64,
+            Self::Decimal128(precision, scale) => DataType::Decimal128(*precision, *scale),
+            Self::Decimal256(precision, scale) => DataType::Decimal256(*precision, *scale),
+            Self::Money(scale) => DataType::Decimal128(19, *scale),
+            Self::Date => DataType::Date32,
+            Self::Time => DataType::Time64(TimeUnit::Microsecond),
+            Self::Timestamp { utc, nanoseconds } => DataType::Timestamp(
+                if *nanoseconds { TimeUnit::Nanosecond } else { TimeUnit::Microsecond },
+                utc.then(|| "UTC".into()),
+            ),
+            Self::Duration => DataType::Duration(TimeUnit::Microsecond),
+            Self::Uuid => DataType::FixedSizeBinary(16),
+            Self::Binary | Self::Wkb => DataType::Binary,
+            Self::Text(_) | Self::Json | Self::Jsonb => DataType::Utf8,
+            Self::List(element) => DataType::List(Arc::new(element.field("element", true))),
+            Self::Struct(members) => {
+                DataType::Struct(members.iter().map(|(name, kind)| kind.field(name, true)).collect())
+            }
+            Self::Range(bound) => DataType::Struct(range_fields(bound)),
+            Self::Multirange(bound) => DataType::List(Arc::new(Self::Range(bound.clone()).field("element", true))),
+            Self::Hstore => {
+                DataType::Map(Arc::new(Field::new("entries", DataType::Struct(hstore_fields()), false)), false)
+            }
+            Self::Vector => DataType::List(Arc::new(Field::new("element", DataType::Float32, true))),
         }
+    }
+
+    fn extension(&self) -> Option<Extension> {
+        match self {
+            Self::Json | Self::Jsonb => Some(Extension::Json),
+            Self::Uuid => Some(Extension::Uuid),
+            Self::Wkb => Some(Extension::Wkb(0)),
+            _ => None,
+        }
+    }
+
+    fn may_not_fit(&self) -> bool {
+        matches!(
+            self,
+            Self::Date
+                | Self::Time
+                | Self::Timestamp { .. }
+                | Self::Duration
+                | Self::Decimal128(..)
+                | Self::Decimal256(..)
+                | Self::NumericInt(_)
+        )
     }
 }
 

@@ -36,6 +36,7 @@ mod types;
 mod wire;
 
 use rivet_sdk::options::ServerOptions;
+use rivet_sdk::sql;
 use rivet_sdk::sql::session::{Session as _, one_value};
 use rivet_sdk::{
     BatchSink, Bounds, BoundsRequest, Context, Description, ExportRequest, ExportStats, Identity, Interrupt, Relation,
@@ -111,7 +112,7 @@ impl Source for Postgres {
 
     fn type_mappings(&mut self, request: &ExportRequest) -> Result<Vec<TypeMapping>> {
         let version = self.session.version();
-        self.session.reading_columns(request, |wire, request| Plan::new(wire, version, request)?.mappings())
+        self.session.reading_columns(request, |wire, request| Plan::new(wire, version, request)?.of.mappings())
     }
 
     fn tables(&mut self, filter: &TableFilter) -> Result<Vec<TableSummary>> {
@@ -152,7 +153,10 @@ impl Source for Postgres {
 
     fn count(&mut self, request: &ExportRequest) -> Result<u64> {
         let answer = self.session.reading_rows(request, |wire, request| {
-            wire.query(&format!("SELECT count(*) FROM (SELECT 1 {}) AS rivet_count", plan::tail(request)?), 0)
+            wire.query(
+                &format!("SELECT count(*) FROM (SELECT 1 {}) AS rivet_count", sql::tail(&dialect::Postgres, request)?),
+                0,
+            )
         })?;
         types::number(answer.rows.first().and_then(|row| row.first()).unwrap_or(&None))
     }

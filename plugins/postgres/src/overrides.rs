@@ -1,6 +1,7 @@
 //! `columns:` — another type than the natural one, where the source type allows it.
 
-use rivet_sdk::{Error, ErrorKind, Fidelity, Result, WantedType};
+use rivet_sdk::sql::columns::cannot_become;
+use rivet_sdk::{Fidelity, Result, WantedType};
 
 use crate::catalog::SourceColumn;
 use crate::kind::Kind;
@@ -13,9 +14,9 @@ pub(crate) fn expression(types: &Types, name: &str, source: &SourceColumn, wante
     let base = types.base_name(source.oid).unwrap_or("nested");
     let natural = || types.expression(name, source.oid, source.typmod);
     let is_text = matches!(base, "text" | "varchar" | "bpchar" | "name" | "citext");
-    let cast = |to: &str, kind: Kind, fidelity| made(format!("({name})::{to}"), kind, fidelity);
-    let plain = |kind: Kind, fidelity| made(name.to_owned(), kind, fidelity);
-    let utc = |kind: Kind| made(format!("({name}) AT TIME ZONE 'UTC'"), kind, Compatible);
+    let cast = |to: &str, kind: Kind, fidelity| Expression::new(format!("({name})::{to}"), kind, fidelity);
+    let plain = |kind: Kind, fidelity| Expression::new(name, kind, fidelity);
+    let utc = |kind: Kind| Expression::new(format!("({name}) AT TIME ZONE 'UTC'"), kind, Compatible);
     let moment = |utc: bool, wanted: W| Kind::Timestamp {
         utc,
         nanoseconds: matches!(wanted, W::TimestampNs | W::TimestampTzNs),
@@ -31,7 +32,7 @@ pub(crate) fn expression(types: &Types, name: &str, source: &SourceColumn, wante
         (W::Text, "interval") => natural(),
         (W::Text, _) => cast("text", Kind::PLAIN, Text),
         (W::Json, "json" | "jsonb") => natural(),
-        (W::Json, _) => made(format!("pg_catalog.to_json({name})::text"), Kind::Json, Compatible),
+        (W::Json, _) => Expression::new(format!("pg_catalog.to_json({name})::text"), Kind::Json, Compatible),
         (W::Bool, "bool") | (W::Binary, "bytea") | (W::Uuid, "uuid") | (W::Date, "date") | (W::Time, "time") => {
             natural()
         }
@@ -54,23 +55,13 @@ pub(crate) fn expression(types: &Types, name: &str, source: &SourceColumn, wante
         (W::TimestampTz | W::TimestampTzNs, "timestamptz") => plain(moment(true, wanted), Exact),
         (W::TimestampTz | W::TimestampTzNs, "timestamp") => utc(moment(true, wanted)),
         (W::Duration, "interval") => plain(Kind::Duration, Compatible),
-        (W::Binary, "uuid") => made(format!("pg_catalog.uuid_send({name})"), Kind::Binary, Compatible),
+        (W::Binary, "uuid") => Expression::new(format!("pg_catalog.uuid_send({name})"), Kind::Binary, Compatible),
         (W::Binary, _) if is_text => {
-            made(format!("pg_catalog.convert_to(({name})::text, 'UTF8')"), Kind::Binary, Compatible)
+            Expression::new(format!("pg_catalog.convert_to(({name})::text, 'UTF8')"), Kind::Binary, Compatible)
         }
         (W::Uuid, _) if is_text => cast("uuid", Kind::Uuid, Compatible),
-        _ => {
-            return Err(Error::new(
-                ErrorKind::UnsupportedType,
-                format!("the column `{}` of type {} cannot be exported as {wanted}", source.name, source.source_type),
-            )
-            .with_hint(format!("leave `columns: {{ {}: … }}` out, or use text or json", source.name)));
-        }
+        _ => return Err(cannot_become(source, wanted, "text or json")),
     })
-}
-
-fn made(sql: String, kind: Kind, fidelity: Fidelity) -> Expression {
-    Expression { sql, kind, fidelity }
 }
 
 fn decimal(precision: u8, scale: i8) -> Kind {

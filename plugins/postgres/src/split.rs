@@ -3,10 +3,9 @@
 //! Boundaries come from statistics or a sample, so they may be stale: that skews sizes and
 //! nothing else, because the first slice has no lower bound and the last no upper one.
 
-use rivet_sdk::sql::{Dialect, quote_text};
+use rivet_sdk::sql::{self, Dialect, columns, quote_text, split};
 use rivet_sdk::{
-    Bound, Condition, Error, ErrorKind, ExportRequest, NativeSplit, Result, Scalar, Slice, Split, SplitBy, SplitInto,
-    SplitRequest,
+    Condition, Error, ErrorKind, ExportRequest, NativeSplit, Result, Scalar, Slice, Split, SplitBy, SplitRequest,
 };
 
 use crate::catalog::{self, SourceColumn, Table};
@@ -19,8 +18,6 @@ use crate::wire::Wire;
 /// Rows sampled for each wanted slice, and in all.
 const SAMPLE_PER_SLICE: u64 = 200;
 const SAMPLE_ROWS: u64 = 1_000_000;
-/// No plan needs more.
-const MAX_SLICES: u64 = 100_000;
 
 /// Slices of `request.of`.
 pub(crate) fn split(wire: &mut Wire, version: u32, request: &SplitRequest) -> Result<Split> {
@@ -30,20 +27,6 @@ pub(crate) fn split(wire: &mut Wire, version: u32, request: &SplitRequest) -> Re
         SplitBy::Keyset { key } => ranges(wire, version, request, key),
         other => Err(Error::unsupported(format!("this version cannot cut by {other:?}"))),
     }
-}
-
-fn whole(rows: Option<u64>, method: impl Into<String>) -> Split {
-    Split::new(vec![Slice::new(None, rows)], method)
-}
-
-fn wanted(into: SplitInto, rows: Option<u64>) -> u64 {
-    match into {
-        SplitInto::Count(count) => count,
-        SplitInto::Rows(size) => rows.unwrap_or(0).div_ceil(size.max(1)),
-        // What is wanted is a wish: one slice is right, too.
-        _ => 1,
-    }
-    .clamp(1, MAX_SLICES)
 }
 
 fn native(wire: &mut Wire, version: u32, request: &SplitRequest) -> Result<Split> {
@@ -57,10 +40,10 @@ fn native(wire: &mut Wire, version: u32, request: &SplitRequest) -> Result<Split
     let Some(name) = request.of.relation.table() else { return Err(Error::internal("blocks of a query")) };
     let table = catalog::table(wire, version, name)?;
     let blocks = catalog::blocks(wire, &table)?;
-    let count = wanted(request.into, description.rows).min(blocks.max(1));
+    let count = split::wanted(request.into, description.rows).min(blocks.max(1));
     let method = format!("{blocks} blocks");
     if count <= 1 {
-        return Ok(whole(description.rows, method));
+        return Ok(split::whole(description.rows, method));
     }
     let edge = |index: u64| u64::try_from(u128::from(blocks) * u128::from(index) / u128::from(count)).ok();
     let slices = (0..count)
@@ -78,28 +61,14 @@ fn native(wire: &mut Wire, version: u32, request: &SplitRequest) -> Result<Split
     Ok(Split::new(slices, method))
 }
 
-/// Keyset slices are only right over a proven unique key without NULLs.
-fn prove_key(wire: &mut Wire, version: u32, of: &ExportRequest, key: &[String]) -> Result<()> {
-    let description = catalog::describe(wire, version, &of.relation)?;
-    let proven = description.keys.iter().any(|index| {
-        index.unique
-            && index.columns.iter().all(|column| !column.nullable)
-            && index.columns.iter().map(|column| &column.name).eq(key)
-    });
-    if proven {
-        return Ok(());
-    }
-    Err(Error::new(ErrorKind::Unsupported, format!("({}) is not a unique key of {}", key.join(", "), of.relation))
-        .with_hint("keyset needs a full unique index, valid and immediate, over NOT NULL columns in this order"))
-}
-
 fn ranges(wire: &mut Wire, version: u32, request: &SplitRequest, key: &[String]) -> Result<Split> {
     let of = &request.of;
-    let (table, available) = plan::columns(wire, version, &of.relation)?;
-    let columns = key.iter().map(|name| plan::find(name, &available, of)).collect::<Result<Vec<_>>>()?;
-    plan::may_read_columns(&of.relation, columns.iter().copied())?;
+    let (table, available) = plan::look_up(wire, version, &of.relation)?;
+    let columns = columns::find_key(key, &available, &of.relation)?;
     if matches!(request.by, SplitBy::Keyset { .. }) {
-        prove_key(wire, version, of, key)?;
+        let keys = catalog::describe(wire, version, &of.relation)?.keys;
+        let needed = "keyset needs a full unique index, valid and immediate, over NOT NULL columns in this order";
+        split::prove(&keys, key, &of.relation, needed)?;
     }
     let mut types = Types::default();
     types.load(wire, version, columns.iter().map(|column| column.oid))?;
@@ -107,18 +76,14 @@ fn ranges(wire: &mut Wire, version: u32, request: &SplitRequest, key: &[String])
     if let (SplitBy::Range { column }, [name]) = (&request.by, &names[..])
         && !is_ordered(name)
     {
-        return Err(Error::new(
-            ErrorKind::Unsupported,
-            format!("`{column}` is a {name}, which has no order that ranges could follow"),
-        )
-        .with_hint(
-            "numbers, dates and moments, texts, bytea and uuid work; a unique key of any type works with keyset",
-        ));
+        let ordered =
+            "numbers, dates and moments, texts, bytea and uuid work; a unique key of any type works with keyset";
+        return Err(split::no_order(column, name, ordered));
     }
     let rows = estimate(wire, of, table.as_ref())?;
-    let count = wanted(request.into, rows);
+    let count = split::wanted(request.into, rows);
     if count <= 1 {
-        return Ok(whole(rows, "not worth cutting"));
+        return Ok(split::whole(rows, "not worth cutting"));
     }
     let histogram = match (&table, &columns[..], &names[..]) {
         (Some(table), [column], [name]) if of.conditions.is_empty() && is_rangeable(name) => {
@@ -134,37 +99,7 @@ fn ranges(wire: &mut Wire, version: u32, request: &SplitRequest, key: &[String])
         .into_iter()
         .map(|values| values.into_iter().zip(&names).map(|(text, name)| scalar(name, text)).collect::<Result<Vec<_>>>())
         .collect::<Result<Vec<_>>>()?;
-    let nullable: Vec<&str> =
-        columns.iter().filter(|column| !column.not_null).map(|column| column.name.as_str()).collect();
-    Ok(slices(key, bounds, nullable.first().copied(), rows, method))
-}
-
-fn slices(
-    key: &[String],
-    bounds: Vec<Vec<Scalar>>,
-    nullable: Option<&str>,
-    rows: Option<u64>,
-    method: String,
-) -> Split {
-    if bounds.is_empty() {
-        return whole(rows, method);
-    }
-    let each = rows.map(|rows| rows / u64::try_from(bounds.len() + 1).unwrap_or(1));
-    let mut slices = Vec::with_capacity(bounds.len() + 2);
-    let mut from = None;
-    for to in bounds.into_iter().map(Some).chain([None]) {
-        let condition = Condition::Range {
-            key: key.to_vec(),
-            from: from.take().map(Bound::inclusive),
-            to: to.clone().map(Bound::exclusive),
-        };
-        slices.push(Slice::new(Some(condition), each));
-        from = to;
-    }
-    if let Some(column) = nullable {
-        slices.push(Slice::new(Some(Condition::IsNull { column: column.to_owned() }), None));
-    }
-    Split::new(slices, method)
+    Ok(split::even_slices(key, bounds, split::nullable(&columns), rows, method))
 }
 
 fn estimate(wire: &mut Wire, of: &ExportRequest, table: Option<&Table>) -> Result<Option<u64>> {
@@ -176,7 +111,7 @@ fn estimate(wire: &mut Wire, of: &ExportRequest, table: Option<&Table>) -> Resul
             return Ok(rows);
         }
     }
-    Ok(catalog::explain(wire, &format!("SELECT 1 {}", plan::tail(of)?))?.0)
+    Ok(catalog::explain(wire, &format!("SELECT 1 {}", sql::tail(&Postgres, of)?))?.0)
 }
 
 type Boundaries = (Vec<Vec<String>>, String);
@@ -274,8 +209,8 @@ fn sampled(
     let texts: Vec<String> = (0..key.len()).map(|index| format!("k{index}::text")).collect();
     let aliased: Vec<String> = names.iter().enumerate().map(|(index, name)| format!("{name} AS k{index}")).collect();
     let order: Vec<String> = (0..key.len()).map(|index| format!("k{index}")).collect();
-    let relation = rivet_sdk::sql::from(&Postgres, &of.relation);
-    let conditions = rivet_sdk::sql::where_clause(&Postgres, &of.conditions)?;
+    let relation = sql::from(&Postgres, &of.relation);
+    let conditions = sql::where_clause(&Postgres, &of.conditions)?;
     let not_null: Vec<String> = names.iter().map(|name| format!("{name} IS NOT NULL")).collect();
     let joint = if conditions.is_empty() { " WHERE " } else { " AND " };
     let order = order.join(", ");
@@ -290,8 +225,8 @@ fn sampled(
     let mut found: Vec<Vec<String>> = Vec::new();
     for row in wire.query(&sql, 0)?.rows {
         let values = row.into_iter().collect::<Option<Vec<String>>>();
-        if let Some(values) = values.filter(|values| found.last() != Some(values)) {
-            found.push(values);
+        if let Some(values) = values {
+            split::add(&mut found, values);
         }
     }
     Ok((found, method))
@@ -335,16 +270,5 @@ mod tests {
     fn a_common_value_counts_as_many_rows_as_it_has() {
         let skewed = points(&[("1", Some(0.8)), ("2", None), ("3", None), ("4", None)]);
         assert_eq!(cut(&skewed, 0.0, 2), ["2"]);
-    }
-
-    #[test]
-    fn slices_have_no_outer_bounds_and_nulls_have_their_own() {
-        let key = ["a".to_owned()];
-        let split = slices(&key, vec![vec![Scalar::Integer(5)]], Some("a"), Some(10), "test".into());
-        let conditions: Vec<_> = split.slices.iter().map(|slice| slice.condition.clone().unwrap()).collect();
-        assert!(matches!(&conditions[0], Condition::Range { from: None, to: Some(bound), .. } if !bound.inclusive));
-        assert!(matches!(&conditions[1], Condition::Range { from: Some(bound), to: None, .. } if bound.inclusive));
-        assert!(matches!(&conditions[2], Condition::IsNull { .. }));
-        assert_eq!(slices(&key, Vec::new(), Some("a"), None, String::new()).slices, [Slice::new(None, None)]);
     }
 }

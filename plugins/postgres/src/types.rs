@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use rivet_sdk::sql::columns;
 use rivet_sdk::{Error, Fidelity, Result};
 
 use crate::kind::{Kind, TextForm};
@@ -39,13 +40,7 @@ struct Member {
     typmod: i32,
 }
 
-/// What stands in the select list for a column, and what its bytes become.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Expression {
-    pub sql: String,
-    pub kind: Kind,
-    pub fidelity: Fidelity,
-}
+pub(crate) type Expression = columns::Expression<Kind>;
 
 impl Types {
     /// Reads the types in `oids`, and all they are made of.
@@ -118,18 +113,17 @@ impl Types {
     /// The select-list expression for the column or member `sql` of this type.
     pub fn expression(&self, sql: &str, oid: u32, typmod: i32) -> Expression {
         if let Some(kind) = self.native(oid, typmod) {
-            return Expression { sql: sql.to_owned(), fidelity: kind.fidelity(), kind };
+            let fidelity = kind.fidelity();
+            return Expression::new(sql, kind, fidelity);
         }
-        let as_text = || Expression { sql: format!("({sql})::text"), kind: Kind::PLAIN, fidelity: Fidelity::Text };
+        let as_text = || Expression::new(format!("({sql})::text"), Kind::PLAIN, Fidelity::Text);
         let Some(of) = self.known.get(&oid) else { return as_text() };
         match &of.form {
             Form::Domain { base, typmod } => self.expression(sql, *base, *typmod),
             // The server casts element by element.
-            Form::Array { element } if self.is_scalar(*element) => Expression {
-                sql: format!("({sql})::text[]"),
-                kind: Kind::List(Box::new(Kind::PLAIN)),
-                fidelity: Fidelity::Text,
-            },
+            Form::Array { element } if self.is_scalar(*element) => {
+                Expression::new(format!("({sql})::text[]"), Kind::List(Box::new(Kind::PLAIN)), Fidelity::Text)
+            }
             Form::Composite(members) => {
                 let members: Vec<(String, Expression)> = members
                     .iter()
@@ -140,18 +134,15 @@ impl Types {
                     })
                     .collect();
                 let parts = members.iter().map(|(_, part)| part.sql.as_str()).collect::<Vec<_>>().join(", ");
-                Expression {
-                    // A row of NULLs is not NULL, and must not become it.
-                    sql: format!("CASE WHEN ({sql}) IS DISTINCT FROM NULL THEN ROW({parts}) END"),
-                    kind: Kind::Struct(members.into_iter().map(|(name, part)| (name, part.kind)).collect()),
-                    fidelity: Fidelity::Text,
-                }
+                // A row of NULLs is not NULL, and must not become it.
+                let sql = format!("CASE WHEN ({sql}) IS DISTINCT FROM NULL THEN ROW({parts}) END");
+                let kinds = members.into_iter().map(|(name, part)| (name, part.kind)).collect();
+                Expression::new(sql, Kind::Struct(kinds), Fidelity::Text)
             }
-            Form::Scalar if matches!(of.name.as_str(), "geometry" | "geography") => Expression {
-                sql: format!("\"{}\".st_asbinary({sql})", of.schema.replace('"', "\"\"")),
-                kind: Kind::Wkb,
-                fidelity: Fidelity::Compatible,
-            },
+            Form::Scalar if matches!(of.name.as_str(), "geometry" | "geography") => {
+                let sql = format!("\"{}\".st_asbinary({sql})", of.schema.replace('"', "\"\""));
+                Expression::new(sql, Kind::Wkb, Fidelity::Compatible)
+            }
             _ => as_text(),
         }
     }

@@ -11,6 +11,8 @@ use rivet_sdk::arrow_array::builder::{
 };
 use rivet_sdk::arrow_buffer::i256;
 use rivet_sdk::serde::de::IgnoredAny;
+use rivet_sdk::sql::columns::Target;
+use rivet_sdk::sql::rows::ColumnBuilder;
 use rusqlite::types::ValueRef;
 
 use crate::number::{write_real, write_unscaled};
@@ -86,29 +88,8 @@ impl Cells {
         Ok(Self { builder, lenient, scratch: String::new() })
     }
 
-    /// Appends NULL.
-    pub fn append_null(&mut self) {
-        match &mut self.builder {
-            Builder::Boolean(cells) => cells.append_null(),
-            Builder::Int16(cells) => cells.append_null(),
-            Builder::Int32(cells) => cells.append_null(),
-            Builder::Int64(cells) => cells.append_null(),
-            Builder::Float32(cells) => cells.append_null(),
-            Builder::Float64(cells) => cells.append_null(),
-            Builder::Decimal128(cells, ..) => cells.append_null(),
-            Builder::Decimal256(cells, ..) => cells.append_null(),
-            Builder::Text(cells) | Builder::Json(cells) => cells.append_null(),
-            Builder::Binary(cells) => cells.append_null(),
-            Builder::Uuid(cells) => cells.append_null(),
-            Builder::Date(cells) => cells.append_null(),
-            Builder::Time(cells) => cells.append_null(),
-            Builder::Micros(cells) => cells.append_null(),
-            Builder::Nanos(cells) => cells.append_null(),
-        }
-    }
-
-    /// Appends a value that is not NULL, or says why it does not fit. Returns its bytes.
-    pub fn append(&mut self, value: ValueRef<'_>) -> Result<usize, Misfit> {
+    /// Appends a value that is not NULL, or says why it does not fit.
+    pub fn append(&mut self, value: ValueRef<'_>) -> Result<(), Misfit> {
         let scratch = &mut self.scratch;
         let lenient = self.lenient;
         match &mut self.builder {
@@ -131,15 +112,12 @@ impl Cells {
                 cells.append_value(i256::from_string(scratch).ok_or(Misfit::Value)?);
             }
             Builder::Text(cells) => {
-                let text = text(value, lenient, scratch)?;
-                cells.append_value(text);
-                return Ok(text.len() + 4);
+                cells.append_value(text(value, lenient, scratch)?);
             }
             Builder::Json(cells) => {
                 let text = text(value, true, scratch)?;
                 serde_json::from_str::<IgnoredAny>(text).map_err(|_| Misfit::Value)?;
                 cells.append_value(text);
-                return Ok(text.len() + 4);
             }
             Builder::Binary(cells) => {
                 let bytes = match value {
@@ -149,7 +127,6 @@ impl Cells {
                     _ => return Err(Misfit::Class),
                 };
                 cells.append_value(bytes);
-                return Ok(bytes.len() + 4);
             }
             Builder::Uuid(cells) => cells.append_value(uuid(value)?).map_err(|_| Misfit::Value)?,
             Builder::Date(cells) => cells.append_value(instant(value)?.midnight().ok_or(Misfit::Value)?),
@@ -163,12 +140,44 @@ impl Cells {
             Builder::Micros(cells) => cells.append_value(instant(value)?.micros().ok_or(Misfit::Value)?),
             Builder::Nanos(cells) => cells.append_value(instant(value)?.nanos().ok_or(Misfit::Value)?),
         }
-        Ok(16)
+        Ok(())
+    }
+}
+
+impl ColumnBuilder for Cells {
+    // A number of eight bytes may become its digits, and a blob its literal.
+    const GROWTH: usize = 4;
+
+    fn push_null(&mut self) {
+        match &mut self.builder {
+            Builder::Boolean(cells) => cells.append_null(),
+            Builder::Int16(cells) => cells.append_null(),
+            Builder::Int32(cells) => cells.append_null(),
+            Builder::Int64(cells) => cells.append_null(),
+            Builder::Float32(cells) => cells.append_null(),
+            Builder::Float64(cells) => cells.append_null(),
+            Builder::Decimal128(cells, ..) => cells.append_null(),
+            Builder::Decimal256(cells, ..) => cells.append_null(),
+            Builder::Text(cells) | Builder::Json(cells) => cells.append_null(),
+            Builder::Binary(cells) => cells.append_null(),
+            Builder::Uuid(cells) => cells.append_null(),
+            Builder::Date(cells) => cells.append_null(),
+            Builder::Time(cells) => cells.append_null(),
+            Builder::Micros(cells) => cells.append_null(),
+            Builder::Nanos(cells) => cells.append_null(),
+        }
     }
 
-    /// The column so far; the next cell starts a new one.
-    pub fn finish(&mut self) -> ArrayRef {
-        match &mut self.builder {
+    fn variable_bytes(&self) -> usize {
+        match &self.builder {
+            Builder::Text(cells) | Builder::Json(cells) => cells.values_slice().len(),
+            Builder::Binary(cells) => cells.values_slice().len(),
+            _ => 0,
+        }
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef> {
+        Ok(match &mut self.builder {
             Builder::Boolean(cells) => Arc::new(cells.finish()),
             Builder::Int16(cells) => Arc::new(cells.finish()),
             Builder::Int32(cells) => Arc::new(cells.finish()),
@@ -184,7 +193,7 @@ impl Cells {
             Builder::Time(cells) => Arc::new(cells.finish()),
             Builder::Micros(cells) => Arc::new(cells.finish()),
             Builder::Nanos(cells) => Arc::new(cells.finish()),
-        }
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 //! From a request to its columns: which ones, read how, and whether NULL may occur.
 
+use rivet_sdk::sql::columns::Target;
+use rivet_sdk::sql::rows::Output;
 use rivet_sdk::{
     ColumnRequest, Condition, Error, ErrorKind, ExportRequest, Fidelity, OnUnrepresentable, Result, TypeMapping,
     WantedType,
@@ -37,6 +39,24 @@ impl Column {
     pub fn remedy(&self, not_utf8: bool) -> String {
         let wanted = if not_utf8 || (self.kind == Kind::Text && !self.lenient) { "binary" } else { "text" };
         format!("set `columns: {{{}: {wanted}}}`, or `on_unrepresentable: null`", self.name)
+    }
+}
+
+impl Output for Column {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn source_type(&self) -> &str {
+        &self.declared
+    }
+
+    fn is_nullable(&self) -> bool {
+        self.nullable
+    }
+
+    fn fixed_bytes(&self) -> usize {
+        self.kind.fixed_bytes()
     }
 }
 

@@ -133,6 +133,11 @@ impl Database {
         self.watch.forgive(spent);
     }
 
+    /// The host's side of this instance.
+    pub fn context(&self) -> &Context {
+        &self.watch.context
+    }
+
     /// Fails once the work is no longer wanted, or can no longer be right.
     pub fn check(&self) -> Result<()> {
         self.watch.context.check()?;

@@ -1,13 +1,14 @@
 //! Reads rows into batches, in one statement and so in one read transaction.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rivet_sdk::arrow_array::RecordBatch;
 use rivet_sdk::arrow_schema::SchemaRef;
-use rivet_sdk::{
-    BatchSink, ColumnStats, Error, ErrorKind, ExportRequest, ExportStats, OnUnrepresentable, Result, schema_of,
-};
+use rivet_sdk::sql::columns::Target;
+use rivet_sdk::sql::rows::{ColumnBuilder, Rows};
+use rivet_sdk::{BatchSink, Error, ExportRequest, ExportStats, Result, schema_of};
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
@@ -36,108 +37,78 @@ pub fn export(
     database.check()?;
 
     let started = Instant::now();
-    let mut batch = Batch::new(shape, columns, request, schema)?;
-    let mut outside = Duration::ZERO;
+    let outside = Cell::new(Duration::ZERO);
+    let mut handing = Handing { database, sink, outside: &outside };
+    let mut batches = Rows::new(columns, request, schema, database.context(), &mut handing, |column, _| {
+        Cells::new(column.kind, column.lenient)
+    })?;
     let mut rows = statement.query([]).map_err(|error| database.fault(error))?;
     while let Some(row) = rows.next().map_err(|error| database.fault(error))? {
-        batch.push(row)?;
-        if batch.is_full() {
-            database.check()?;
-            let handed = Instant::now();
-            sink.on_batch(batch.take()?)?;
-            database.forgive(handed.elapsed());
-            outside += handed.elapsed();
-        }
+        push(&mut batches, row, shape, columns)?;
     }
     drop(rows);
-    let longest_statement = started.elapsed().saturating_sub(outside);
+    let longest_statement = started.elapsed().saturating_sub(outside.get());
     database.check()?;
-    if batch.rows > 0 {
-        sink.on_batch(batch.take()?)?;
-    }
-    Ok(ExportStats::new(batch.total).with_columns(batch.stats()).with_longest_statement(longest_statement))
+    Ok(batches.finish()?.with_longest_statement(longest_statement))
 }
 
-/// A batch being filled.
-struct Batch<'a> {
-    shape: &'a Shape,
-    columns: &'a [Column],
-    request: &'a ExportRequest,
-    schema: SchemaRef,
-    cells: Vec<Cells>,
-    unrepresentable: Vec<u64>,
-    rows: usize,
-    bytes: usize,
-    total: u64,
+/// Hands batches on. How long that takes is no part of the statement's time.
+struct Handing<'a> {
+    database: &'a Database,
+    sink: &'a mut dyn BatchSink,
+    outside: &'a Cell<Duration>,
 }
 
-impl<'a> Batch<'a> {
-    fn new(shape: &'a Shape, columns: &'a [Column], request: &'a ExportRequest, schema: SchemaRef) -> Result<Self> {
-        let cells = columns.iter().map(|column| Cells::new(column.kind, column.lenient)).collect::<Result<_>>()?;
-        let unrepresentable = vec![0; columns.len()];
-        Ok(Self { shape, columns, request, schema, cells, unrepresentable, rows: 0, bytes: 0, total: 0 })
+impl BatchSink for Handing<'_> {
+    fn on_schema(&mut self, schema: SchemaRef) -> Result<()> {
+        self.sink.on_schema(schema)
     }
 
-    fn push(&mut self, row: &Row<'_>) -> Result<()> {
-        self.total += 1;
-        let parts = self.columns.iter().zip(&mut self.cells).zip(&mut self.unrepresentable);
-        for (index, ((column, cells), unrepresentable)) in parts.enumerate() {
-            let value = row.get_ref(index).map_err(|error| Error::internal(error.to_string()))?;
-            let at = || place(row, self.shape, self.columns.len(), self.total);
-            let length = match value {
-                ValueRef::Null if column.nullable => {
-                    cells.append_null();
-                    self.bytes += 8;
-                    continue;
-                }
-                ValueRef::Null => {
-                    return Err(Error::integrity(format!("column `{}` is NOT NULL and holds NULL", column.name))
-                        .with_hint("check the file with `PRAGMA integrity_check`")
-                        .with_context("row", at()));
-                }
-                ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
-                _ => 8,
-            };
-            if length as u64 > self.request.max_value_bytes {
-                return Err(Error::new(
-                    ErrorKind::Data,
-                    format!(
-                        "column `{}` holds a value of {length} bytes, more than the limit of {}",
-                        column.name, self.request.max_value_bytes
-                    ),
-                )
-                .with_hint("raise `max_value_mb`, or exclude the column")
-                .with_context("row", at()));
-            }
-            match cells.append(value) {
-                Ok(bytes) => self.bytes += bytes,
-                Err(_) if self.request.on_unrepresentable == OnUnrepresentable::Null => {
-                    cells.append_null();
-                    *unrepresentable += 1;
-                    self.bytes += 8;
-                }
-                Err(misfit) => return Err(refusal(column, value, misfit).with_context("row", at())),
-            }
-        }
-        self.rows += 1;
+    fn on_batch(&mut self, batch: RecordBatch) -> Result<()> {
+        self.database.check()?;
+        let handed = Instant::now();
+        self.sink.on_batch(batch)?;
+        self.database.forgive(handed.elapsed());
+        self.outside.set(self.outside.get() + handed.elapsed());
         Ok(())
     }
+}
 
-    fn is_full(&self) -> bool {
-        self.rows >= self.request.batch.rows.max(1) || self.bytes >= self.request.batch.bytes.clamp(1, 1 << 30)
+fn push(rows: &mut Rows<'_, Cells>, row: &Row<'_>, shape: &Shape, columns: &[Column]) -> Result<()> {
+    let (number, largest) = (rows.number(), rows.max_value_bytes());
+    let at = || place(row, shape, columns.len(), number);
+    let mut received = 0;
+    for (index, (slot, column)) in rows.slots().iter_mut().zip(columns).enumerate() {
+        let value = row.get_ref(index).map_err(|error| Error::internal(error.to_string()))?;
+        let length = match value {
+            ValueRef::Null => {
+                slot.push_null().map_err(|_| unexpected_null(column).with_context("row", at()))?;
+                continue;
+            }
+            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
+            _ => 8,
+        };
+        if length > largest {
+            return Err(too_large(column, length, largest).with_context("row", at()));
+        }
+        if let Err(misfit) = slot.builder.append(value) {
+            let refused = slot.tally.unrepresentable(|| described(value, misfit));
+            refused.map_err(|_| refusal(column, value, misfit).with_context("row", at()))?;
+            slot.builder.push_null();
+        }
+        received += length;
     }
+    rows.end_row(received)
+}
 
-    fn take(&mut self) -> Result<RecordBatch> {
-        self.rows = 0;
-        self.bytes = 0;
-        let arrays = self.cells.iter_mut().map(Cells::finish).collect();
-        Ok(RecordBatch::try_new(Arc::clone(&self.schema), arrays)?)
-    }
+fn unexpected_null(column: &Column) -> Error {
+    Error::integrity(format!("column `{}` is NOT NULL and holds NULL", column.name))
+        .with_hint("check the file with `PRAGMA integrity_check`")
+}
 
-    fn stats(&self) -> Vec<ColumnStats> {
-        let counted = self.columns.iter().zip(&self.unrepresentable).filter(|(_, count)| **count > 0);
-        counted.map(|(column, count)| ColumnStats::new(column.name.clone()).with_unrepresentable(*count)).collect()
-    }
+fn too_large(column: &Column, length: usize, limit: usize) -> Error {
+    let text = format!("column `{}` holds a value of {length} bytes, more than the limit of {limit}", column.name);
+    Error::data(text).with_hint("raise `max_value_mb`, or exclude the column")
 }
 
 fn refusal(column: &Column, value: ValueRef<'_>, misfit: Misfit) -> Error {

@@ -1,7 +1,7 @@
 //! Cuts a relation into slices of about as many rows each, in one ordered pass over the key.
 
-use rivet_sdk::sql::Dialect;
-use rivet_sdk::{Bound, Condition, Error, Result, Scalar, Slice, Split, SplitBy, SplitInto, SplitRequest};
+use rivet_sdk::sql::{Dialect, split};
+use rivet_sdk::{Condition, Error, Result, Scalar, Slice, Split, SplitBy, SplitInto, SplitRequest};
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
@@ -33,21 +33,12 @@ pub fn split(database: &Database, shape: &Shape, request: &SplitRequest, forms: 
     if bounds.is_empty() {
         return Ok(Split::new(vec![Slice::new(None, Some(sample.rows + sample.nulls))], method));
     }
-    let mut slices = Vec::with_capacity(bounds.len() + 2);
-    let mut from: Option<&(u64, Vec<Scalar>)> = None;
-    for to in bounds.iter().map(Some).chain([None]) {
-        let start = from.map_or(0, |(row, _)| *row);
-        let end = to.map_or(sample.rows, |(row, _)| *row);
-        slices.push(Slice::new(
-            Some(Condition::Range {
-                key: key.clone(),
-                from: from.map(|(_, values)| Bound::inclusive(values.clone())),
-                to: to.map(|(_, values)| Bound::exclusive(values.clone())),
-            }),
-            Some(end.saturating_sub(start)),
-        ));
-        from = to;
-    }
+    let ends = bounds.iter().map(|(row, _)| *row).chain([sample.rows]);
+    let starts = [0].into_iter().chain(bounds.iter().map(|(row, _)| *row));
+    let sizes: Vec<u64> = starts.zip(ends).map(|(start, end)| end.saturating_sub(start)).collect();
+    let ranges = split::ranges(&key, bounds.into_iter().map(|(_, values)| values).collect());
+    let mut slices: Vec<Slice> =
+        ranges.into_iter().zip(sizes).map(|(range, size)| Slice::new(Some(range), Some(size))).collect();
     if nullable {
         // Only a single column may be nullable: `key` refuses the rest.
         let column = key.first().cloned().unwrap_or_default();
@@ -67,19 +58,9 @@ fn key(database: &Database, shape: &Shape, by: &SplitBy) -> Result<Vec<String>> 
         let known = shape.columns.iter().map(|column| column.name.as_str());
         return Err(no_column(unknown, &shape.relation.to_string(), known));
     }
-    if matches!(by, SplitBy::Keyset { .. }) {
-        let proven = keys_of(database, shape)?.into_iter().any(|key| {
-            key.unique
-                && key.columns.iter().map(|column| &column.name).eq(&columns)
-                && key.columns.iter().all(|column| !column.nullable)
-        });
-        if !proven {
-            return Err(Error::unsupported(format!(
-                "`{}` is not a unique key over NOT NULL columns",
-                columns.join(", ")
-            ))
-            .with_hint("split by a primary key, or by a range"));
-        }
+    if matches!(by, SplitBy::Keyset { .. }) && !split::is_proven(&keys_of(database, shape)?, &columns) {
+        let text = format!("`{}` is not a unique key over NOT NULL columns", columns.join(", "));
+        return Err(Error::unsupported(text).with_hint("split by a primary key, or by a range"));
     }
     Ok(columns)
 }

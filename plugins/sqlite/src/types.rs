@@ -1,8 +1,7 @@
 //! What a declared type, or a wanted one, becomes in Arrow.
 
-use std::collections::HashMap;
-
-use rivet_sdk::arrow_schema::{DataType, Field, TimeUnit};
+use rivet_sdk::arrow_schema::{DataType, TimeUnit};
+use rivet_sdk::sql::columns::{Extension, Target};
 use rivet_sdk::{Fidelity, WantedType};
 
 /// How a column's cells are read.
@@ -118,25 +117,11 @@ impl Kind {
         };
         sensible.then_some((kind, fidelity))
     }
+}
 
-    /// The Arrow field of a column of this kind.
-    pub fn field(self, name: &str, nullable: bool) -> Field {
-        let field = Field::new(name, self.data_type(), nullable);
-        let extension = match self {
-            Self::Json => "arrow.json",
-            Self::Uuid => "arrow.uuid",
-            _ => return field,
-        };
-        let mut metadata = HashMap::from([("ARROW:extension:name".to_owned(), extension.to_owned())]);
-        if self == Self::Json {
-            metadata.insert("ARROW:extension:metadata".to_owned(), String::new());
-        }
-        field.with_metadata(metadata)
-    }
-
-    /// The Arrow type.
-    pub fn data_type(self) -> DataType {
-        match self {
+impl Target for Kind {
+    fn data_type(&self) -> DataType {
+        match *self {
             Self::Boolean => DataType::Boolean,
             Self::Int16 => DataType::Int16,
             Self::Int32 => DataType::Int32,
@@ -155,6 +140,19 @@ impl Kind {
                 DataType::Timestamp(unit, utc.then(|| "UTC".into()))
             }
         }
+    }
+
+    fn extension(&self) -> Option<Extension> {
+        match self {
+            Self::Json => Some(Extension::Json),
+            Self::Uuid => Some(Extension::Uuid),
+            _ => None,
+        }
+    }
+
+    /// Any cell may contradict its column.
+    fn may_not_fit(&self) -> bool {
+        true
     }
 }
 

@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::NullBufferBuilder;
-use arrow_array::{ArrayRef, ArrowPrimitiveType, PrimitiveArray};
+use arrow_array::builder::{BooleanBufferBuilder, NullBufferBuilder};
+use arrow_array::{
+    ArrayRef, ArrowPrimitiveType, BinaryArray, BooleanArray, FixedSizeBinaryArray, PrimitiveArray, StringArray,
+};
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::DataType;
+
+use crate::{Error, Result};
 
 /// The values of one batch passed 2 GiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +114,86 @@ impl Variable {
         let offsets = std::mem::replace(&mut self.offsets, offsets);
         let data = std::mem::replace(&mut self.data, data);
         (OffsetBuffer::new(ScalarBuffer::from(offsets)), Buffer::from_vec(data), self.nulls.finish())
+    }
+
+    /// What was added as an array of bytes; the buffer begins anew.
+    pub fn binary(&mut self) -> Result<ArrayRef> {
+        let (offsets, data, nulls) = self.take();
+        Ok(Arc::new(BinaryArray::try_new(offsets, data, nulls)?))
+    }
+
+    /// What was added as an array of texts; the buffer begins anew. Fails where one is not UTF-8, and need not be
+    /// checked before: all bytes are checked at once, and then that every offset is a boundary.
+    pub fn text(&mut self) -> Result<ArrayRef> {
+        let (offsets, data, nulls) = self.take();
+        let array = StringArray::try_new(offsets, data, nulls);
+        Ok(Arc::new(array.map_err(|_| Error::data("the server sent text that is not UTF-8"))?))
+    }
+}
+
+/// Booleans.
+pub struct Booleans {
+    values: BooleanBufferBuilder,
+    nulls: NullBufferBuilder,
+}
+
+impl Booleans {
+    /// Room for so many values.
+    pub fn new(capacity: usize) -> Self {
+        Self { values: BooleanBufferBuilder::new(capacity), nulls: NullBufferBuilder::new(capacity) }
+    }
+
+    /// Adds a value.
+    #[inline]
+    pub fn push(&mut self, value: bool) {
+        self.values.append(value);
+        self.nulls.append_non_null();
+    }
+
+    /// Adds a NULL.
+    #[inline]
+    pub fn push_null(&mut self) {
+        self.values.append(false);
+        self.nulls.append_null();
+    }
+
+    /// The array of what was added; the buffer begins anew.
+    pub fn array(&mut self) -> ArrayRef {
+        Arc::new(BooleanArray::new(self.values.finish(), self.nulls.finish()))
+    }
+}
+
+/// UUIDs, as sixteen bytes each.
+pub struct Uuids {
+    values: Vec<u8>,
+    nulls: NullBufferBuilder,
+}
+
+impl Uuids {
+    /// Room for so many values.
+    pub fn new(capacity: usize) -> Self {
+        Self { values: Vec::with_capacity(capacity * 16), nulls: NullBufferBuilder::new(capacity) }
+    }
+
+    /// Adds a value.
+    #[inline]
+    pub fn push(&mut self, value: [u8; 16]) {
+        self.values.extend_from_slice(&value);
+        self.nulls.append_non_null();
+    }
+
+    /// Adds a NULL.
+    #[inline]
+    pub fn push_null(&mut self) {
+        self.values.extend_from_slice(&[0; 16]);
+        self.nulls.append_null();
+    }
+
+    /// The array of what was added; the buffer begins anew.
+    pub fn array(&mut self) -> Result<ArrayRef> {
+        let next = Vec::with_capacity(self.values.len());
+        let values = Buffer::from_vec(std::mem::replace(&mut self.values, next));
+        Ok(Arc::new(FixedSizeBinaryArray::try_new(16, values, self.nulls.finish())?))
     }
 }
 

@@ -6,70 +6,29 @@ mod number;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
-use rivet_sdk::arrow_array::builder::{BooleanBufferBuilder, NullBufferBuilder};
+use rivet_sdk::Result;
+use rivet_sdk::arrow_array::ArrayRef;
 use rivet_sdk::arrow_array::types::{
     Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
     Time64MicrosecondType, Time64NanosecondType, TimestampMicrosecondType, TimestampNanosecondType,
 };
-use rivet_sdk::arrow_array::{ArrayRef, BinaryArray, BooleanArray, FixedSizeBinaryArray, StringArray};
-use rivet_sdk::arrow_buffer::{Buffer, i256};
+use rivet_sdk::arrow_buffer::i256;
 use rivet_sdk::arrow_schema::DataType;
-use rivet_sdk::buffers::{Fixed, Full, Variable, primitive};
-use rivet_sdk::{Error, OnUnrepresentable, Result};
+use rivet_sdk::buffers::{Booleans, Fixed, Uuids, Variable, primitive};
+use rivet_sdk::sql::columns::Target;
+use rivet_sdk::sql::number::{fits, fits256};
+use rivet_sdk::sql::rows::{ColumnBuilder, Fault, Tally};
 
 use crate::kind::{CodePage, Kind};
 use crate::meta::{Format, variant};
 use crate::value::{self, Malformed, exact};
 use characters::Carry;
 pub(crate) use characters::utf16;
-use number::{fits, fits256, rescale, rescale256, too_wide, unscaled};
-
-/// Why a value was refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// The bytes are not of the announced type.
-    Malformed,
-    /// The Arrow type cannot hold it; the text says what it is.
-    Unrepresentable(String),
-    /// It does not fit the type the user asked for.
-    DoesNotFit(String),
-    /// The batch's texts passed 2 GiB.
-    Full,
-}
-
-impl From<Full> for Fault {
-    fn from(Full: Full) -> Self {
-        Self::Full
-    }
-}
+use number::{rescale, rescale256, too_wide, unscaled};
 
 impl From<Malformed> for Fault {
     fn from(Malformed: Malformed) -> Self {
         Self::Malformed
-    }
-}
-
-/// The policy for values that do not fit, and what was counted.
-#[derive(Debug)]
-pub(crate) struct Tally {
-    pub policy: OnUnrepresentable,
-    pub unrepresentable: u64,
-    pub rounded: u64,
-}
-
-impl Tally {
-    /// Counts the value, or refuses it.
-    #[cold]
-    fn unrepresentable(&mut self, what: &str) -> Result<(), Fault> {
-        match self.policy {
-            OnUnrepresentable::Null => {
-                self.unrepresentable += 1;
-                Ok(())
-            }
-            _ => Err(Fault::Unrepresentable(what.to_owned())),
-        }
     }
 }
 
@@ -82,7 +41,7 @@ pub(crate) struct Column {
 }
 
 enum Build {
-    Bool { values: BooleanBufferBuilder, nulls: NullBufferBuilder },
+    Bool(Booleans),
     Int16(Fixed<i16>),
     Int32(Fixed<i32>),
     Int64(Fixed<i64>),
@@ -93,7 +52,7 @@ enum Build {
     Date(Fixed<i32>),
     Time { values: Fixed<i64>, nanoseconds: bool },
     Timestamp { values: Fixed<i64>, kind: Kind, nanoseconds: bool },
-    Uuid { values: Vec<u8>, nulls: NullBufferBuilder },
+    Uuid(Uuids),
     Binary(Variable),
     Text { values: Variable, page: CodePage },
 }
@@ -104,9 +63,7 @@ impl Column {
     pub fn new(kind: &Kind, format: Format, capacity: usize) -> Option<Self> {
         use Format as F;
         let build = match (kind, format) {
-            (Kind::Bool, F::Bit) => {
-                Build::Bool { values: BooleanBufferBuilder::new(capacity), nulls: NullBufferBuilder::new(capacity) }
-            }
+            (Kind::Bool, F::Bit) => Build::Bool(Booleans::new(capacity)),
             (Kind::Int16, F::TinyInt | F::Int16) => Build::Int16(Fixed::new(capacity)),
             (Kind::Int32, F::Int32) => Build::Int32(Fixed::new(capacity)),
             (Kind::Int64, F::Int64) => Build::Int64(Fixed::new(capacity)),
@@ -126,9 +83,7 @@ impl Column {
                 Kind::Timestamp { nanoseconds, .. },
                 F::DateTime | F::SmallDateTime | F::DateTime2(_) | F::DateTimeOffset(_),
             ) => Build::Timestamp { values: Fixed::new(capacity), kind: kind.clone(), nanoseconds: *nanoseconds },
-            (Kind::Uuid, F::Guid) => {
-                Build::Uuid { values: Vec::with_capacity(capacity * 16), nulls: NullBufferBuilder::new(capacity) }
-            }
+            (Kind::Uuid, F::Guid) => Build::Uuid(Uuids::new(capacity)),
             (Kind::Binary | Kind::Wkb, F::Bytes) => Build::Binary(Variable::new(capacity)),
             (Kind::Text(_) | Kind::Json(_), F::Nothing | F::Clr) => return None,
             (Kind::Text(page) | Kind::Json(page), _) => {
@@ -167,7 +122,7 @@ impl Column {
                 };
                 if let Err(what) = appended {
                     values.data.truncate(start);
-                    tally.unrepresentable(what)?;
+                    tally.unrepresentable(|| what.to_owned())?;
                     values.push_null();
                     return Ok(());
                 }
@@ -195,7 +150,7 @@ impl Column {
                     match ticks.checked_mul(100) {
                         Some(moment) => values.push(moment),
                         None => {
-                            tally.unrepresentable("a moment outside the years 1677 to 2262")?;
+                            tally.unrepresentable(|| "a moment outside the years 1677 to 2262".to_owned())?;
                             values.push_null();
                         }
                     }
@@ -220,14 +175,8 @@ impl Column {
                 [byte] => i16::from(*byte),
                 wide => i16::from_le_bytes(exact(wide)?),
             }),
-            Build::Bool { values, nulls } => {
-                values.append(exact::<1>(value)? != [0]);
-                nulls.append_non_null();
-            }
-            Build::Uuid { values, nulls } => {
-                values.extend_from_slice(&value::uuid(value)?);
-                nulls.append_non_null();
-            }
+            Build::Bool(values) => values.push(exact::<1>(value)? != [0]),
+            Build::Uuid(values) => values.push(value::uuid(value)?),
         }
         Ok(())
     }
@@ -256,7 +205,7 @@ impl Column {
                 Ok(()) => Ok(values.close()?),
                 Err(what) => {
                     values.discard();
-                    tally.unrepresentable(what)?;
+                    tally.unrepresentable(|| what.to_owned())?;
                     values.push_null();
                     Ok(())
                 }
@@ -264,10 +213,14 @@ impl Column {
             _ => Err(Fault::Malformed),
         }
     }
+}
 
-    /// Appends NULL.
+impl ColumnBuilder for Column {
+    // The text of a number or a moment; characters grow to at most three bytes each.
+    const GROWTH: usize = 8;
+
     #[inline]
-    pub fn push_null(&mut self) {
+    fn push_null(&mut self) {
         match &mut self.build {
             Build::Text { values, .. } | Build::Binary(values) => values.push_null(),
             Build::Int16(values) => values.push_null(),
@@ -278,29 +231,21 @@ impl Column {
             Build::Float64(values) => values.push_null(),
             Build::Decimal128 { values, .. } => values.push_null(),
             Build::Decimal256 { values, .. } => values.push_null(),
-            Build::Bool { values, nulls } => {
-                values.append(false);
-                nulls.append_null();
-            }
-            Build::Uuid { values, nulls } => {
-                values.extend_from_slice(&[0; 16]);
-                nulls.append_null();
-            }
+            Build::Bool(values) => values.push_null(),
+            Build::Uuid(values) => values.push_null(),
         }
     }
 
-    /// Bytes of variable length gathered so far.
-    pub fn variable_bytes(&self) -> usize {
+    fn variable_bytes(&self) -> usize {
         match &self.build {
             Build::Text { values, .. } | Build::Binary(values) => values.data.len(),
             _ => 0,
         }
     }
 
-    /// The values so far as an array; the builder is empty afterwards.
-    pub fn finish(&mut self) -> Result<ArrayRef> {
+    fn finish(&mut self) -> Result<ArrayRef> {
         Ok(match &mut self.build {
-            Build::Bool { values, nulls } => Arc::new(BooleanArray::new(values.finish(), nulls.finish())),
+            Build::Bool(values) => values.array(),
             Build::Int16(values) => primitive::<Int16Type>(values, &DataType::Int16),
             Build::Int32(values) => primitive::<Int32Type>(values, &DataType::Int32),
             Build::Int64(values) => primitive::<Int64Type>(values, &DataType::Int64),
@@ -325,21 +270,9 @@ impl Column {
             Build::Timestamp { values, kind, nanoseconds: false } => {
                 primitive::<TimestampMicrosecondType>(values, &kind.data_type())
             }
-            Build::Uuid { values, nulls } => {
-                let next = Vec::with_capacity(values.len());
-                let values = Buffer::from_vec(std::mem::replace(values, next));
-                Arc::new(FixedSizeBinaryArray::try_new(16, values, nulls.finish())?)
-            }
-            Build::Binary(values) => {
-                let (offsets, data, nulls) = values.take();
-                Arc::new(BinaryArray::try_new(offsets, data, nulls)?)
-            }
-            Build::Text { values, .. } => {
-                let (offsets, data, nulls) = values.take();
-                // Checks the whole buffer at once, then that every offset is a boundary.
-                let array = StringArray::try_new(offsets, data, nulls);
-                Arc::new(array.map_err(|_| Error::data("the server sent text that is not UTF-8"))?)
-            }
+            Build::Uuid(values) => values.array()?,
+            Build::Binary(values) => values.binary()?,
+            Build::Text { values, .. } => values.text()?,
         })
     }
 }

@@ -1,8 +1,9 @@
 //! Exact numbers with another count of digits after the point, never by way of a float.
 
 use rivet_sdk::arrow_buffer::i256;
+use rivet_sdk::sql::number::power;
+use rivet_sdk::sql::rows::Fault;
 
-use super::Fault;
 use crate::meta::Format;
 use crate::value;
 
@@ -22,8 +23,7 @@ pub(super) fn rescale(value: i128, from: u8, to: i8) -> Option<i128> {
     if shift == 0 {
         return Some(value);
     }
-    let power = 10_i128.checked_pow(shift.unsigned_abs());
-    match (shift > 0, power) {
+    match (shift > 0, power(shift.abs())) {
         (true, Some(power)) => value.checked_mul(power),
         (false, Some(power)) => (value % power == 0).then(|| value / power),
         (_, None) => (value == 0).then_some(0),
@@ -36,16 +36,6 @@ pub(super) fn rescale256(value: i128, from: u8, to: i8) -> Option<i256> {
         return rescale(value, from, to).map(i256::from_i128);
     }
     i256::from_i128(value).checked_mul(i256::from_i128(10).checked_pow(shift.unsigned_abs())?)
-}
-
-#[inline]
-pub(super) fn fits(value: i128, precision: u8) -> bool {
-    10_u128.checked_pow(precision.into()).is_none_or(|limit| value.unsigned_abs() < limit)
-}
-
-pub(super) fn fits256(value: i256, precision: u8) -> bool {
-    let limit = i256::from_i128(10).checked_pow(precision.into());
-    limit.is_none_or(|limit| value < limit && value > -limit)
 }
 
 #[cold]

@@ -4,10 +4,12 @@ use rivet_sdk::arrow_array::Array;
 use rivet_sdk::arrow_array::cast::AsArray;
 use rivet_testkit::Noise;
 
+use rivet_sdk::OnUnrepresentable;
+
 use super::*;
 
 fn tally(policy: OnUnrepresentable) -> Tally {
-    Tally { policy, unrepresentable: 0, rounded: 0 }
+    Tally::new(policy)
 }
 
 fn pairs() -> Vec<(Kind, Format)> {

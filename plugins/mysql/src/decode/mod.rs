@@ -6,66 +6,26 @@ mod temporal;
 
 use std::sync::Arc;
 
-use rivet_sdk::arrow_array::builder::{BooleanBufferBuilder, NullBufferBuilder};
+use rivet_sdk::Result;
+use rivet_sdk::arrow_array::builder::NullBufferBuilder;
 use rivet_sdk::arrow_array::types::{
-    Date32Type, Decimal128Type, Decimal256Type, DurationMicrosecondType, Float32Type, Float64Type,
-    Time64MicrosecondType, TimestampMicrosecondType, TimestampNanosecondType, UInt64Type,
+    Date32Type, Decimal128Type, Decimal256Type, DurationMicrosecondType, Float32Type, Float64Type, Int32Type,
+    Int64Type, Time64MicrosecondType, TimestampMicrosecondType, TimestampNanosecondType, UInt64Type,
 };
-use rivet_sdk::arrow_array::{
-    ArrayRef, BinaryArray, BooleanArray, FixedSizeBinaryArray, Float32Array, ListArray, StringArray,
-};
-use rivet_sdk::arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer, i256};
+use rivet_sdk::arrow_array::{ArrayRef, Float32Array, ListArray};
+use rivet_sdk::arrow_buffer::{OffsetBuffer, ScalarBuffer, i256};
 use rivet_sdk::arrow_schema::{DataType, Field};
-use rivet_sdk::buffers::{Fixed, Full, Variable, primitive};
-use rivet_sdk::{Error, OnUnrepresentable, Result};
+use rivet_sdk::buffers::{Booleans, Fixed, Uuids, Variable, primitive};
+use rivet_sdk::sql::columns::Target;
+use rivet_sdk::sql::number::narrow;
+use rivet_sdk::sql::rows::{ColumnBuilder, Fault, Tally};
 
 use crate::kind::{Integer, Kind};
-
-/// Why a value was refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// The bytes are not of the announced type.
-    Malformed,
-    /// The Arrow type cannot hold it; the text says what it is.
-    Unrepresentable(String),
-    /// It does not fit the type the user asked for.
-    DoesNotFit(String),
-    /// The batch's texts passed 2 GiB.
-    Full,
-}
-
-impl From<Full> for Fault {
-    fn from(Full: Full) -> Self {
-        Self::Full
-    }
-}
-
-/// The policy for values that do not fit, and how often it was needed.
-#[derive(Debug)]
-pub(crate) struct Tally {
-    pub policy: OnUnrepresentable,
-    pub count: u64,
-}
-
-impl Tally {
-    /// Counts the value, or refuses it.
-    #[cold]
-    fn unrepresentable(&mut self, what: impl FnOnce() -> String) -> Result<(), Fault> {
-        match self.policy {
-            OnUnrepresentable::Null => {
-                self.count += 1;
-                Ok(())
-            }
-            _ => Err(Fault::Unrepresentable(what())),
-        }
-    }
-}
 
 /// The builder of one column.
 pub(crate) enum Column {
     Bool {
-        values: BooleanBufferBuilder,
-        nulls: NullBufferBuilder,
+        values: Booleans,
         wire: Integer,
     },
     Int32(Fixed<i32>),
@@ -102,8 +62,7 @@ pub(crate) enum Column {
         nanoseconds: bool,
     },
     Uuid {
-        values: Vec<u8>,
-        nulls: NullBufferBuilder,
+        values: Uuids,
         text: bool,
     },
     Text {
@@ -125,14 +84,9 @@ pub(crate) enum Column {
 impl Column {
     /// A builder for `kind`, with room for `capacity` rows.
     pub fn new(kind: &Kind, capacity: usize) -> Self {
-        let boolean = |wire| Self::Bool {
-            values: BooleanBufferBuilder::new(capacity),
-            nulls: NullBufferBuilder::new(capacity),
-            wire,
-        };
         match kind {
-            Kind::Bool(wire) => boolean(*wire),
-            Kind::Bit => boolean(Integer::U64),
+            Kind::Bool(wire) => Self::Bool { values: Booleans::new(capacity), wire: *wire },
+            Kind::Bit => Self::Bool { values: Booleans::new(capacity), wire: Integer::U64 },
             Kind::Int(Integer::I32, 4) => Self::Int32(Fixed::new(capacity)),
             Kind::Int(Integer::I64, 8) => Self::Int64(Fixed::new(capacity)),
             Kind::Int(wire, width) => Self::Int { values: Fixed::new(capacity), wire: *wire, width: *width },
@@ -152,11 +106,7 @@ impl Column {
             Kind::Timestamp { utc, nanoseconds } => {
                 Self::Timestamp { values: Fixed::new(capacity), utc: *utc, nanoseconds: *nanoseconds }
             }
-            Kind::Uuid { text } => Self::Uuid {
-                values: Vec::with_capacity(capacity * 16),
-                nulls: NullBufferBuilder::new(capacity),
-                text: *text,
-            },
+            Kind::Uuid { text } => Self::Uuid { values: Uuids::new(capacity), text: *text },
             Kind::Text | Kind::Json => Self::Text { values: Variable::new(capacity), json: false },
             Kind::CheckedJson => Self::Text { values: Variable::new(capacity), json: true },
             Kind::Binary => Self::Binary(Variable::new(capacity)),
@@ -199,17 +149,13 @@ impl Column {
             Self::Decimal256 { values, precision, scale } => {
                 values.push(number::decimal256(value, *precision, *scale)?);
             }
-            Self::Bool { values, nulls, wire } => {
-                let number = number::read(value, *wire)?;
-                if !(0..=1).contains(&number) {
+            Self::Bool { values, wire } => match number::read(value, *wire)? {
+                number @ 0..=1 => values.push(number == 1),
+                number => {
                     tally.unrepresentable(|| number.to_string())?;
-                    values.append(false);
-                    nulls.append_null();
-                    return Ok(());
+                    values.push_null();
                 }
-                values.append(number == 1);
-                nulls.append_non_null();
-            }
+            },
             Self::Time(values) => match temporal::time(value)? {
                 micros @ 0..temporal::DAY_MICROS => values.push(micros),
                 micros => {
@@ -218,19 +164,13 @@ impl Column {
                 }
             },
             Self::Duration(values) => values.push(temporal::time(value)?),
-            Self::Uuid { values, nulls, text } => {
-                match if *text { number::uuid(value) } else { value.try_into().ok() } {
-                    Some(bytes) => {
-                        values.extend_from_slice(&bytes);
-                        nulls.append_non_null();
-                    }
-                    None => {
-                        tally.unrepresentable(|| "what is not a UUID".to_owned())?;
-                        values.extend_from_slice(&[0; 16]);
-                        nulls.append_null();
-                    }
+            Self::Uuid { values, text } => match if *text { number::uuid(value) } else { value.try_into().ok() } {
+                Some(bytes) => values.push(bytes),
+                None => {
+                    tally.unrepresentable(|| "what is not a UUID".to_owned())?;
+                    values.push_null();
                 }
-            }
+            },
             Self::Binary(values) => values.push(value)?,
             Self::Wkb { values, srid } => {
                 let Some((found, shape)) = value.split_first_chunk::<4>() else { return Err(Fault::Malformed) };
@@ -253,10 +193,14 @@ impl Column {
         }
         Ok(())
     }
+}
 
-    /// Appends NULL.
+impl ColumnBuilder for Column {
+    // Texts and bytes stay as they come.
+    const GROWTH: usize = 1;
+
     #[inline]
-    pub fn push_null(&mut self) {
+    fn push_null(&mut self) {
         match self {
             Self::Text { values, .. } | Self::Binary(values) | Self::Wkb { values, .. } => values.push_null(),
             Self::Int32(values) | Self::Date(values) => values.push_null(),
@@ -269,14 +213,8 @@ impl Column {
             Self::Float64(values) => values.push_null(),
             Self::Decimal128 { values, .. } => values.push_null(),
             Self::Decimal256 { values, .. } => values.push_null(),
-            Self::Bool { values, nulls, .. } => {
-                values.append(false);
-                nulls.append_null();
-            }
-            Self::Uuid { values, nulls, .. } => {
-                values.extend_from_slice(&[0; 16]);
-                nulls.append_null();
-            }
+            Self::Bool { values, .. } => values.push_null(),
+            Self::Uuid { values, .. } => values.push_null(),
             Self::Vector { offsets, nulls, .. } => {
                 offsets.push(offsets.last().copied().unwrap_or_default());
                 nulls.append_null();
@@ -284,8 +222,7 @@ impl Column {
         }
     }
 
-    /// Bytes of variable length gathered so far.
-    pub fn variable_bytes(&self) -> usize {
+    fn variable_bytes(&self) -> usize {
         match self {
             Self::Text { values, .. } | Self::Binary(values) | Self::Wkb { values, .. } => values.data.len(),
             Self::Vector { values, .. } => values.len() * 4,
@@ -293,13 +230,12 @@ impl Column {
         }
     }
 
-    /// The values so far as an array; the builder is empty afterwards.
-    pub fn finish(&mut self) -> Result<ArrayRef> {
+    fn finish(&mut self) -> Result<ArrayRef> {
         Ok(match self {
-            Self::Bool { values, nulls, .. } => Arc::new(BooleanArray::new(values.finish(), nulls.finish())),
-            Self::Int32(values) => primitive::<rivet_sdk::arrow_array::types::Int32Type>(values, &DataType::Int32),
-            Self::Int64(values) => primitive::<rivet_sdk::arrow_array::types::Int64Type>(values, &DataType::Int64),
-            Self::Int { values, width, .. } | Self::DecimalInt { values, width } => number::narrow(values, *width)?,
+            Self::Bool { values, .. } => values.array(),
+            Self::Int32(values) => primitive::<Int32Type>(values, &DataType::Int32),
+            Self::Int64(values) => primitive::<Int64Type>(values, &DataType::Int64),
+            Self::Int { values, width, .. } | Self::DecimalInt { values, width } => narrow(values, *width)?,
             Self::UInt64(values) => primitive::<UInt64Type>(values, &DataType::UInt64),
             Self::Float32(values) => primitive::<Float32Type>(values, &DataType::Float32),
             Self::Float64(values) => primitive::<Float64Type>(values, &DataType::Float64),
@@ -319,21 +255,9 @@ impl Column {
                     false => primitive::<TimestampMicrosecondType>(values, &data_type),
                 }
             }
-            Self::Uuid { values, nulls, .. } => {
-                let next = Vec::with_capacity(values.len());
-                let values = Buffer::from_vec(std::mem::replace(values, next));
-                Arc::new(FixedSizeBinaryArray::try_new(16, values, nulls.finish())?)
-            }
-            Self::Binary(values) | Self::Wkb { values, .. } => {
-                let (offsets, data, nulls) = values.take();
-                Arc::new(BinaryArray::try_new(offsets, data, nulls)?)
-            }
-            Self::Text { values, .. } => {
-                let (offsets, data, nulls) = values.take();
-                // Each value was checked when it came; this checks them once more, all at once.
-                let array = StringArray::try_new(offsets, data, nulls);
-                Arc::new(array.map_err(|_| Error::internal("a text that was checked is not UTF-8"))?)
-            }
+            Self::Uuid { values, .. } => values.array()?,
+            Self::Binary(values) | Self::Wkb { values, .. } => values.binary()?,
+            Self::Text { values, .. } => values.text()?,
             Self::Vector { values, offsets, nulls } => {
                 let offsets = OffsetBuffer::new(ScalarBuffer::from(std::mem::replace(offsets, vec![0])));
                 let values = Float32Array::new(ScalarBuffer::from(std::mem::take(values)), None);

@@ -1,12 +1,10 @@
 //! Numbers: integers of every width, decimals from their digits, bits, and UUIDs from their text.
 
-use std::sync::Arc;
+use rivet_sdk::arrow_buffer::i256;
+use rivet_sdk::sql::number::{self, POWERS, fits, fits256};
+use rivet_sdk::sql::rows::Fault;
 
-use rivet_sdk::arrow_array::{ArrayRef, Int16Array, Int32Array, Int64Array};
-use rivet_sdk::arrow_buffer::{ScalarBuffer, i256};
-use rivet_sdk::{Error, Result};
-
-use super::{Fault, Fixed, exact};
+use super::exact;
 use crate::kind::Integer;
 
 /// An integer as it crosses.
@@ -27,27 +25,8 @@ pub(super) fn read(value: &[u8], wire: Integer) -> Result<i128, Fault> {
 /// An integer that must fit `width` bytes.
 #[inline(always)]
 pub(super) fn integer(value: &[u8], wire: Integer, width: u8) -> Result<i64, Fault> {
-    checked(read(value, wire)?, width)
+    number::integer(read(value, wire)?, width)
 }
-
-#[inline(always)]
-fn checked(number: i128, width: u8) -> Result<i64, Fault> {
-    let limit = 1_i128 << (8 * u32::from(width) - 1);
-    match i64::try_from(number) {
-        Ok(fits) if (-limit..limit).contains(&number) => Ok(fits),
-        _ => Err(Fault::DoesNotFit(format!("{number} does not fit int{width}"))),
-    }
-}
-
-const POWERS: [i128; 39] = {
-    let mut powers = [1_i128; 39];
-    let mut index = 1;
-    while index < 39 {
-        powers[index] = powers[index - 1] * 10;
-        index += 1;
-    }
-    powers
-};
 
 /// Digits without their sign and point, and how many stood after the point.
 struct Digits<'a> {
@@ -133,24 +112,22 @@ impl<'a> Digits<'a> {
 
 #[inline(always)]
 pub(super) fn decimal128(text: &[u8], precision: u8, scale: i8) -> Result<i128, Fault> {
-    let limit = POWERS.get(usize::from(precision)).copied().unwrap_or(i128::MAX);
     match Digits::parse(text)?.unscaled128(scale)? {
-        Some(number) if -limit < number && number < limit => Ok(number),
+        Some(number) if fits(number, precision) => Ok(number),
         _ => Err(does_not_fit(text, &format!("decimal({precision},{scale})"))),
     }
 }
 
 pub(super) fn decimal256(text: &[u8], precision: u8, scale: i8) -> Result<i256, Fault> {
-    let limit = i256::from_i128(10).checked_pow(precision.into()).unwrap_or(i256::MAX);
     match Digits::parse(text)?.unscaled256(scale)? {
-        Some(number) if number.wrapping_abs() < limit => Ok(number),
+        Some(number) if fits256(number, precision) => Ok(number),
         _ => Err(does_not_fit(text, &format!("decimal({precision},{scale})"))),
     }
 }
 
 pub(super) fn decimal_integer(text: &[u8], width: u8) -> Result<i64, Fault> {
     match Digits::parse(text)?.unscaled128(0)? {
-        Some(number) => checked(number, width),
+        Some(number) => number::integer(number, width),
         None => Err(does_not_fit(text, &format!("int{width}"))),
     }
 }
@@ -171,21 +148,4 @@ pub(super) fn uuid(text: &[u8]) -> Option<[u8; 16]> {
     let plain = text.len() == 32;
     let hyphens = text.len() == 36 && [8, 13, 18, 23].iter().all(|at| text.get(*at) == Some(&b'-'));
     (digits.next().is_none() && (plain || hyphens)).then_some(out)
-}
-
-/// The checked integers as an array of their width.
-pub(super) fn narrow(values: &mut Fixed<i64>, width: u8) -> Result<ArrayRef> {
-    let (values, nulls) = values.take();
-    let overflow = |_| Error::internal("an integer that was checked does not fit");
-    Ok(match width {
-        2 => {
-            let narrow = values.into_iter().map(i16::try_from).collect::<Result<Vec<_>, _>>().map_err(overflow)?;
-            Arc::new(Int16Array::new(ScalarBuffer::from(narrow), nulls))
-        }
-        4 => {
-            let narrow = values.into_iter().map(i32::try_from).collect::<Result<Vec<_>, _>>().map_err(overflow)?;
-            Arc::new(Int32Array::new(ScalarBuffer::from(narrow), nulls))
-        }
-        _ => Arc::new(Int64Array::new(ScalarBuffer::from(values), nulls)),
-    })
 }

@@ -1,7 +1,7 @@
 //! Dates and times: MySQL sends their parts, and leaves out the parts that are zero.
 
-use super::Fault;
-use rivet_sdk::cursor::{Cursor, ReadNumbers as _, Short};
+use rivet_sdk::cursor::{Cursor, ReadNumbers as _};
+use rivet_sdk::sql::rows::Fault;
 
 pub(super) const DAY_MICROS: i64 = 86_400_000_000;
 
@@ -15,12 +15,6 @@ struct Moment {
     minute: u8,
     second: u8,
     micros: u32,
-}
-
-impl From<Short> for Fault {
-    fn from(Short: Short) -> Self {
-        Self::Malformed
-    }
 }
 
 impl Moment {

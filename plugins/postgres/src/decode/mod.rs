@@ -5,18 +5,18 @@ mod nested;
 mod numeric;
 mod text;
 
-use std::sync::Arc;
-
-use rivet_sdk::arrow_array::builder::{BooleanBufferBuilder, NullBufferBuilder};
+use rivet_sdk::Result;
+use rivet_sdk::arrow_array::ArrayRef;
 use rivet_sdk::arrow_array::types::{
     Date32Type, Decimal128Type, Decimal256Type, DurationMicrosecondType, Float32Type, Float64Type, Int16Type,
     Int32Type, Int64Type, Time64MicrosecondType, TimestampMicrosecondType, TimestampNanosecondType, UInt32Type,
 };
-use rivet_sdk::arrow_array::{ArrayRef, BinaryArray, BooleanArray, FixedSizeBinaryArray, StringArray};
-use rivet_sdk::arrow_buffer::{Buffer, i256};
+use rivet_sdk::arrow_buffer::i256;
 use rivet_sdk::arrow_schema::DataType;
-use rivet_sdk::buffers::{Fixed, Full, Variable, primitive};
-use rivet_sdk::{Error, OnUnrepresentable, Result};
+use rivet_sdk::buffers::{Booleans, Fixed, Uuids, Variable, primitive};
+use rivet_sdk::sql::columns::Target;
+use rivet_sdk::sql::number::narrow;
+use rivet_sdk::sql::rows::{ColumnBuilder, Fault, Tally};
 
 use crate::kind::{Kind, TextForm};
 pub(crate) use nested::{List, Map, Range, Struct};
@@ -26,54 +26,9 @@ const EPOCH_DAYS: i32 = 10_957;
 const EPOCH_MICROS: i64 = 946_684_800_000_000;
 const DAY_MICROS: i64 = 86_400_000_000;
 
-/// Why a value was refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// The bytes are not of the announced type.
-    Malformed,
-    /// The Arrow type cannot hold it; the text says what it is.
-    Unrepresentable(String),
-    /// It does not fit the type the user asked for.
-    DoesNotFit(String),
-    /// An array of this many dimensions.
-    Dimensions(i32),
-    /// The batch's texts passed 2 GiB.
-    Full,
-}
-
-impl From<Full> for Fault {
-    fn from(Full: Full) -> Self {
-        Self::Full
-    }
-}
-
-/// The policy for values that do not fit, and how often it was needed.
-#[derive(Debug)]
-pub(crate) struct Tally {
-    pub policy: OnUnrepresentable,
-    pub count: u64,
-}
-
-impl Tally {
-    /// Counts the value, or refuses it.
-    #[cold]
-    fn unrepresentable(&mut self, what: impl FnOnce() -> String) -> Result<(), Fault> {
-        match self.policy {
-            OnUnrepresentable::Null => {
-                self.count += 1;
-                Ok(())
-            }
-            _ => Err(Fault::Unrepresentable(what())),
-        }
-    }
-}
-
 /// The builder of one column (or of one level of a nested one).
 pub(crate) enum Column {
-    Bool {
-        values: BooleanBufferBuilder,
-        nulls: NullBufferBuilder,
-    },
+    Bool(Booleans),
     Int16(Fixed<i16>),
     Int32(Fixed<i32>),
     Int64(Fixed<i64>),
@@ -108,10 +63,7 @@ pub(crate) enum Column {
         nanoseconds: bool,
     },
     Duration(Fixed<i64>),
-    Uuid {
-        values: Vec<u8>,
-        nulls: NullBufferBuilder,
-    },
+    Uuid(Uuids),
     Binary(Variable),
     Text(Variable),
     Jsonb(Variable),
@@ -129,9 +81,7 @@ impl Column {
     /// A builder for `kind`, with room for `capacity` rows.
     pub fn new(kind: &Kind, capacity: usize) -> Self {
         match kind {
-            Kind::Bool => {
-                Self::Bool { values: BooleanBufferBuilder::new(capacity), nulls: NullBufferBuilder::new(capacity) }
-            }
+            Kind::Bool => Self::Bool(Booleans::new(capacity)),
             Kind::Int16 => Self::Int16(Fixed::new(capacity)),
             Kind::Int32 => Self::Int32(Fixed::new(capacity)),
             Kind::Int64 => Self::Int64(Fixed::new(capacity)),
@@ -153,9 +103,7 @@ impl Column {
                 Self::Timestamp { values: Fixed::new(capacity), utc: *utc, nanoseconds: *nanoseconds }
             }
             Kind::Duration => Self::Duration(Fixed::new(capacity)),
-            Kind::Uuid => {
-                Self::Uuid { values: Vec::with_capacity(capacity * 16), nulls: NullBufferBuilder::new(capacity) }
-            }
+            Kind::Uuid => Self::Uuid(Uuids::new(capacity)),
             Kind::Binary | Kind::Wkb => Self::Binary(Variable::new(capacity)),
             Kind::Text(TextForm::Plain) | Kind::Json => Self::Text(Variable::new(capacity)),
             Kind::Text(form) => Self::Formatted { values: Variable::new(capacity), form: *form },
@@ -201,15 +149,8 @@ impl Column {
             Self::Float32(values) => values.push(f32::from_be_bytes(exact(value)?)),
             Self::Int16(values) => values.push(i16::from_be_bytes(exact(value)?)),
             Self::UInt32(values) => values.push(u32::from_be_bytes(exact(value)?)),
-            Self::Bool { values, nulls } => {
-                let [byte] = exact(value)?;
-                values.append(byte != 0);
-                nulls.append_non_null();
-            }
-            Self::Uuid { values, nulls } => {
-                values.extend_from_slice(&exact::<16>(value)?);
-                nulls.append_non_null();
-            }
+            Self::Bool(values) => values.push(exact(value)? != [0]),
+            Self::Uuid(values) => values.push(exact(value)?),
             Self::Time(values) => match i64::from_be_bytes(exact(value)?) {
                 micros @ 0..DAY_MICROS => values.push(micros),
                 _ => {
@@ -246,10 +187,14 @@ impl Column {
         }
         Ok(())
     }
+}
 
-    /// Appends NULL.
+impl ColumnBuilder for Column {
+    // Bits become digits, and a NULL element of four bytes a decimal of 32.
+    const GROWTH: usize = 8;
+
     #[inline]
-    pub fn push_null(&mut self) {
+    fn push_null(&mut self) {
         match self {
             Self::Text(values) | Self::Binary(values) | Self::Jsonb(values) => values.push_null(),
             Self::Formatted { values, .. } => values.push_null(),
@@ -262,14 +207,8 @@ impl Column {
             Self::Float64(values) => values.push_null(),
             Self::Decimal128 { values, .. } | Self::Money { values, .. } => values.push_null(),
             Self::Decimal256 { values, .. } => values.push_null(),
-            Self::Bool { values, nulls } => {
-                values.append(false);
-                nulls.append_null();
-            }
-            Self::Uuid { values, nulls } => {
-                values.extend_from_slice(&[0; 16]);
-                nulls.append_null();
-            }
+            Self::Bool(values) => values.push_null(),
+            Self::Uuid(values) => values.push_null(),
             Self::List(list) => list.push_null(),
             Self::Struct(members) => members.push_null(),
             Self::Range(range) => range.push_null(),
@@ -277,8 +216,7 @@ impl Column {
         }
     }
 
-    /// Bytes of variable length gathered so far, nested values included.
-    pub fn variable_bytes(&self) -> usize {
+    fn variable_bytes(&self) -> usize {
         match self {
             Self::Text(values) | Self::Binary(values) | Self::Jsonb(values) => values.data.len(),
             Self::Formatted { values, .. } => values.data.len(),
@@ -290,14 +228,13 @@ impl Column {
         }
     }
 
-    /// The values so far as an array; the builder is empty afterwards.
-    pub fn finish(&mut self) -> Result<ArrayRef> {
+    fn finish(&mut self) -> Result<ArrayRef> {
         Ok(match self {
-            Self::Bool { values, nulls } => Arc::new(BooleanArray::new(values.finish(), nulls.finish())),
+            Self::Bool(values) => values.array(),
             Self::Int16(values) => primitive::<Int16Type>(values, &DataType::Int16),
             Self::Int32(values) => primitive::<Int32Type>(values, &DataType::Int32),
             Self::Int64(values) => primitive::<Int64Type>(values, &DataType::Int64),
-            Self::CheckedInt { values, width, .. } => numeric::narrow(values, *width)?,
+            Self::CheckedInt { values, width, .. } => narrow(values, *width)?,
             Self::UInt32(values) => primitive::<UInt32Type>(values, &DataType::UInt32),
             Self::Float32(values) => primitive::<Float32Type>(values, &DataType::Float32),
             Self::Float64(values) => primitive::<Float64Type>(values, &DataType::Float64),
@@ -318,21 +255,9 @@ impl Column {
                 }
             }
             Self::Duration(values) => primitive::<DurationMicrosecondType>(values, &Kind::Duration.data_type()),
-            Self::Uuid { values, nulls } => {
-                let next = Vec::with_capacity(values.len());
-                let values = Buffer::from_vec(std::mem::replace(values, next));
-                Arc::new(FixedSizeBinaryArray::try_new(16, values, nulls.finish())?)
-            }
-            Self::Binary(values) => {
-                let (offsets, data, nulls) = values.take();
-                Arc::new(BinaryArray::try_new(offsets, data, nulls)?)
-            }
-            Self::Text(values) | Self::Jsonb(values) | Self::Formatted { values, .. } => {
-                let (offsets, data, nulls) = values.take();
-                // Checks the whole buffer at once, then that every offset is a boundary.
-                let array = StringArray::try_new(offsets, data, nulls);
-                Arc::new(array.map_err(|_| Error::data("the server sent text that is not UTF-8"))?)
-            }
+            Self::Uuid(values) => values.array()?,
+            Self::Binary(values) => values.binary()?,
+            Self::Text(values) | Self::Jsonb(values) | Self::Formatted { values, .. } => values.text()?,
             Self::List(list) => list.finish()?,
             Self::Struct(members) => members.finish()?,
             Self::Range(range) => range.finish()?,

@@ -6,17 +6,13 @@ use rivet_sdk::arrow_array::builder::{BooleanBufferBuilder, NullBufferBuilder};
 use rivet_sdk::arrow_array::{ArrayRef, BooleanArray, ListArray, MapArray, StructArray};
 use rivet_sdk::arrow_buffer::{OffsetBuffer, ScalarBuffer};
 use rivet_sdk::arrow_schema::{DataType, FieldRef, Fields};
-use rivet_sdk::cursor::{Cursor, ReadNumbers as _, Short};
+use rivet_sdk::cursor::{Cursor, ReadNumbers as _};
+use rivet_sdk::sql::columns::Target;
+use rivet_sdk::sql::rows::{ColumnBuilder, Fault, Tally};
 use rivet_sdk::{Error, Result};
 
-use super::{Column, Fault, Tally};
+use super::Column;
 use crate::kind::{Kind, TextForm, hstore_fields, range_fields};
-
-impl From<Short> for Fault {
-    fn from(Short: Short) -> Self {
-        Self::Malformed
-    }
-}
 
 /// A value with its length in front; None for NULL.
 fn sized<'a>(parts: &mut Cursor<'a>) -> Result<Option<&'a [u8]>, Fault> {
@@ -319,7 +315,7 @@ impl Map {
     }
 
     pub fn push(&mut self, value: &[u8]) -> Result<(), Fault> {
-        let mut tally = Tally { policy: rivet_sdk::OnUnrepresentable::Fail, count: 0 };
+        let mut tally = Tally::new(rivet_sdk::OnUnrepresentable::Fail);
         let mut parts = Cursor::new(value);
         let count = parts.i32_be()?;
         for _ in 0..count {
@@ -356,7 +352,7 @@ mod tests {
     use super::*;
 
     fn tally() -> Tally {
-        Tally { policy: rivet_sdk::OnUnrepresentable::Fail, count: 0 }
+        Tally::new(rivet_sdk::OnUnrepresentable::Fail)
     }
 
     #[test]

@@ -1,12 +1,11 @@
 //! numeric: base-10000 digits to decimals by integer arithmetic, never through floating point.
 
-use std::sync::Arc;
+use rivet_sdk::arrow_buffer::i256;
+use rivet_sdk::buffers::Fixed;
+use rivet_sdk::sql::number::{fits, fits256, integer, power};
+use rivet_sdk::sql::rows::{Fault, Tally};
 
-use rivet_sdk::arrow_array::{ArrayRef, Int16Array, Int32Array, Int64Array};
-use rivet_sdk::arrow_buffer::{ScalarBuffer, i256};
-use rivet_sdk::{Error, Result};
-
-use super::{Fault, Fixed, Tally, exact};
+use super::exact;
 
 const NEGATIVE: u16 = 0x4000;
 const NAN: u16 = 0xC000;
@@ -36,6 +35,16 @@ impl<'a> Numeric<'a> {
             scale: u16::from_be_bytes([*d0, *d1]).into(),
             digits,
         })
+    }
+
+    /// A number; None for what is none, which is counted and has to become NULL.
+    #[inline(always)]
+    fn finite(value: &'a [u8], tally: &mut Tally) -> Result<Option<Self>, Fault> {
+        let numeric = Self::parse(value)?;
+        match numeric.special() {
+            None => Ok(Some(numeric)),
+            Some(name) => tally.unrepresentable(|| name.to_owned()).map(|()| None),
+        }
     }
 
     /// `NaN`, `Infinity` or `-Infinity`.
@@ -140,21 +149,6 @@ impl<'a> Numeric<'a> {
     }
 }
 
-const POWERS: [i128; 39] = {
-    let mut powers = [1_i128; 39];
-    let mut index = 1;
-    while index < 39 {
-        powers[index] = powers[index - 1] * 10;
-        index += 1;
-    }
-    powers
-};
-
-#[inline(always)]
-fn power(exponent: i32) -> Option<i128> {
-    usize::try_from(exponent).ok().and_then(|index| POWERS.get(index)).copied()
-}
-
 #[inline(always)]
 pub(super) fn push_decimal128(
     to: &mut Fixed<i128>,
@@ -163,15 +157,12 @@ pub(super) fn push_decimal128(
     scale: i8,
     tally: &mut Tally,
 ) -> Result<(), Fault> {
-    let numeric = Numeric::parse(value)?;
-    if let Some(name) = numeric.special() {
-        tally.unrepresentable(|| name.to_owned())?;
+    let Some(numeric) = Numeric::finite(value, tally)? else {
         to.push_null();
         return Ok(());
-    }
-    let limit = power(precision.into()).unwrap_or(i128::MAX);
+    };
     match numeric.unscaled128(scale) {
-        Some(unscaled) if -limit < unscaled && unscaled < limit => to.push(unscaled),
+        Some(unscaled) if fits(unscaled, precision) => to.push(unscaled),
         _ => return Err(does_not_fit(value, &format!("decimal({precision},{scale})"))),
     }
     Ok(())
@@ -184,15 +175,12 @@ pub(super) fn push_decimal256(
     scale: i8,
     tally: &mut Tally,
 ) -> Result<(), Fault> {
-    let numeric = Numeric::parse(value)?;
-    if let Some(name) = numeric.special() {
-        tally.unrepresentable(|| name.to_owned())?;
+    let Some(numeric) = Numeric::finite(value, tally)? else {
         to.push_null();
         return Ok(());
-    }
-    let limit = i256::from_i128(10).checked_pow(precision.into()).unwrap_or(i256::MAX);
+    };
     match numeric.unscaled256(scale) {
-        Some(unscaled) if unscaled.wrapping_abs() < limit => to.push(unscaled),
+        Some(unscaled) if fits256(unscaled, precision) => to.push(unscaled),
         _ => return Err(does_not_fit(value, &format!("decimal({precision},{scale})"))),
     }
     Ok(())
@@ -205,28 +193,20 @@ pub(super) fn push_integer(
     width: u8,
     tally: &mut Tally,
 ) -> Result<(), Fault> {
-    let integer = if numeric {
-        let numeric = Numeric::parse(value)?;
-        if let Some(name) = numeric.special() {
-            tally.unrepresentable(|| name.to_owned())?;
+    let number = if numeric {
+        let Some(numeric) = Numeric::finite(value, tally)? else {
             to.push_null();
             return Ok(());
-        }
-        numeric.unscaled128(0)
+        };
+        numeric.unscaled128(0).ok_or_else(|| does_not_fit(value, &format!("int{width}")))?
     } else {
-        Some(match value.len() {
+        match value.len() {
             2 => i16::from_be_bytes(exact(value)?).into(),
             4 => i32::from_be_bytes(exact(value)?).into(),
             _ => i64::from_be_bytes(exact(value)?).into(),
-        })
+        }
     };
-    let limit = 1_i128 << (8 * u32::from(width) - 1);
-    let fits = integer.filter(|integer| (-limit..limit).contains(integer)).and_then(|fits| i64::try_from(fits).ok());
-    match (fits, integer) {
-        (Some(fits), _) => to.push(fits),
-        (None, Some(integer)) => return Err(Fault::DoesNotFit(format!("{integer} does not fit int{width}"))),
-        (None, None) => return Err(does_not_fit(value, &format!("int{width}"))),
-    }
+    to.push(integer(number, width)?);
     Ok(())
 }
 
@@ -239,25 +219,10 @@ fn does_not_fit(value: &[u8], wanted: &str) -> Fault {
     }
 }
 
-/// The checked integers as an array of their width.
-pub(super) fn narrow(values: &mut Fixed<i64>, width: u8) -> Result<ArrayRef> {
-    let (values, nulls) = values.take();
-    let overflow = |_| Error::internal("an integer that was checked does not fit");
-    Ok(match width {
-        2 => {
-            let narrow = values.into_iter().map(i16::try_from).collect::<Result<Vec<_>, _>>().map_err(overflow)?;
-            Arc::new(Int16Array::new(ScalarBuffer::from(narrow), nulls))
-        }
-        4 => {
-            let narrow = values.into_iter().map(i32::try_from).collect::<Result<Vec<_>, _>>().map_err(overflow)?;
-            Arc::new(Int32Array::new(ScalarBuffer::from(narrow), nulls))
-        }
-        _ => Arc::new(Int64Array::new(ScalarBuffer::from(values), nulls)),
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use rivet_sdk::sql::number::POWERS;
+
     use super::*;
 
     fn bytes(sign: u16, weight: i16, scale: u16, digits: &[u16]) -> Vec<u8> {

@@ -1,5 +1,6 @@
 //! Every decoder against bytes as the server sends them, and against bytes no server sends.
 
+use rivet_sdk::OnUnrepresentable;
 use rivet_testkit::Noise;
 
 use super::*;
@@ -58,7 +59,7 @@ fn no_bytes_make_a_decoder_panic() {
     for kind in kinds() {
         for _ in 0..2_000 {
             let mut column = Column::new(&kind, 2);
-            let mut tally = Tally { policy: OnUnrepresentable::Null, count: 0 };
+            let mut tally = Tally::new(OnUnrepresentable::Null);
             if column.push(&bytes(&mut noise), &mut tally).is_ok() {
                 column.push_null();
                 // Texts that are not UTF-8 are refused here.
@@ -86,7 +87,7 @@ fn a_builder_starts_afresh_after_each_batch() {
 #[test]
 fn text_that_is_not_utf8_is_refused_even_across_values() {
     let mut column = Column::new(&Kind::PLAIN, 4);
-    let mut tally = Tally { policy: OnUnrepresentable::Fail, count: 0 };
+    let mut tally = Tally::new(OnUnrepresentable::Fail);
     // Together the halves of one character are valid, apart they are not.
     column.push(&[0xC3], &mut tally).unwrap();
     column.push(&[0xA4], &mut tally).unwrap();

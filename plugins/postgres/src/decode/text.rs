@@ -4,9 +4,10 @@ use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use rivet_sdk::cursor::{Cursor, ReadNumbers as _};
+use rivet_sdk::sql::rows::Fault;
 
+use super::exact;
 use super::numeric::Numeric;
-use super::{Fault, exact};
 use crate::kind::TextForm;
 
 const SECOND: u64 = 1_000_000;

@@ -3,7 +3,7 @@
 //! A driver says how its database quotes a name and writes a literal ([`Dialect`]); ranges
 //! over composite keys, conditions and the statement's shape are the same for all.
 
-use crate::{Bound, Condition, Error, ErrorKind, Relation, Result, Scalar, TableName};
+use crate::{Bound, Condition, Error, ErrorKind, ExportRequest, Relation, Result, Scalar, TableName};
 
 /// How one database writes SQL.
 pub trait Dialect {
@@ -86,6 +86,21 @@ pub fn order_by(dialect: &(impl Dialect + ?Sized), columns: &[String]) -> String
     }
     let list = columns.iter().map(|column| dialect.key(column)).collect::<Vec<_>>();
     format!(" ORDER BY {}", list.join(", "))
+}
+
+/// `FROM … WHERE … ORDER BY … LIMIT …`, as most databases have it.
+pub fn tail(dialect: &(impl Dialect + ?Sized), request: &ExportRequest) -> Result<String> {
+    let mut tail = format!(
+        "FROM {}{}{}",
+        from(dialect, &request.relation),
+        where_clause(dialect, &request.conditions)?,
+        order_by(dialect, &request.order_by),
+    );
+    if let Some(limit) = request.limit {
+        // A count of rows is signed in all of them.
+        tail.push_str(&format!(" LIMIT {}", limit.min(i64::MAX.unsigned_abs())));
+    }
+    Ok(tail)
 }
 
 /// One condition; None where it selects everything.
