@@ -7,7 +7,8 @@
 //! - [`number`]: exact numbers on their way into Arrow.
 //! - [`split`]: slices of a relation along a key.
 //! - [`session`]: a connection with the limits of its statements, and who may stop it.
-//! - `wire`, with the feature `network`: the connection's buffer.
+//! - [`error`]: what a server refused, and what of its answer makes no sense.
+//! - `wire`, with the feature `network`: a connection that speaks a protocol, its buffer and its answers' ends.
 
 pub mod columns;
 mod dialect;
