@@ -8,6 +8,7 @@ fn main() {
     let release = std::env::var("PROFILE").is_ok_and(|profile| profile == "release");
     let linux = std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux");
     if release && linux {
+        // Not a plain `-s`: gcc would put it before cargo's `--strip-debug`, and the linker heeds the last.
         println!("cargo::rustc-link-arg-bins=-Wl,-s");
     }
 }

@@ -8,7 +8,7 @@ use rivet_sdk::{Bound, Condition, Error, ErrorKind, ExportRequest, Result, Scala
 
 use crate::catalog::{self, SourceColumn};
 use crate::dialect::Mysql;
-use crate::dive;
+use crate::estimate;
 use crate::keys::is_ordered;
 use crate::plan::{self, Setting};
 use crate::types::Base;
@@ -62,9 +62,9 @@ fn ranges(wire: &mut Wire, setting: Setting, request: &SplitRequest, key: &[Stri
     // Over an index of a large table, the optimiser's dives know where the rows are.
     let rows = estimate.filter(|rows| *rows > COUNTED_ROWS);
     let (bounds, rows, method) = match (rows, &columns[..]) {
-        (Some(rows), [column]) if indexed && dive::works_over(column.base()) => {
+        (Some(rows), [column]) if indexed && estimate::works_over(column.base()) => {
             let count = split::wanted(request.into, Some(rows));
-            (dive::boundaries(wire, of, column, count)?, Some(rows), "row estimates of the index")
+            (estimate::boundaries(wire, of, column, count)?, Some(rows), "row estimates of the index")
         }
         (rows, _) => {
             let rows = match rows {

@@ -98,8 +98,9 @@ struct Copy<'a> {
 }
 
 impl Copy<'_> {
-    /// One CopyData: whole rows, after the header in the first one.
-    #[inline]
+    /// One CopyData: whole rows, after the header in the first one. A function of its own: inside the loop over
+    /// messages, the loop over values has too few registers.
+    #[inline(never)]
     fn take(&mut self, mut data: &[u8]) -> Result<()> {
         if !self.started {
             data = after_header(data).ok_or_else(|| confused("the header of the COPY"))?;
