@@ -103,23 +103,22 @@ impl Tutorial {
     fn table(&mut self, relation: &Relation) -> Result<Table> {
         let Relation::Table(name) = relation else { return Err(Error::unsupported("the tutorial reads tables only")) };
         let found = self.relations("c.oid = pg_catalog.to_regclass($1)", &sql::table(&Postgres, name))?;
-        let missing = || Error::not_found(format!("no table `{name}`")).with_code("42P01");
-        found.into_iter().next().ok_or_else(missing)
+        found.into_iter().next().ok_or_else(|| Error::not_found(format!("no table `{name}`")).with_code("42P01"))
     }
 
     /// Tables and views for which `condition` holds; `$1` in it is `parameter`.
     fn relations(&mut self, condition: &str, parameter: &str) -> Result<Vec<Table>> {
         let sql = format!(
             "SELECT c.oid, n.nspname::text, c.relname::text, CASE c.relkind WHEN 'v' THEN 'view' \
-             WHEN 'm' THEN 'materialized view' WHEN 'p' THEN 'partitioned table' ELSE 'table' END, c.reltuples::float8 \
-             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHEN 'm' THEN 'materialized view' WHEN 'p' THEN 'partitioned table' ELSE 'table' END, \
+             CASE WHEN c.reltuples >= 0 THEN c.reltuples::int8 END FROM pg_catalog.pg_class c \
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
              WHERE c.relkind IN ('r', 'p', 'v', 'm') AND {condition} ORDER BY 2, 3"
         );
         let table = |row: &Row| {
             let name = TableName::qualified(get::<String>(row, 1)?, get::<String>(row, 2)?);
-            // A negative number where nobody has counted yet.
-            let rows = Some(get::<f64>(row, 4)?).filter(|rows| *rows >= 0.0);
-            Ok(Table { oid: get(row, 0)?, name, kind: get(row, 3)?, rows: rows.map(|rows| rows as u64) })
+            let rows = get::<Option<i64>>(row, 4)?.map(i64::unsigned_abs);
+            Ok(Table { oid: get(row, 0)?, name, kind: get(row, 3)?, rows })
         };
         self.client.query(&sql, &[&parameter]).map_err(failed)?.iter().map(table).collect()
     }
