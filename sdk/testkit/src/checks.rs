@@ -27,6 +27,8 @@ pub(crate) const ALL: &[Check] = &[
     ("excluded_columns_stay_out", excluded_columns_stay_out),
     ("missing_relation_is_not_found", missing_relation_is_not_found),
     ("unknown_column_is_refused", unknown_column_is_refused),
+    ("several_values_are_not_one", several_values_are_not_one),
+    ("release_without_a_read_point_does_nothing", release_without_a_read_point_does_nothing),
     ("slices_are_the_table", slices_are_the_table),
     ("bounds_hold_every_row", bounds_hold_every_row),
     ("a_refusing_sink_stops_the_export", a_refusing_sink_stops_the_export),
@@ -156,11 +158,36 @@ fn excluded_columns_stay_out(opened: &Opened) {
 
 fn missing_relation_is_not_found(opened: &Opened) {
     let mut source = opened.open();
-    let request = ExportRequest::whole(opened.subject.missing_relation.clone());
-    let error = source.type_mappings(&request).expect_err("a missing relation was mapped");
-    assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
-    assert!(!error.is_transient(), "{error:?}");
+    let missing = &opened.subject.missing_relation;
+    let mapped = source.type_mappings(&ExportRequest::whole(missing.clone())).map(|_| ());
+    let described = source.describe(missing).map(|_| ());
+    for outcome in [mapped, described] {
+        let error = outcome.expect_err("a missing relation was found");
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
+        assert!(!error.is_transient(), "{error:?}");
+    }
     // And the instance goes on.
+    assert!(source.identity().is_ok());
+}
+
+fn several_values_are_not_one(opened: &Opened) {
+    // Whoever reads queries speaks SQL.
+    if !opened.can(capability::QUERY) {
+        return;
+    }
+    let mut source = opened.open();
+    for query in ["SELECT 1 AS a UNION ALL SELECT 2 AS a", "SELECT 1 AS a, 2 AS b"] {
+        let error = source.query_scalar(query).expect_err("several values were taken for one");
+        assert_eq!(error.kind(), ErrorKind::InvalidQuery, "{query}: {error:?}");
+    }
+    assert!(source.query_scalar("SELECT 1 AS a").unwrap().is_some());
+}
+
+fn release_without_a_read_point_does_nothing(opened: &Opened) {
+    let mut source = opened.open();
+    for _ in 0..2 {
+        source.release().unwrap();
+    }
     assert!(source.identity().is_ok());
 }
 

@@ -119,6 +119,7 @@ fn names_that_escape_are_refused(place: &Place) {
     let mut to = place.open();
     for name in ["", "/absolute", "../above", "a/../../above", "a//b", "a/", "a/./b", "a\\b", "a\0b"] {
         assert_eq!(to.put(name, b"").unwrap_err().kind(), ErrorKind::Config, "{name:?}");
+        assert_eq!(to.head(name).unwrap_err().kind(), ErrorKind::Config, "{name:?}");
         let created = to.create(name, &WriteOptions::default());
         assert_eq!(created.err().map(|error| error.kind()), Some(ErrorKind::Config), "{name:?}");
     }

@@ -101,7 +101,8 @@ fn defines(text: &str, name: &str) -> bool {
         let words: Vec<&str> = line.split(|c: char| !(c.is_alphanumeric() || c == '_')).collect();
         let item = words.windows(2).any(|pair| items.contains(&pair[0]) && pair[1] == name);
         let member = line.trim_start().trim_start_matches("pub ").trim_start_matches("pub(crate) ");
-        let member = member.strip_prefix(name).is_some_and(|rest| rest.starts_with([':', ',', '(', ' ']) || rest.is_empty());
+        let member =
+            member.strip_prefix(name).is_some_and(|rest| rest.starts_with([':', ',', '(', ' ']) || rest.is_empty());
         item || member
     })
 }
