@@ -20,7 +20,7 @@ pub trait SourceDriver: 'static {
     type Options: DeserializeOwned + JsonSchema;
     /// The instance a worker owns.
     type Source: Source;
-    /// What this source can do beyond the three core methods.
+    /// What this source can do beyond the five core methods.
     const CAPABILITIES: &'static [&'static str];
 
     /// Connects, and logs in: one instance is one connection. The planner has an instance, and each worker that does not

@@ -1,30 +1,30 @@
 //! A complete small SQL driver over the `postgres` crate; `docs/contributing/sql-driver.md` goes through it.
 //!
-//! It reads tables of PostgreSQL: booleans, integers and texts as what they are, everything else as the server's own
-//! text. rivet's own driver for PostgreSQL reads the bytes of a COPY where they lie; this one takes rows from a client
-//! that somebody else keeps, and is a page long.
+//! It reads tables of PostgreSQL: integers and texts as what they are, everything else as its
+//! cast to text. rivet's own driver for PostgreSQL reads the bytes of a COPY where they lie; this one takes rows from a client
+//! that somebody else keeps.
 
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use postgres::fallible_iterator::FallibleIterator;
-use postgres::{CancelToken, Client, NoTls, Row};
+use postgres::{CancelToken, Client, Config, NoTls, Row};
 use rivet_sdk::arrow_array::ArrayRef;
 use rivet_sdk::arrow_array::types::Int64Type;
 use rivet_sdk::arrow_schema::DataType;
-use rivet_sdk::buffers::{Booleans, Fixed, Variable, primitive};
+use rivet_sdk::buffers::{Fixed, Variable, primitive};
 use rivet_sdk::schemars::JsonSchema;
 use rivet_sdk::serde::Deserialize;
-use rivet_sdk::sql::columns::{self, Expression, Extension, SourceColumn, Target};
+use rivet_sdk::sql::columns::{self, Expression, SourceColumn, Target};
 use rivet_sdk::sql::rows::{ColumnBuilder, Fault, Rows, Slot};
 use rivet_sdk::sql::session::{Stoppable, Stopper, one_value};
-use rivet_sdk::sql::{self, Dialect, quote_text, split};
+use rivet_sdk::sql::{self, Dialect, split};
 use rivet_sdk::{
     BatchSink, Context, Description, Error, ErrorKind, ExportRequest, ExportStats, Fidelity, Identity, Interrupt, Key,
-    KeyColumn, NativeSplit, OneReadPoint, Relation, Result, Scalar, Secret, SessionPolicy, Source, SourceDriver, Split,
-    SplitBy, SplitRequest, TableFilter, TableName, TableSummary, TypeMapping, WantedType, capability, schema_of,
+    KeyColumn, NativeSplit, OneReadPoint, Relation, Result, Retry, Scalar, Secret, SessionPolicy, Source, SourceDriver,
+    Split, SplitBy, SplitRequest, TableFilter, TableName, TableSummary, TypeMapping, WantedType, capability, schema_of,
 };
 
 rivet_sdk::plugin! {
@@ -54,7 +54,8 @@ impl SourceDriver for TutorialDriver {
 
     fn open(options: TutorialOptions, context: &Context) -> Result<Tutorial> {
         let url = options.url.expose().replacen("tutorial://", "postgresql://", 1);
-        let client = Client::connect(&url, NoTls).map_err(failed)?;
+        let mut config: Config = url.parse().map_err(|error| Error::config("the URL").with_source(&error))?;
+        let client = config.connect_timeout(Duration::from_secs(15)).connect(NoTls).map_err(failed)?;
         let stopper = Stopper::of(Stop(client.cancel_token()));
         Ok(Tutorial { client, context: context.clone(), stopper })
     }
@@ -67,9 +68,10 @@ pub struct Tutorial {
     stopper: Arc<Stopper<Stop>>,
 }
 
-/// What every transaction sets, so that the server writes every value in one way whoever logs in.
+/// What every transaction sets: a value is written in one way whoever logs in, and no row is hidden in silence.
 const SETTINGS: &str = "SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'; SET LOCAL IntervalStyle = 'iso_8601'; \
-     SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 3; SET LOCAL standard_conforming_strings = on";
+     SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 3; SET LOCAL lc_monetary = 'C'; \
+     SET LOCAL standard_conforming_strings = on; SET LOCAL row_security = off";
 
 impl Tutorial {
     /// Runs `work` in a transaction that reads only, under these limits. It is over when this returns.
@@ -79,8 +81,12 @@ impl Tutorial {
             "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; {SETTINGS}; \
              SET LOCAL statement_timeout = {statement}; SET LOCAL lock_timeout = {lock}"
         );
-        self.client.batch_execute(&begin).map_err(failed)?;
-        let outcome = work(self);
+        let begun = self.client.batch_execute(&begin).map_err(failed);
+        let outcome = begun.and_then(|()| work(self));
+        if outcome.is_err() {
+            // Rows that nobody wants may still be under way: the client would wait for all of them.
+            let _ = self.client.cancel_token().cancel_query(NoTls);
+        }
         if let Err(error) = self.client.batch_execute("ROLLBACK") {
             rivet_sdk::log::debug!("ending a transaction: {error}");
         }
@@ -91,9 +97,14 @@ impl Tutorial {
     /// The columns of a table, in its order.
     fn columns(&mut self, relation: &Relation) -> Result<(Table, Vec<Column>)> {
         let table = self.table(relation)?;
+        // This locks the table until the transaction ends: nobody alters it between this look and the rows.
+        self.client.prepare(&format!("SELECT FROM {}", sql::table(&Postgres, &table.name))).map_err(failed)?;
+        // A constraint against NULL may be there and not valid, since PostgreSQL 18.
         let rows = self.client.query(
-            "SELECT attname::text, pg_catalog.format_type(atttypid, atttypmod), attnotnull FROM pg_catalog.pg_attribute \
-             WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+            "SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull AND NOT EXISTS \
+             (SELECT FROM pg_catalog.pg_constraint n WHERE n.conrelid = a.attrelid AND n.contype = 'n' \
+             AND a.attnum = ANY (n.conkey) AND NOT n.convalidated) \
+             FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
             &[&table.oid],
         );
         let column = |row: &Row| Ok(Column { name: get(row, 0)?, source_type: get(row, 1)?, not_null: get(row, 2)? });
@@ -103,17 +114,17 @@ impl Tutorial {
     fn table(&mut self, relation: &Relation) -> Result<Table> {
         let Relation::Table(name) = relation else { return Err(Error::unsupported("the tutorial reads tables only")) };
         let found = self.relations("c.oid = pg_catalog.to_regclass($1)", &sql::table(&Postgres, name))?;
-        found.into_iter().next().ok_or_else(|| Error::not_found(format!("no table `{name}`")).with_code("42P01"))
+        found.into_iter().next().ok_or_else(|| Error::not_found(format!("no plain table `{name}`")).with_code("42P01"))
     }
 
-    /// Tables and views for which `condition` holds; `$1` in it is `parameter`.
+    /// Tables and views for which `condition` holds; `$1` in it is `parameter`. A table that others inherit from, or are
+    /// partitions of, is left out: what its catalogue says of NULL and of keys need not hold for their rows.
     fn relations(&mut self, condition: &str, parameter: &str) -> Result<Vec<Table>> {
         let sql = format!(
-            "SELECT c.oid, n.nspname::text, c.relname::text, CASE c.relkind WHEN 'v' THEN 'view' \
-             WHEN 'm' THEN 'materialized view' WHEN 'p' THEN 'partitioned table' ELSE 'table' END, \
-             CASE WHEN c.reltuples >= 0 THEN c.reltuples::int8 END FROM pg_catalog.pg_class c \
+            "SELECT c.oid, n.nspname::text, c.relname::text, CASE c.relkind WHEN 'r' THEN 'table' ELSE 'view' END, \
+             CASE WHEN c.reltuples > 0 THEN c.reltuples::int8 END FROM pg_catalog.pg_class c \
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             WHERE c.relkind IN ('r', 'p', 'v', 'm') AND {condition} ORDER BY 2, 3"
+             WHERE c.relkind IN ('r', 'v', 'm') AND NOT c.relhassubclass AND {condition} ORDER BY 2, 3"
         );
         let table = |row: &Row| {
             let name = TableName::qualified(get::<String>(row, 1)?, get::<String>(row, 2)?);
@@ -128,8 +139,8 @@ impl Tutorial {
         let (table, available) = self.columns(&request.relation)?;
         let chosen = columns::choose(request, &available)?;
         let keys = self.keys(&table)?;
-        let primary = keys.iter().find(|key| key.primary).map(|key| &key.columns);
-        let primary: Vec<String> = primary.into_iter().flatten().map(|column| column.name.clone()).collect();
+        let primary = keys.iter().filter(|key| key.primary).flat_map(|key| &key.columns);
+        let primary: Vec<String> = primary.map(|column| column.name.clone()).collect();
         Ok(Plan::new(&Postgres, request, chosen, express)?.with_key(&primary))
     }
 
@@ -137,8 +148,9 @@ impl Tutorial {
     fn keys(&mut self, table: &Table) -> Result<Vec<Key>> {
         let rows = self.client.query(
             "SELECT c.relname::text, x.indisprimary, x.indisunique AND x.indimmediate, array_agg(a.attname::text ORDER BY k.n), \
-             array_agg(pg_catalog.format_type(a.atttypid, a.atttypmod) ORDER BY k.n), array_agg(a.attnotnull ORDER BY k.n) \
-             FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class c ON c.oid = x.indexrelid, \
+             array_agg(pg_catalog.format_type(a.atttypid, a.atttypmod) ORDER BY k.n) \
+             FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class c ON c.oid = x.indexrelid \
+             JOIN pg_catalog.pg_am m ON m.oid = c.relam AND m.amname = 'btree', \
              unnest(x.indkey::int2[]) WITH ORDINALITY AS k (attnum, n), pg_catalog.pg_attribute a \
              WHERE x.indrelid = $1 AND x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL AND k.n <= x.indnkeyatts \
              AND a.attrelid = x.indrelid AND a.attnum = k.attnum GROUP BY 1, 2, 3 ORDER BY 2 DESC, 1",
@@ -146,12 +158,9 @@ impl Tutorial {
         );
         let key = |row: &Row| {
             let (names, types): (Vec<String>, Vec<String>) = (get(row, 3)?, get(row, 4)?);
-            let columns = names.into_iter().zip(types).zip(get::<Vec<bool>>(row, 5)?);
-            let column = |((name, of), not_null): ((String, String), bool)| {
-                KeyColumn::new(name, of.as_str()).with_nullable(!not_null).with_rangeable(is_integer(&of))
-            };
-            let key = Key::new(get::<String>(row, 0)?, columns.map(column).collect());
-            Ok(key.with_primary(get(row, 1)?).with_unique(get(row, 2)?))
+            let columns = names.into_iter().zip(types);
+            let columns = columns.map(|(name, of)| KeyColumn::new(name, of.as_str()).with_rangeable(is_integer(&of)));
+            Ok(Key::new(get::<String>(row, 0)?, columns.collect()).with_primary(get(row, 1)?).with_unique(get(row, 2)?))
         };
         rows.map_err(failed)?.iter().map(key).collect()
     }
@@ -164,12 +173,14 @@ impl Tutorial {
 
 impl Source for Tutorial {
     fn identity(&mut self) -> Result<Identity> {
-        let sql = "SELECT current_setting('server_version'), datname::text, oid::text \
+        let sql = "SELECT current_setting('server_version'), datname::text, oid::text || '@' || \
+                   (SELECT system_identifier FROM pg_catalog.pg_control_system()) \
                    FROM pg_catalog.pg_database WHERE datname = current_database()";
-        let row = self.client.query_one(sql, &[]).map_err(failed)?;
-        let (version, database): (String, String) = (get(&row, 0)?, get(&row, 1)?);
-        let id = format!("postgresql:{database}:{}", get::<String>(&row, 2)?);
-        Ok(Identity::new("PostgreSQL", version, id, database))
+        self.reading(&SessionPolicy::PLANNING, |source| {
+            let row = source.client.query_one(sql, &[]).map_err(failed)?;
+            let (version, database): (String, String) = (get(&row, 0)?, get(&row, 1)?);
+            Ok(Identity::new("PostgreSQL", version, format!("postgresql:{}", get::<String>(&row, 2)?), database))
+        })
     }
 
     fn export(&mut self, request: &ExportRequest, sink: &mut dyn BatchSink) -> Result<ExportStats> {
@@ -181,8 +192,7 @@ impl Source for Tutorial {
             let mut rows = Rows::new(&plan.columns, request, schema, &source.context, sink, builder)?;
             let sql = format!("SELECT {} {}", plan.list(&Postgres), sql::tail(&Postgres, request)?);
             let started = Instant::now();
-            let none: [&str; 0] = [];
-            let mut answer = source.client.query_raw(&sql, none).map_err(failed)?;
+            let mut answer = source.client.query_raw::<_, &str, _>(&sql, []).map_err(failed)?;
             while let Some(row) = answer.next().map_err(failed)? {
                 rows.begin(0)?;
                 let (largest, mut received) = (rows.max_value_bytes(), 0);
@@ -203,9 +213,10 @@ impl Source for Tutorial {
 
     fn query_scalar(&mut self, sql: &str) -> Result<Option<Scalar>> {
         self.reading(&SessionPolicy::PLANNING, |source| {
-            let rows = source.client.query(sql, &[]).map_err(failed)?;
-            let Some(first) = rows.first() else { return Ok(None) };
-            one_value(first.columns(), rows.iter().map(|row| [row]))?.map(|(_, row)| scalar(row)).transpose()
+            let statement = source.client.prepare(sql).map_err(failed)?;
+            let rows = source.client.query_raw::<_, &str, _>(&statement, []).map_err(failed)?;
+            let rows: Vec<Row> = rows.take(2).collect().map_err(failed)?;
+            one_value(statement.columns(), rows.iter().map(|row| [row]))?.map(|(_, row)| scalar(row)).transpose()
         })
     }
 
@@ -214,19 +225,23 @@ impl Source for Tutorial {
     }
 
     fn tables(&mut self, filter: &TableFilter) -> Result<Vec<TableSummary>> {
-        let user = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_toast' AND $1 IN ('', n.nspname::text)";
-        let found = self.relations(user, filter.schema.as_deref().unwrap_or_default())?;
+        let user = "n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND $1 IN ('', n.nspname::text) \
+                    AND pg_catalog.has_table_privilege(c.oid, 'SELECT')";
+        let schema = filter.schema.as_deref().unwrap_or_default();
+        let found = self.reading(&SessionPolicy::PLANNING, |source| source.relations(user, schema))?;
         Ok(found.into_iter().map(|table| TableSummary::new(table.name, table.kind).with_rows(table.rows)).collect())
     }
 
     fn describe(&mut self, relation: &Relation) -> Result<Description> {
-        let table = self.table(relation)?;
-        let keys = self.keys(&table)?;
-        Ok(Description::new(Relation::Table(table.name), table.kind)
-            .with_keys(keys)
-            .with_rows(table.rows)
-            .with_native(NativeSplit::Impossible("the tutorial does not cut by blocks".to_owned()))
-            .with_one_read_point(OneReadPoint::Statement))
+        self.reading(&SessionPolicy::PLANNING, |source| {
+            let table = source.table(relation)?;
+            let keys = source.keys(&table)?;
+            Ok(Description::new(Relation::Table(table.name), table.kind)
+                .with_keys(keys)
+                .with_rows(table.rows)
+                .with_native(NativeSplit::Impossible("the tutorial does not cut by blocks".to_owned()))
+                .with_one_read_point(OneReadPoint::Statement))
+        })
     }
 
     fn split(&mut self, request: &SplitRequest) -> Result<Split> {
@@ -240,7 +255,8 @@ impl Source for Tutorial {
             if let Some(column) = key.iter().find(|column| !is_integer(&column.source_type)) {
                 return Err(split::no_order(&column.name, &column.source_type, "integers work"));
             }
-            let rows = source.number(&format!("SELECT count(*) {}", sql::tail(&Postgres, of)?))?;
+            let rows =
+                source.number(&format!("SELECT count(*) FROM (SELECT 1 {}) AS counted", sql::tail(&Postgres, of)?))?;
             let count = split::wanted(request.into, Some(rows));
             if count <= 1 {
                 return Ok(split::whole(Some(rows), "not worth cutting"));
@@ -255,7 +271,7 @@ impl Source for Tutorial {
             let found = source.client.query(&bounds, &[]).map_err(failed)?;
             let bounds = found.iter().map(|row| Ok(vec![Scalar::Integer(get::<i64>(row, 0)?.into())]));
             let bounds = bounds.collect::<Result<_>>()?;
-            let (nulls, method) = (split::nullable(&key), "one pass over the key");
+            let (nulls, method) = (split::nullable(&key), "a sort of the key");
             Ok(split::even_slices(std::slice::from_ref(column), bounds, nulls, Some(rows), method))
         })
     }
@@ -279,6 +295,7 @@ impl Stoppable for Stop {
     }
 
     fn give_up(&self, why: &Error) -> Error {
+        // This client cannot end its connection from here: the host leaves the instance behind.
         Error::connection("the statement could not be stopped").with_source(why)
     }
 }
@@ -313,11 +330,6 @@ impl SourceColumn for Column {
     fn is_not_null(&self) -> bool {
         self.not_null
     }
-
-    /// Not asked here: the server refuses the statement, and names the table.
-    fn is_readable(&self) -> bool {
-        true
-    }
 }
 
 type Plan = columns::Plan<Column, Kind>;
@@ -325,7 +337,6 @@ type Plan = columns::Plan<Column, Kind>;
 /// What values become.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
-    Bool,
     Int,
     Text,
 }
@@ -333,14 +344,9 @@ enum Kind {
 impl Target for Kind {
     fn data_type(&self) -> DataType {
         match self {
-            Self::Bool => DataType::Boolean,
             Self::Int => DataType::Int64,
             Self::Text => DataType::Utf8,
         }
-    }
-
-    fn extension(&self) -> Option<Extension> {
-        None
     }
 
     fn may_not_fit(&self) -> bool {
@@ -358,17 +364,16 @@ fn express(name: &str, column: &Column, wanted: Option<WantedType>) -> Result<Ex
     Ok(match (wanted, column.source_type.as_str()) {
         (Some(WantedType::Text), _) => text(),
         (Some(wanted), _) => return Err(columns::cannot_become(column, wanted, "text")),
-        (None, "boolean") => Expression::new(name, Kind::Bool, Fidelity::Exact),
         (None, "bigint") => Expression::new(name, Kind::Int, Fidelity::Exact),
         (None, "smallint" | "integer") => Expression::new(format!("{name}::int8"), Kind::Int, Fidelity::Compatible),
-        (None, "text") => Expression::new(name, Kind::Text, Fidelity::Exact),
+        // Not as a cast has it: that would take blanks off the end of character(n).
+        (None, of) if of == "text" || of.starts_with("character") => Expression::new(name, Kind::Text, Fidelity::Exact),
         (None, _) => text(),
     })
 }
 
 /// One column being built.
 enum Values {
-    Bool(Booleans),
     Int(Fixed<i64>),
     Text(Variable),
 }
@@ -376,7 +381,6 @@ enum Values {
 impl Values {
     fn new(kind: Kind, capacity: usize) -> Self {
         match kind {
-            Kind::Bool => Self::Bool(Booleans::new(capacity)),
             Kind::Int => Self::Int(Fixed::new(capacity)),
             Kind::Text => Self::Text(Variable::new(capacity)),
         }
@@ -388,7 +392,6 @@ impl ColumnBuilder for Values {
 
     fn push_null(&mut self) {
         match self {
-            Self::Bool(values) => values.push_null(),
             Self::Int(values) => values.push_null(),
             Self::Text(values) => values.push_null(),
         }
@@ -400,36 +403,28 @@ impl ColumnBuilder for Values {
 
     fn finish(&mut self) -> Result<ArrayRef> {
         match self {
-            Self::Bool(values) => Ok(values.array()),
             Self::Int(values) => Ok(primitive::<Int64Type>(values, &DataType::Int64)),
             Self::Text(values) => values.text(),
         }
     }
 }
 
-/// Gives a value to its column: how many bytes it has.
+/// Gives a value to its column: how many bytes it has. A value that is not what was planned is malformed.
 fn push(slot: &mut Slot<'_, Values>, row: &Row, index: usize, largest: usize) -> Result<usize, Fault> {
-    // The table was altered since it was planned, where a value is not what it was.
-    fn value<'r, T: postgres::types::FromSql<'r>>(row: &'r Row, index: usize) -> Result<Option<T>, Fault> {
-        row.try_get(index).map_err(|_| Fault::Malformed)
-    }
-    let mut size = 8;
-    let found = match &mut slot.builder {
-        Values::Bool(values) => value(row, index)?.map(|value| values.push(value)),
-        Values::Int(values) => value(row, index)?.map(|value| values.push(value)),
-        Values::Text(values) => match value::<&str>(row, index)? {
-            Some(text) if text.len() > largest => return Err(Fault::TooLarge(text.len())),
-            Some(text) => {
-                size = text.len();
-                Some(values.push(text.as_bytes())?)
+    match &mut slot.builder {
+        Values::Int(values) => {
+            if let Some(number) = row.try_get(index).map_err(|_| Fault::Malformed)? {
+                values.push(number);
+                return Ok(8);
             }
-            None => None,
+        }
+        Values::Text(values) => match row.try_get::<_, Option<&str>>(index).map_err(|_| Fault::Malformed)? {
+            Some(text) if text.len() > largest => return Err(Fault::TooLarge(text.len())),
+            Some(text) => return Ok(values.push(text.as_bytes()).map(|()| text.len())?),
+            None => {}
         },
-    };
-    if found.is_none() {
-        slot.push_null()?;
     }
-    Ok(size)
+    slot.push_null().map(|()| 1)
 }
 
 /// A number or a text for an error message.
@@ -450,7 +445,7 @@ fn scalar(row: &Row) -> Result<Scalar> {
 
 /// A value of an answer of the catalogue.
 fn get<'r, T: postgres::types::FromSql<'r>>(row: &'r Row, index: usize) -> Result<T> {
-    row.try_get(index).map_err(failed)
+    row.try_get(index).map_err(|error| Error::internal("an answer in another form").with_source(&error))
 }
 
 /// PostgreSQL's SQL.
@@ -458,11 +453,11 @@ struct Postgres;
 
 impl Dialect for Postgres {
     fn literal(&self, value: &Scalar) -> Result<String> {
-        Ok(match value {
-            Scalar::Integer(value) => format!("'{value}'"),
-            // Without a type it takes the column's own.
-            other => quote_text(&other.as_text()),
-        })
+        match value {
+            // Without a type it takes the column's own. Only integers are cut.
+            Scalar::Integer(value) => Ok(format!("'{value}'")),
+            other => Err(Error::unsupported(format!("a bound of {other:?}"))),
+        }
     }
 }
 
@@ -471,16 +466,19 @@ fn failed(error: postgres::Error) -> Error {
     let Some(said) = error.as_db_error() else {
         return Error::connection("the connection to PostgreSQL failed").with_source(&error);
     };
-    let kind = match said.code().code() {
-        code if code.starts_with("28") => ErrorKind::Auth,
-        "42501" => ErrorKind::Permission,
-        "42P01" | "42703" | "3D000" | "3F000" => ErrorKind::NotFound,
-        "57014" => ErrorKind::Timeout,
-        "53300" => ErrorKind::ResourceExhausted,
-        "40001" | "40P01" | "55P03" => ErrorKind::Transient,
-        code if code.starts_with("08") || code.starts_with("57P") => ErrorKind::Connection,
-        code if code.starts_with("42") => ErrorKind::InvalidQuery,
-        _ => ErrorKind::Data,
+    let code = said.code().code();
+    let kind = match (code, code.get(..2).unwrap_or_default()) {
+        ("42501", _) => ErrorKind::Permission,
+        ("42P01" | "42703" | "3D000" | "3F000", _) => ErrorKind::NotFound,
+        ("57014" | "55P03", _) => ErrorKind::Timeout,
+        ("40001" | "40P01", _) => ErrorKind::Transient,
+        (_, "28") => ErrorKind::Auth,
+        (_, "53") => ErrorKind::ResourceExhausted,
+        (_, "08" | "57") => ErrorKind::Connection,
+        (_, "42") => ErrorKind::InvalidQuery,
+        (_, "22") => ErrorKind::Data,
+        _ => ErrorKind::Other,
     };
-    Error::new(kind, said.message()).with_code(said.code().code()).with_source(&error)
+    let error = Error::new(kind, said.message()).with_code(code).with_source(&error);
+    if kind == ErrorKind::ResourceExhausted { error.with_retry(Retry::Transient(None)) } else { error }
 }

@@ -34,8 +34,10 @@ pub trait SourceColumn {
     /// Whether the server itself keeps NULL out of it.
     fn is_not_null(&self) -> bool;
 
-    /// Whether the login may read it.
-    fn is_readable(&self) -> bool;
+    /// Whether the login may read it; true where the driver does not ask, and leaves the refusal to the server.
+    fn is_readable(&self) -> bool {
+        true
+    }
 }
 
 /// What a column becomes: an Arrow type, together with how the driver's bytes become it.
@@ -44,7 +46,9 @@ pub trait Target {
     fn data_type(&self) -> DataType;
 
     /// The extension type of the field; None is a plain one.
-    fn extension(&self) -> Option<Extension>;
+    fn extension(&self) -> Option<Extension> {
+        None
+    }
 
     /// Whether some value of the source type has no place in the Arrow type, so that a policy may turn it into NULL.
     fn may_not_fit(&self) -> bool;
