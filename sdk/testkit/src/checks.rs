@@ -171,8 +171,8 @@ fn missing_relation_is_not_found(opened: &Opened) {
 }
 
 fn several_values_are_not_one(opened: &Opened) {
-    // Whoever reads queries speaks SQL.
-    if !opened.can(capability::QUERY) {
+    // Whoever cuts queries by its database's rules speaks SQL.
+    if !opened.can(capability::QUERY_RULES) {
         return;
     }
     let mut source = opened.open();
