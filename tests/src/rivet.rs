@@ -34,17 +34,17 @@ pub fn binary() -> PathBuf {
 #[must_use]
 pub fn has_crash_points() -> bool {
     static HAS: OnceLock<bool> = OnceLock::new();
-    let has = *HAS.get_or_init(|| holds_crash_points(&binary()));
+    let has = *HAS.get_or_init(|| holds_crash_points(&fs::read(binary()).unwrap()));
     if !has {
         eprintln!("skipped: this build of rivet has no crash points, as a release has none");
     }
     has
 }
 
-/// Whether a program, or a library, was built with crash points: it knows the variable that arms one.
-pub fn holds_crash_points(file: &Path) -> bool {
+/// Whether a program, or the code of a library, was built with crash points: it knows the variable that arms one.
+pub fn holds_crash_points(code: &[u8]) -> bool {
     const VARIABLE: &[u8] = b"RIVET_CRASH_AT";
-    fs::read(file).unwrap().windows(VARIABLE.len()).any(|window| window == VARIABLE)
+    code.windows(VARIABLE.len()).any(|window| window == VARIABLE)
 }
 
 /// The target folder this test was built into.
