@@ -152,26 +152,33 @@ fn a_large_object_comes_back(place: &Place) {
     }
 }
 
+/// The rounds run side by side: a store may let the writers of one key through one by one, SeaweedFS one a second.
 fn one_of_many_racing_writers_is_first(place: &Place) {
-    for round in 0..5 {
-        let key = format!("race-{round}");
-        let barrier = std::sync::Barrier::new(12);
-        let winners: Vec<String> = std::thread::scope(|scope| {
-            let racers: Vec<_> = (0..12)
-                .map(|racer| {
-                    let (key, barrier) = (&key, &barrier);
-                    scope.spawn(move || {
-                        let (mut to, body) = (place.open(), format!("racer {racer}"));
-                        barrier.wait();
-                        to.put_if_absent(key, body.as_bytes()).unwrap().then_some(body)
-                    })
+    const RACERS: usize = 6;
+    std::thread::scope(|scope| {
+        for round in 0..6 {
+            scope.spawn(move || one_of_these_is_first(place, &format!("race-{round}"), RACERS));
+        }
+    });
+}
+
+fn one_of_these_is_first(place: &Place, key: &str, racers: usize) {
+    let barrier = std::sync::Barrier::new(racers);
+    let winners: Vec<String> = std::thread::scope(|scope| {
+        let racers: Vec<_> = (0..racers)
+            .map(|racer| {
+                let barrier = &barrier;
+                scope.spawn(move || {
+                    let (mut to, body) = (place.open(), format!("racer {racer}"));
+                    barrier.wait();
+                    to.put_if_absent(key, body.as_bytes()).unwrap().then_some(body)
                 })
-                .collect();
-            racers.into_iter().filter_map(|racer| racer.join().unwrap()).collect()
-        });
-        assert_eq!(winners.len(), 1, "{winners:?} each believe they were first");
-        assert_eq!(place.open().get(&key).unwrap().unwrap(), winners[0].as_bytes());
-    }
+            })
+            .collect();
+        racers.into_iter().filter_map(|racer| racer.join().unwrap()).collect()
+    });
+    assert_eq!(winners.len(), 1, "{winners:?} each believe they were first");
+    assert_eq!(place.open().get(key).unwrap().unwrap(), winners[0].as_bytes());
 }
 
 fn put_replaces_and_put_if_absent_does_not(place: &Place) {
@@ -311,7 +318,8 @@ fn a_writer_goes_on_with_less_memory(place: &Place) {
 }
 
 fn a_list_is_complete_and_ordered(place: &Place) {
-    const OBJECTS: usize = 2_500;
+    // Three pages of a thousand, which is what most stores answer at once.
+    const OBJECTS: usize = 2_100;
     let key = |number: usize| format!("many/{}/{number:05}", number % 7);
     std::thread::scope(|scope| {
         for thread in 0..8 {

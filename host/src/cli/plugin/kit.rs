@@ -109,7 +109,8 @@ fn destination(session: &Session, export: &ExportConfig, checks: &mut Checks) ->
             options
         }
     };
-    let mut root = plugin.open_destination(&placed(""), &rivet_sdk::Context::detached())?;
+    let (root, at_root) = (plugin.clone(), placed(""));
+    let open = move || root.open_destination(&at_root, &rivet_sdk::Context::detached());
     let subject = DestinationUnderTest {
         plugin: *plugin,
         options: Box::new(placed),
@@ -118,14 +119,29 @@ fn destination(session: &Session, export: &ExportConfig, checks: &mut Checks) ->
     };
     let done = subject.check(|finding| report("destination", finding, checks));
     // What a failed check left goes too.
-    let removed = remove(&mut *root).map_err(|error| error.with_context("folder", scratch));
+    let removed = remove(open).map_err(|error| error.with_context("folder", scratch));
     done.and(removed)
 }
 
-fn remove(root: &mut dyn Destination) -> Result<()> {
-    for object in root.list("")? {
-        root.delete(&object.key)?;
-    }
+/// Deletes all that is there: thousands of objects, so by several instances at once.
+fn remove(open: impl Fn() -> Result<Box<dyn Destination>> + Sync) -> Result<()> {
+    const INSTANCES: usize = 8;
+    let mut root = open()?;
+    let objects = root.list("")?;
+    std::thread::scope(|scope| {
+        let deleting: Vec<_> = objects
+            .chunks(objects.len().div_ceil(INSTANCES).max(1))
+            .map(|objects| {
+                scope.spawn(|| {
+                    let mut root = open()?;
+                    objects.iter().try_for_each(|object| root.delete(&object.key))
+                })
+            })
+            .collect();
+        deleting
+            .into_iter()
+            .try_for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })?;
     root.tidy().map(drop)
 }
 
