@@ -44,6 +44,7 @@ mod mysql_types;
 mod not_a_store;
 mod notifications;
 mod one_connection;
+mod package_trust;
 mod partitions;
 mod places;
 mod planning;
