@@ -6,11 +6,14 @@ mod apply;
 mod arguments;
 mod check;
 mod completions;
+mod described;
 mod doctor;
+mod environment;
 mod exit;
 mod init;
 mod journal;
 mod logger;
+mod man;
 mod metrics;
 mod notify;
 mod plan;
@@ -79,6 +82,7 @@ fn dispatch(command: Command, global: &Global, stop: Stop) -> Outcome {
         Command::Plugin(command) => plugin::plugin(&command, global, stop),
         Command::Schema(command) => schema::schema(&command, global),
         Command::Completions(arguments) => completions::completions(&arguments),
+        Command::Man(arguments) => man::man(&arguments),
     }
 }
 

@@ -32,6 +32,7 @@ mod leftovers;
 mod limits;
 mod lock;
 mod locks;
+mod manual;
 mod memory;
 mod modes;
 mod mssql_connections;
