@@ -16,6 +16,7 @@ mod logger;
 mod man;
 mod metrics;
 mod notify;
+mod outcomes;
 mod plan;
 mod plugin;
 mod print;
@@ -58,7 +59,10 @@ pub fn main() -> ExitCode {
 fn stop(global: &Global) -> Result<Stop> {
     let stop = Stop::on_signals()?;
     let (json_errors, color) = (global.json_errors, global.color);
-    stop.is_final(move |waited| exit::print_error(&exit::left_behind(waited), json_errors, color))?;
+    stop.is_final(move |waited| {
+        print::take_bars_away();
+        exit::print_error(&exit::left_behind(waited), json_errors, color);
+    })?;
     Ok(stop)
 }
 
