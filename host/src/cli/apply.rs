@@ -9,11 +9,12 @@ use serde_json::json;
 
 use super::arguments::{ApplyArguments, CommitArguments, DEFAULT_LOCK, Global, PlanFile, StatusArguments};
 use super::exit::{Failed, Outcome};
-use super::progress::Display;
+use super::progress::Progress;
 use super::{print, summary};
 use crate::budget::Budget;
 use crate::commit::{self, RunKey};
 use crate::config::{self, Config, StateConfig};
+use crate::destination::DestinationKind;
 use crate::plan::Plan;
 use crate::run::{self, Endpoints, LeaseRequest};
 use crate::source::{DestinationFactory, InstanceContext, Plugins, SourceFactory};
@@ -23,12 +24,14 @@ pub fn apply(arguments: &ApplyArguments, global: &Global, stop: Stop) -> Outcome
     let plan = read(&arguments.file.plan)?;
     let sealed = Sealed::open(&arguments.file, global, &plan, arguments.memory_limit_mb)?;
     let (endpoints, state) = (sealed.endpoints()?, sealed.state()?);
-    let mut display = Display::new(arguments.progress, global, true);
+    let to_stdout = plan.destination.kind() == DestinationKind::Stdout;
+    let progress = Progress::new(arguments.progress, global, 1, to_stdout);
+    let mut display = progress.of(&plan.export);
     let result = match &arguments.chunk {
         None => {
             let lease = lease(state.as_ref(), arguments.lock_wait);
             run::apply(plan, arguments.max_age, endpoints, lease, &stop, &mut display).map(|finished| {
-                drop(display);
+                drop((display, progress));
                 if !global.quiet {
                     summary::print(&finished);
                 }
@@ -38,7 +41,7 @@ pub fn apply(arguments: &ApplyArguments, global: &Global, stop: Stop) -> Outcome
         Some(index) => {
             let index = chunk_index(index)?;
             run::apply_chunk(plan, arguments.max_age, index, endpoints, &stop, &mut display).map(|rows| {
-                drop(display);
+                drop((display, progress));
                 print::note(&format!("chunk {index}: {rows} rows"));
                 json!({ "chunk": index, "rows": rows })
             })

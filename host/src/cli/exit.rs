@@ -51,6 +51,21 @@ pub mod code {
     pub const TEMPORARY: u8 = 75;
 }
 
+/// Every exit code, and what it means.
+pub fn codes() -> [(u8, &'static str); 9] {
+    [
+        (0, "All exports succeeded."),
+        (code::FAILED, "An export failed."),
+        (code::USAGE, "The command line or the configuration is wrong."),
+        (code::INTEGRITY, "What landed is not what was read: verification, quality, reconcile."),
+        (code::DRIFT, "The source's schema is not the plan's."),
+        (code::BUSY, "Another run holds the export."),
+        (code::TEMPORARY, "Temporary, and retries are used up: try again later."),
+        (StopReason::Interrupt.exit_code(), "Interrupted by Ctrl-C (SIGINT); the run can be resumed."),
+        (StopReason::Terminate.exit_code(), "Terminated (SIGTERM); the run can be resumed."),
+    ]
+}
+
 /// The exit code of one error.
 pub fn code_of(error: &Error) -> u8 {
     match (error.kind(), error.code()) {

@@ -6,13 +6,17 @@ mod apply;
 mod arguments;
 mod check;
 mod completions;
+mod described;
 mod doctor;
+mod environment;
 mod exit;
 mod init;
 mod journal;
 mod logger;
+mod man;
 mod metrics;
 mod notify;
+mod outcomes;
 mod plan;
 mod plugin;
 mod print;
@@ -55,7 +59,10 @@ pub fn main() -> ExitCode {
 fn stop(global: &Global) -> Result<Stop> {
     let stop = Stop::on_signals()?;
     let (json_errors, color) = (global.json_errors, global.color);
-    stop.is_final(move |waited| exit::print_error(&exit::left_behind(waited), json_errors, color))?;
+    stop.is_final(move |waited| {
+        print::take_bars_away();
+        exit::print_error(&exit::left_behind(waited), json_errors, color);
+    })?;
     Ok(stop)
 }
 
@@ -79,6 +86,7 @@ fn dispatch(command: Command, global: &Global, stop: Stop) -> Outcome {
         Command::Plugin(command) => plugin::plugin(&command, global, stop),
         Command::Schema(command) => schema::schema(&command, global),
         Command::Completions(arguments) => completions::completions(&arguments),
+        Command::Man(arguments) => man::man(&arguments),
     }
 }
 

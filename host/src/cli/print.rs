@@ -3,7 +3,9 @@
 #![allow(clippy::print_stdout, reason = "this is the printer")]
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
 
+use indicatif::{MultiProgress, ProgressDrawTarget};
 use rivet_sdk::{Error, Result};
 use serde::Serialize;
 
@@ -13,8 +15,11 @@ use crate::redact;
 /// Data for stdout, as it is: it is made of names and numbers, and of errors that were cleaned
 /// before; a name that happens to hold a password's letters must stay a name. A closed pipe is the reader's wish, not an error.
 pub fn out(text: &str) -> Result<()> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    let write = || {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
+    };
+    match above_the_bars(write) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Error::new(rivet_sdk::ErrorKind::ResourceExhausted, format!("standard output: {error}")))
         }
@@ -35,7 +40,35 @@ pub fn json(value: &impl Serialize) -> Result<()> {
 
 /// A line for people, to stderr. Nobody is left to tell where stderr is gone.
 pub fn note(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{}", redact::clean(text));
+    above_the_bars(|| {
+        let _ = writeln!(io::stderr().lock(), "{}", redact::clean(text));
+    });
+}
+
+/// The bars that stand at the lower end of the terminal now. Whoever prints takes them away and puts them back.
+static BARS: Mutex<Option<MultiProgress>> = Mutex::new(None);
+
+/// From now on everything is printed above these bars; None: there are none any more.
+pub fn stand_above(bars: Option<MultiProgress>) {
+    *BARS.lock().unwrap_or_else(PoisonError::into_inner) = bars;
+}
+
+fn above_the_bars<T>(write: impl FnOnce() -> T) -> T {
+    let bars = BARS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match bars {
+        Some(bars) => bars.suspend(write),
+        None => write(),
+    }
+}
+
+/// Takes the bars off the terminal for good: the process ends while they are shown.
+pub fn take_bars_away() {
+    let bars = BARS.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(bars) = bars {
+        // The terminal may be gone as well.
+        let _ = bars.clear();
+        bars.set_draw_target(ProgressDrawTarget::hidden());
+    }
 }
 
 /// Whether people read stderr.
@@ -57,7 +90,7 @@ fn paint(text: &str, code: &str, color: Color) -> String {
     let wanted = match color {
         Color::Always => true,
         Color::Never => false,
-        Color::Auto => is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+        Color::Auto => is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
     };
     if wanted { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
 }

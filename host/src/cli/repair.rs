@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::arguments::{Global, RepairArguments};
 use super::exit::{Failed, Outcome};
-use super::progress::Display;
+use super::progress::Progress;
 use super::{open_session, print, summary, table};
 use crate::config::ExportConfig;
 use crate::redact;
@@ -20,8 +20,11 @@ pub fn repair(arguments: &RepairArguments, global: &Global, stop: Stop) -> Outco
     let reports = arguments.report.as_deref().map(read).transpose()?;
     let mut errors: Vec<Error> = Vec::new();
     let mut documents = Vec::new();
-    for export in session.exports(&arguments.selection.export)? {
-        match repair_export(&session, export, arguments, reports.as_deref(), global) {
+    let exports = session.exports(&arguments.selection.export)?;
+    // Nothing is written to standard output: such an export has no run that could be repaired.
+    let progress = Progress::new(arguments.progress, global, exports.len(), false);
+    for export in exports {
+        match repair_export(&session, export, arguments, reports.as_deref(), global, &progress) {
             Ok(document) => documents.push(document),
             Err(error) if stop.is_wanted() => {
                 errors.push(error);
@@ -30,6 +33,7 @@ pub fn repair(arguments: &RepairArguments, global: &Global, stop: Stop) -> Outco
             Err(error) => errors.push(error.with_context("export", export.name.clone())),
         }
     }
+    drop(progress);
     if arguments.json {
         print::json(&json!({ "exports": documents }))?;
     }
@@ -46,6 +50,7 @@ fn repair_export(
     arguments: &RepairArguments,
     reports: Option<&[Reconciliation]>,
     global: &Global,
+    progress: &Progress,
 ) -> Result<Value> {
     let report = match reports {
         None => None,
@@ -60,9 +65,9 @@ fn repair_export(
         execute: arguments.execute,
         lock_wait: arguments.lock_wait,
     };
-    let mut display = Display::new(arguments.progress, global, true);
+    let mut display = progress.of(&export.name);
     let repaired = run::repair(session, export, options, &mut display);
-    drop(display);
+    display.end(repaired.is_err());
     let repaired = repaired?;
     if !arguments.json {
         print::out(&to_text(&export.name, &repaired, arguments.execute))?;

@@ -1,11 +1,14 @@
 //! `rivet run`: plan, every chunk, commit.
 
+use std::time::{Duration, Instant};
+
 use rivet_sdk::{Error, Result};
 
 use super::arguments::{Global, RunArguments};
 use super::exit::{Failed, Outcome};
 use super::notify::notify;
-use super::progress::Display;
+use super::outcomes::{Ended, Outcomes};
+use super::progress::Progress;
 use super::{open_session, print, summary};
 use crate::config::{Config, ExportConfig, LeftOut, exports_by_cores};
 use crate::destination::DestinationKind;
@@ -21,19 +24,27 @@ pub fn run(arguments: &RunArguments, global: &Global, stop: Stop) -> Outcome {
         Limits { exports: at_once(arguments, &session.config), connections: session.config.source.max_connections };
     let waiting: Vec<Waiting<'_, &ExportConfig>> =
         exports.iter().map(|export| waiting(export, limits.connections, arguments)).collect::<Result<_>>()?;
-    let alone = limits.exports == 1 || exports.len() == 1;
+    let to_stdout = exports.iter().any(|export| export.destination.kind == DestinationKind::Stdout);
+    let outcomes = Outcomes::new(global, exports.len());
+    let progress = Progress::new(arguments.progress, global, exports.len(), to_stdout);
     let results = run_queue(&waiting, limits, &stop, |export, permit| {
-        run_one(&session, export, arguments, global, alone, permit)
+        Ok(run_one(&session, export, arguments, &progress, &outcomes, permit))
     });
+    drop(progress);
     let begun = exports.iter().zip(results);
-    let results: Vec<(String, Result<Finished>)> =
-        begun.filter_map(|(export, result)| Some((export.name.clone(), result?))).collect();
+    let ended: Vec<Ended> = begun
+        .filter_map(|(export, result)| {
+            let panicked = |error| Ended { export: export.name.clone(), result: Err(error), elapsed: Duration::ZERO };
+            Some(result?.unwrap_or_else(panicked))
+        })
+        .collect();
+    outcomes.conclude(&ended);
     let left_out = session.left_out(&exports);
     if !global.quiet {
         summary::left_out(&left_out).iter().for_each(|line| print::note(line));
     }
-    finish(&results, &left_out, arguments)?;
-    let errors: Vec<Error> = results.into_iter().flat_map(|(_, result)| errors_of(result)).collect();
+    finish(&ended, &left_out, arguments)?;
+    let errors: Vec<Error> = ended.into_iter().flat_map(|one| errors_of(one.result)).collect();
     match stop.reason() {
         Some(reason) => Err(Failed::Stopped(reason, errors)),
         None if errors.is_empty() => Ok(()),
@@ -67,11 +78,12 @@ fn run_one(
     session: &Session,
     export: &ExportConfig,
     arguments: &RunArguments,
-    global: &Global,
-    alone: bool,
+    progress: &Progress,
+    outcomes: &Outcomes<'_>,
     permit: ConnectionPermit,
-) -> Result<Finished> {
-    let mut display = Display::new(arguments.progress, global, alone);
+) -> Ended {
+    let begun = Instant::now();
+    let mut display = progress.of(&export.name);
     let options = RunOptions {
         resume: arguments.resume,
         lock_wait: arguments.lock_wait,
@@ -79,14 +91,11 @@ fn run_one(
         reconcile: arguments.reconcile,
     };
     let result = run_export(session, export, options, permit, &mut display);
-    drop(display);
-    if let Ok(finished) = &result
-        && !global.quiet
-    {
-        summary::print(finished);
-    }
-    notify(session, export, &result);
-    result
+    let ended = Ended { export: export.name.clone(), result, elapsed: begun.elapsed() };
+    display.end(ended.has_failed());
+    outcomes.tell(&ended);
+    notify(session, export, &ended.result);
+    ended
 }
 
 /// What went wrong: the run, or what was looked at after its commit.
@@ -98,12 +107,12 @@ fn errors_of(result: Result<Finished>) -> Vec<Error> {
 }
 
 /// Summaries as JSON. Where an export itself goes to stdout, its summary does not.
-fn finish(results: &[(String, Result<Finished>)], left_out: &[LeftOut], arguments: &RunArguments) -> Result<()> {
-    let summaries: Vec<serde_json::Value> = results
+fn finish(ended: &[Ended], left_out: &[LeftOut], arguments: &RunArguments) -> Result<()> {
+    let summaries: Vec<serde_json::Value> = ended
         .iter()
-        .map(|(export, result)| match result {
+        .map(|one| match &one.result {
             Ok(finished) => summary::to_json(finished),
-            Err(error) => summary::failed(export, error),
+            Err(error) => summary::failed(&one.export, error),
         })
         .collect();
     let mut document = serde_json::json!({ "exports": summaries });
@@ -115,7 +124,7 @@ fn finish(results: &[(String, Result<Finished>)], left_out: &[LeftOut], argument
             .map_err(|error| Error::new(rivet_sdk::ErrorKind::Other, format!("{}: {error}", path.display())))?;
     }
     if arguments.json {
-        let finished = results.iter().filter_map(|(_, result)| result.as_ref().ok());
+        let finished = ended.iter().filter_map(|one| one.result.as_ref().ok());
         let to_stdout =
             finished.into_iter().any(|finished| finished.plan.destination.kind() == DestinationKind::Stdout);
         if to_stdout {

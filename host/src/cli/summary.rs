@@ -10,7 +10,7 @@ use crate::commit::Validation;
 use crate::config::LeftOut;
 use crate::files::explained;
 use crate::peak;
-use crate::plan::Consistency;
+use crate::plan::{Consistency, Manifest};
 use crate::redact;
 use crate::run::Finished;
 
@@ -51,7 +51,8 @@ pub fn to_json(finished: &Finished) -> Value {
     summary
 }
 
-fn status(finished: &Finished) -> &'static str {
+/// How it ended, in a word.
+pub fn status(finished: &Finished) -> &'static str {
     match (finished.checks.errors.is_empty(), finished.already_committed) {
         (false, _) => "committed, failed its checks",
         (true, true) => "already committed",
@@ -96,11 +97,6 @@ pub fn print(finished: &Finished) {
         print::note(&format!("{}: {} rows in {}", plan.export, thousands(finished.rows), duration(finished.elapsed)));
         return;
     };
-    let consistency = match manifest.consistency {
-        Consistency::Snapshot => "one snapshot",
-        Consistency::PerChunk => "each chunk consistent in itself",
-        Consistency::None => "none: rows that moved while they were read may be missing or there twice",
-    };
     print::note(&format!("{}: done", plan.export));
     let row = |name: &str, text: String| print::note(&format!("  {name:<12} {text}"));
     row("rows", thousands(finished.rows));
@@ -119,7 +115,7 @@ pub fn print(finished: &Finished) {
         let most = plan.execution.parallel;
         row("workers", format!("{most}, by the source's pressure no fewer than {lowest}"));
     }
-    row("consistency", consistency.to_owned());
+    row("consistency", consistency(manifest).to_owned());
     row("run", plan.run_id.clone());
     if let Some(validation) = &finished.checks.validation {
         let wrong = validation.problems.len();
@@ -132,26 +128,33 @@ pub fn print(finished: &Finished) {
         let wrong = if counts.agrees() { "as in the manifest" } else { "not as in the manifest" };
         row("reconciled", format!("{source} rows at the source, {wrong}; {}", reconcile::read_point(counts)));
     }
-    for (column, counts) in &manifest.columns {
-        if counts.unrepresentable > 0 {
-            row(
-                "warning",
-                format!(
-                    "`{column}`: {} values became NULL (on_unrepresentable: null)",
-                    thousands(counts.unrepresentable)
-                ),
-            );
-        }
-        if counts.rounded > 0 {
-            row(
-                "warning",
-                format!("`{column}`: {} values lost digits below the type's resolution", thousands(counts.rounded)),
-            );
-        }
-    }
-    for warning in warnings(finished) {
+    for warning in all_warnings(finished) {
         row("warning", warning);
     }
+}
+
+/// For people: at how many points of time the rows were read.
+pub fn consistency(manifest: &Manifest) -> &'static str {
+    match manifest.consistency {
+        Consistency::Snapshot => "one snapshot",
+        Consistency::PerChunk => "each chunk consistent in itself",
+        Consistency::None => "none: rows that moved while they were read may be missing or there twice",
+    }
+}
+
+/// For people: what values lost on the way, and [`warnings`].
+pub fn all_warnings(finished: &Finished) -> Vec<String> {
+    let columns = finished.manifest.iter().flat_map(|manifest| &manifest.columns);
+    let lost = columns.flat_map(|(column, counts)| {
+        let unrepresentable = (counts.unrepresentable > 0).then(|| {
+            format!("`{column}`: {} values became NULL (on_unrepresentable: null)", thousands(counts.unrepresentable))
+        });
+        let rounded = (counts.rounded > 0).then(|| {
+            format!("`{column}`: {} values lost digits below the type's resolution", thousands(counts.rounded))
+        });
+        unrepresentable.into_iter().chain(rounded)
+    });
+    lost.chain(warnings(finished)).collect()
 }
 
 /// Tables named in one line of [`left_out`].

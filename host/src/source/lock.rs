@@ -1,9 +1,10 @@
 //! `rivet.lock`: which plugins a run may load, byte for byte.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use rivet_loader::{Found, Inspected};
+use rivet_loader::{Candidate, Inspected, inspect_named};
 use rivet_sdk::{Error, ErrorKind, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,9 @@ const LOCK_VERSION: u32 = 1;
 
 /// The [`Error::code`] of a plugin that is not as the lock file has it.
 pub const NOT_LOCKED: &str = "plugin_not_locked";
+
+const OTHER_FILE: &str = "if the change is meant: look at `rivet plugin info`, then `rivet plugin lock`; else install \
+                          the pinned file";
 
 /// A lock file.
 #[derive(Debug, Clone)]
@@ -116,35 +120,62 @@ impl PluginLock {
         self.content.plugins.iter().map(|(name, pin)| (name.as_str(), pin.version.as_str(), pin.sha256.as_str()))
     }
 
-    /// Refuses any other plugin than the pinned one, and one that could be taken for another.
-    pub fn check(&self, found: &Found) -> Result<()> {
-        let (plugin, lock) = (&found.inspected, self.path.display());
+    /// Whether this is a pinned plugin's file. A file that cannot be loaded is none.
+    pub fn pins_file(&self, candidate: &Candidate) -> Result<bool> {
+        let (Some(pin), Ok(plugin)) = (self.content.plugins.get(&candidate.name), &candidate.inspected) else {
+            return Ok(false);
+        };
+        Ok(pin.differences(&Pin::of(plugin)?).is_empty())
+    }
+
+    /// Refuses any other plugin than the pinned one.
+    pub fn check(&self, plugin: &Inspected) -> Result<()> {
         let name = &plugin.manifest.name;
-        let refuse = |why: String, hint: &str| {
-            Err(Error::config(why)
-                .with_code(NOT_LOCKED)
-                .with_hint(hint)
-                .with_context("plugin", plugin.path.display().to_string()))
-        };
-        if let Some(shadowed) = found.shadowed.first() {
-            return refuse(
-                format!("plugin `{name}` is there twice, also as {}", shadowed.display()),
-                "--locked wants one file a plugin: remove one of them, or search fewer folders",
-            );
-        }
-        let Some(pin) = self.content.plugins.get(name) else {
-            return refuse(
-                format!("plugin `{name}` is not in {lock}"),
-                "if it is to be used: look at `rivet plugin info`, then `rivet plugin lock`",
-            );
-        };
+        let pin = self.content.plugins.get(name).ok_or_else(|| self.not_pinned(name, &plugin.path))?;
         let differences = pin.differences(&Pin::of(plugin)?);
-        if differences.is_empty() {
-            return Ok(());
+        if differences.is_empty() { Ok(()) } else { Err(self.not_the_one(name, &plugin.path, &differences)) }
+    }
+
+    /// Of the files that are named for the plugin `name`, the first that is the pinned one.
+    pub fn choose(&self, name: &str, first: PathBuf, others: Vec<PathBuf>) -> Result<Inspected> {
+        let pin = self.content.plugins.get(name).ok_or_else(|| self.not_pinned(name, &first))?;
+        let mut found = String::new();
+        let mut refusals = Vec::new();
+        for file in std::iter::once(first).chain(others) {
+            let refusal = match inspect_named(name, &file) {
+                Ok(plugin) => {
+                    let differences = pin.differences(&Pin::of(&plugin)?);
+                    if differences.is_empty() {
+                        return Ok(plugin);
+                    }
+                    // Writing to a String does not fail.
+                    let _ = write!(found, "\n  {}: {}", file.display(), differences.join("; "));
+                    self.not_the_one(name, &file, &differences)
+                }
+                Err(error) => {
+                    let _ = write!(found, "\n  {error}");
+                    error
+                }
+            };
+            refusals.push(refusal);
         }
-        refuse(
-            format!("plugin `{name}` is not the one in {lock}: {}", differences.join("; ")),
-            "if the change is meant: look at `rivet plugin info`, then `rivet plugin lock`; else install the pinned file",
-        )
+        let what = format!("plugin `{name}`: no file of it is the one in {}; found:{found}", self.path.display());
+        let none = Error::config(what).with_code(NOT_LOCKED).with_hint(OTHER_FILE);
+        Err(if refusals.len() == 1 { refusals.pop().unwrap_or(none) } else { none })
+    }
+
+    fn not_pinned(&self, name: &str, file: &Path) -> Error {
+        Error::config(format!("plugin `{name}` is not in {}", self.path.display()))
+            .with_code(NOT_LOCKED)
+            .with_hint("if it is to be used: look at `rivet plugin info`, then `rivet plugin lock`")
+            .with_context("plugin", file.display().to_string())
+    }
+
+    fn not_the_one(&self, name: &str, file: &Path, differences: &[String]) -> Error {
+        let lock = self.path.display();
+        Error::config(format!("plugin `{name}` is not the one in {lock}: {}", differences.join("; ")))
+            .with_code(NOT_LOCKED)
+            .with_hint(OTHER_FILE)
+            .with_context("plugin", file.display().to_string())
     }
 }

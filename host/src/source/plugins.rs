@@ -1,10 +1,10 @@
 //! The plugins of this process: searched by name or URL scheme, loaded once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use rivet_loader::{Found, Inspected, Plugin, PluginManifest, Search, Settings};
+use rivet_loader::{Candidate, Found, Inspected, Plugin, PluginManifest, Search, Settings};
 use rivet_sdk::Result;
 
 use super::PluginLock;
@@ -38,21 +38,38 @@ impl Plugins {
         &self.search
     }
 
-    /// The plugin called `name`, read and permitted.
+    /// The plugin called `name`, read and permitted. With a lock file it is the one that the lock pins, wherever it
+    /// lies, and shadows no others. What passes is the open file that was hashed, and it is loaded from there.
     pub fn find(&self, name: &str) -> Result<Found> {
-        self.permit(self.search.find(name)?)
+        let Some(lock) = &self.lock else { return self.search.find(name) };
+        let (first, others) = self.search.locate(name)?;
+        Ok(Found { inspected: lock.choose(name, first, others)?, shadowed: Vec::new() })
     }
 
-    /// Refuses what the lock file does not pin. What passes is the open file that was hashed, and
-    /// it is loaded from there.
-    fn permit(&self, found: Found) -> Result<Found> {
-        self.lock.as_ref().map_or(Ok(()), |lock| lock.check(&found))?;
-        Ok(found)
+    /// The file of the plugin called `name` that is used; the first one where the lock file pins none.
+    pub fn locate(&self, name: &str) -> Result<PathBuf> {
+        match self.find(name) {
+            Ok(found) => Ok(found.inspected.path),
+            Err(_) => Ok(self.search.locate(name)?.0),
+        }
     }
 
-    /// As [`Plugins::find`], for a file given by its path.
+    /// Refuses a file that the lock file does not pin.
     pub fn permit_file(&self, inspected: Inspected) -> Result<Inspected> {
-        Ok(self.permit(Found { inspected, shadowed: Vec::new() })?.inspected)
+        self.lock.as_ref().map_or(Ok(()), |lock| lock.check(&inspected))?;
+        Ok(inspected)
+    }
+
+    /// Every file that looks like a plugin; those win that are used, with the lock file if there is one.
+    pub fn list(&self) -> Result<Vec<Candidate>> {
+        let mut candidates = self.search.list();
+        if let Some(lock) = &self.lock {
+            let mut chosen = BTreeSet::new();
+            for candidate in &mut candidates {
+                candidate.wins = lock.pins_file(candidate)? && chosen.insert(candidate.name.clone());
+            }
+        }
+        Ok(candidates)
     }
 
     /// What the plugin called `name` says of itself, without loading it.
@@ -62,7 +79,11 @@ impl Plugins {
 
     /// The name of the one plugin that answers to `scheme`.
     pub fn name_for_scheme(&self, scheme: &str) -> Result<String> {
-        Ok(self.permit(self.search.find_scheme(scheme)?)?.inspected.manifest.name)
+        let first = || self.search.name_for_scheme(scheme, |candidate| candidate.wins);
+        let Some(lock) = &self.lock else { return first() };
+        let pinned = |candidate: &Candidate| lock.pins_file(candidate).unwrap_or(false);
+        // Where the lock pins none that answers, the first one's refusal says what was found.
+        self.search.name_for_scheme(scheme, pinned).or_else(|_| Ok(self.find(&first()?)?.inspected.manifest.name))
     }
 
     /// The plugin called `name`, loaded.

@@ -1,12 +1,12 @@
 //! Finds plugins by name, and remembers where it looked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use rivet_sdk::{Error, ErrorKind, Result};
 
-use crate::{Inspected, inspect};
+use crate::{Inspected, inspect, package, program_prefix};
 
 const PREFIX: &str = "librivet_plugin_";
 const SUFFIX: &str = ".so";
@@ -50,9 +50,16 @@ pub struct Found {
     pub shadowed: Vec<PathBuf>,
 }
 
+impl Candidate {
+    fn answers_to(&self, scheme: &str) -> bool {
+        self.inspected.as_ref().is_ok_and(|plugin| plugin.manifest.schemes.iter().any(|known| known == scheme))
+    }
+}
+
 impl Search {
     /// The usual order: `explicit` folders (from the command line, then the configuration),
-    /// `RIVET_PLUGIN_PATH`, the user's data folder, the system's, `plugins/` beside the
+    /// `RIVET_PLUGIN_PATH`, the user's data folder, the folder of the program's own package
+    /// (`../lib/rivet/plugins` beside it: the system's, for a program in `/usr/bin`), `plugins/` beside the
     /// executable, and the executable's own folder in a build of this repository.
     pub fn new(explicit: impl IntoIterator<Item = (PathBuf, &'static str)>) -> Self {
         let mut folders: Vec<SearchFolder> =
@@ -63,7 +70,9 @@ impl Search {
         if let Some(data) = user_data_folder() {
             folders.push(SearchFolder { path: data.join("rivet/plugins"), origin: "user data folder" });
         }
-        folders.push(SearchFolder { path: "/usr/lib/rivet/plugins".into(), origin: "system folder" });
+        if let Some(prefix) = program_prefix() {
+            folders.push(SearchFolder { path: prefix.join(package::PLUGINS), origin: "the program's package" });
+        }
         if let Some(beside) = std::env::current_exe().ok().as_deref().and_then(Path::parent) {
             folders.push(SearchFolder { path: beside.join("plugins"), origin: "beside the executable" });
             if is_build_folder(beside) {
@@ -82,9 +91,7 @@ impl Search {
     /// The first plugin called `name`. An error tells every place that was searched.
     pub fn find(&self, name: &str) -> Result<Found> {
         let (first, shadowed) = self.locate(name)?;
-        let inspected = inspect(&first)?;
-        check_name(name, &inspected)?;
-        Ok(Found { inspected, shadowed })
+        Ok(Found { inspected: inspect_named(name, &first)?, shadowed })
     }
 
     /// The file that is used for the plugin called `name`, and those it shadows. None is read.
@@ -96,28 +103,17 @@ impl Search {
         Ok((first, shadowed))
     }
 
-    /// The one plugin that answers to a URL's scheme.
-    pub fn find_scheme(&self, scheme: &str) -> Result<Found> {
-        let mut matches: Vec<Candidate> = self
-            .list()
-            .into_iter()
-            .filter(|candidate| candidate.wins)
-            .filter(|candidate| {
-                candidate
-                    .inspected
-                    .as_ref()
-                    .is_ok_and(|plugin| plugin.manifest.schemes.iter().any(|known| known == scheme))
-            })
-            .collect();
-        if matches.len() > 1 {
-            let names: Vec<&str> = matches.iter().map(|candidate| candidate.name.as_str()).collect();
-            return Err(Error::config(format!("the plugins {} all answer to `{scheme}:`", names.join(", ")))
+    /// The name of the one plugin that answers to a URL's scheme, of the files that are `used`.
+    pub fn name_for_scheme(&self, scheme: &str, used: impl Fn(&Candidate) -> bool) -> Result<String> {
+        let candidates = self.list().into_iter();
+        let candidates = candidates.filter(|candidate| candidate.answers_to(scheme) && used(candidate));
+        let mut names: BTreeSet<String> = candidates.map(|candidate| candidate.name).collect();
+        if names.len() > 1 {
+            let names = Vec::from_iter(names).join(", ");
+            return Err(Error::config(format!("the plugins {names} all answer to `{scheme}:`"))
                 .with_hint("set `type:` to the one you want"));
         }
-        match matches.pop() {
-            Some(candidate) => self.find(&candidate.name),
-            None => Err(self.not_found_scheme(scheme)),
-        }
+        names.pop_first().ok_or_else(|| self.not_found_scheme(scheme))
     }
 
     /// Every file that looks like a plugin, good or not, in search order.
@@ -136,7 +132,7 @@ impl Search {
                 }
                 let wins = !seen.contains_key(&name);
                 seen.entry(name.clone()).or_insert(canonical);
-                let inspected = inspect(&path).and_then(|plugin| check_name(&name, &plugin).map(|()| plugin));
+                let inspected = inspect_named(&name, &path);
                 candidates.push(Candidate { name, path, origin: folder.origin, wins, inspected });
             }
         }
@@ -177,9 +173,11 @@ impl Search {
     }
 }
 
-fn check_name(name: &str, inspected: &Inspected) -> Result<()> {
+/// As [`inspect`], of a file that is found by its plugin's name.
+pub fn inspect_named(name: &str, path: &Path) -> Result<Inspected> {
+    let inspected = inspect(path)?;
     if inspected.manifest.name == name {
-        return Ok(());
+        return Ok(inspected);
     }
     Err(Error::config(format!(
         "{}: the file is named for `{name}`, the plugin in it calls itself `{}`",
@@ -210,6 +208,6 @@ fn is_build_folder(folder: &Path) -> bool {
 }
 
 /// Whether the process runs with more rights than its caller (set-uid).
-fn is_elevated() -> bool {
+pub(crate) fn is_elevated() -> bool {
     rustix::process::geteuid() != rustix::process::getuid() || rustix::process::getegid() != rustix::process::getgid()
 }

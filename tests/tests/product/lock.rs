@@ -140,13 +140,72 @@ fn what_is_not_pinned_is_not_loaded() {
 }
 
 #[test]
-fn a_plugin_that_is_there_twice_is_refused() {
+fn the_pinned_file_is_taken_wherever_it_lies() {
     let project = project();
-    pin(&project);
-    project.write("more/librivet_plugin_example.so", built());
-    let twice = |command: &str| rivet(&project, command).env("RIVET_PLUGIN_PATH", project.path("more"));
-    twice("run").arg("--locked").fails(2).says(&["there twice", "more/librivet_plugin_example.so", "hint:"]);
-    twice("run").ok();
+    let pinned = pin(&project);
+    let sha256 = pinned.stdout.trim().rsplit(' ').next().unwrap();
+    let changed = [built(), b"!".to_vec()].concat();
+    let more = "more/librivet_plugin_example.so";
+    let here = |command: rivet::Command| {
+        command.arg("--locked").arg("--plugin-dir").arg("plugins").env("RIVET_PLUGIN_PATH", project.path("more"))
+    };
+    let run = || here(rivet(&project, "run"));
+    let info = || here(alone(&project, Command::new()).args(["plugin", "info", "example", "--json"]));
+    let listed = || {
+        let json = here(alone(&project, Command::new()).args(["plugin", "list", "--json"])).ok().json();
+        let plugins = json["plugins"].as_array().unwrap().clone();
+        plugins.iter().map(|plugin| plugin["status"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+
+    // The same file twice.
+    project.write(more, built());
+    run().ok().never_says("shadowed");
+    assert_eq!(listed(), ["used", "shadowed"]);
+
+    // Another before it, as a package's beside another package's.
+    install(&project, &changed);
+    run().ok().never_says("shadowed");
+    let info = info().ok().json();
+    assert!(info["path"].as_str().unwrap().ends_with(more), "{info}");
+    assert_eq!(info["sha256"], sha256);
+    assert_eq!(listed(), ["shadowed", "used"]);
+    let url = project.write(
+        "by-url.yaml",
+        std::fs::read_to_string(project.path("rivet.yaml"))
+            .unwrap()
+            .replace("{type: example, rows: 500}", "{url: 'example://nothing'}"),
+    );
+    let by_scheme = here(alone(&project, Command::new()).args(["check", "-c"]).arg(url)).run();
+    assert!(!format!("{}{}", by_scheme.stdout, by_scheme.stderr).contains("the one in"), "{by_scheme}");
+    here(alone(&project, Command::new()).args(["plugin", "verify", "example"])).ok();
+
+    // One that nobody may trust, before it.
+    std::fs::set_permissions(project.path(PLUGIN), std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    run().ok();
+
+    // None: each is named with its hash.
+    install(&project, &changed);
+    let other = [built(), b"?".to_vec()].concat();
+    project.write(more, &other);
+    let hash = |name: &str| {
+        let output = std::process::Command::new("sha256sum").arg(project.path(name)).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().split(' ').next().unwrap().to_owned()
+    };
+    run().fails(2).says(&[
+        "plugin `example`: no file of it is the one in ",
+        &format!("{PLUGIN}: sha256 {}, pinned is {sha256}", hash(PLUGIN)),
+        &format!("{more}: sha256 {}, pinned is {sha256}", hash(more)),
+        "rivet plugin lock",
+    ]);
+}
+
+#[test]
+fn of_two_files_the_used_one_is_pinned_without_a_word() {
+    let project = project();
+    project.write("more/librivet_plugin_example.so", [built(), b"!".to_vec()].concat());
+    let pin = alone(&project, Command::new()).args(["plugin", "lock"]).env("RIVET_PLUGIN_PATH", project.path("more"));
+    pin.ok().never_says("refuse").never_says("twice");
+    rivet(&project, "run").arg("--locked").env("RIVET_PLUGIN_PATH", project.path("more")).ok();
 }
 
 #[test]

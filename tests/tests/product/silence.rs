@@ -222,7 +222,9 @@ fn ctrl_c_reaches_a_planning_statement_on_the_server() {
 
 /// An instance of the plugin for this URL, as a host has it.
 fn open(url: &str) -> Box<dyn Source> {
-    let found = Search::new([(rivet::plugins(), "--plugin-dir")]).find_scheme(url.split(':').next().unwrap()).unwrap();
+    let search = Search::new([(rivet::plugins(), "--plugin-dir")]);
+    let name = search.name_for_scheme(url.split(':').next().unwrap(), |candidate| candidate.wins).unwrap();
+    let found = search.find(&name).unwrap();
     let settings = Settings { log: |_, _, _, _| {}, level: log::LevelFilter::Off, untrusted: false };
     let plugin = Plugin::load(&found.inspected, settings).unwrap();
     plugin.open_source(&serde_json::json!({ "url": url }), &Context::detached()).unwrap()

@@ -115,6 +115,9 @@ pub enum Command {
     Schema(SchemaCommand),
     /// Print a shell's completion script
     Completions(CompletionsArguments),
+    /// Write a manual page a command into a folder, for packages
+    #[command(hide = true)]
+    Man(ManArguments),
 }
 
 /// Which configuration, and what of it.

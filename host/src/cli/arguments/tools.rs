@@ -195,3 +195,10 @@ pub struct CompletionsArguments {
     #[arg(value_enum, value_name = "SHELL")]
     pub shell: clap_complete::Shell,
 }
+
+#[derive(Debug, Args)]
+pub struct ManArguments {
+    /// The folder to write to
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+}

@@ -11,7 +11,7 @@ use crate::source::Plugins;
 
 pub fn list(arguments: &PluginListArguments, plugins: &Plugins, global: &Global) -> Outcome {
     let search = plugins.search();
-    let candidates = search.list();
+    let candidates = plugins.list()?;
     if arguments.json {
         let folders: Vec<Value> =
             search.folders().iter().map(|folder| json!({ "path": folder.path, "origin": folder.origin })).collect();

@@ -45,15 +45,7 @@ fn used(config: &Config, plugins: &Plugins) -> rivet_sdk::Result<Vec<Inspected>>
     let mut names = BTreeSet::from([source]);
     names.extend(config.exports.iter().map(|export| export.destination.plugin.clone()));
     let names = names.into_iter().filter(|name| !BUILT_IN.contains(&name.as_str()));
-    names
-        .map(|name| {
-            let found = plugins.find(&name)?;
-            for path in found.shadowed {
-                log::warn!("plugin `{name}` is there twice, also as {}: --locked will refuse that", path.display());
-            }
-            Ok(found.inspected)
-        })
-        .collect()
+    names.map(|name| Ok(plugins.find(&name)?.inspected)).collect()
 }
 
 /// Every plugin that would be used.

@@ -17,11 +17,8 @@ use crate::stop::Stop;
 const UNKNOWN: &str = "rivet_no_such_option";
 
 pub fn verify(arguments: &PluginVerifyArguments, plugins: &Plugins, global: &Global, stop: Stop) -> Outcome {
-    let path = if arguments.name.contains('/') {
-        PathBuf::from(&arguments.name)
-    } else {
-        plugins.search().locate(&arguments.name)?.0
-    };
+    let path =
+        if arguments.name.contains('/') { PathBuf::from(&arguments.name) } else { plugins.locate(&arguments.name)? };
     let mut checks = Checks { json: arguments.json, all: Vec::new() };
     if !checks.json {
         print::line(&path.display().to_string())?;

@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 
-use clap::{Arg, ArgAction, Command, CommandFactory as _};
+use clap::{Arg, Command, CommandFactory as _};
 
 use crate::cli::arguments::Arguments;
+use crate::cli::described::{Described, about, described};
+use crate::cli::environment::{FILES, VARIABLES};
 
 const INTRODUCTION: &str = "\
 # Commands
@@ -26,6 +28,10 @@ fn page() -> String {
     }
     out.push_str("\n## Flags of every command\n\n");
     out.push_str(&table(root.get_arguments().filter(|argument| argument.is_global_set())));
+    out.push_str("\n## Environment\n\n| variable | meaning |\n|---|---|\n");
+    VARIABLES.iter().for_each(|(name, meaning)| out.push_str(&format!("| `{name}` | {meaning} |\n")));
+    out.push_str("\n## Files\n\n| file | meaning |\n|---|---|\n");
+    FILES.iter().for_each(|(name, meaning)| out.push_str(&format!("| `{name}` | {meaning} |\n")));
     for Leaf { name, command } in leaves(&root, "") {
         let _ = write!(out, "\n## {name}\n\n{}.\n\n", about(command));
         let usage = command.clone().render_usage().to_string();
@@ -58,45 +64,15 @@ fn leaves<'a>(of: &'a Command, parent: &str) -> Vec<Leaf<'a>> {
         .collect()
 }
 
-fn about(command: &Command) -> String {
-    command.get_about().map(ToString::to_string).unwrap_or_default()
-}
-
 fn table<'a>(arguments: impl Iterator<Item = &'a Arg>) -> String {
-    let shown = |argument: &&Arg| !argument.is_hide_set() && !["help", "version"].contains(&argument.get_id().as_str());
-    let rows: String = arguments.filter(shown).map(row).collect();
+    let rows: String = described(arguments).map(row).collect();
     if rows.is_empty() { rows } else { format!("| flag | default | meaning |\n|---|---|---|\n{rows}") }
 }
 
-fn row(argument: &Arg) -> String {
-    let takes_value = matches!(argument.get_action(), ArgAction::Set | ArgAction::Append);
-    let value = match argument.get_value_names() {
-        Some([name, ..]) if takes_value && argument.is_require_equals_set() => format!("[={name}]"),
-        Some([name, ..]) if takes_value => format!(" {name}"),
-        _ => String::new(),
-    };
-    let names = match (argument.get_short(), argument.get_long()) {
-        (Some(short), Some(long)) => format!("`-{short}`, `--{long}{value}`"),
-        (None, Some(long)) => format!("`--{long}{value}`"),
-        (Some(short), None) => format!("`-{short}{value}`"),
-        (None, None) => format!("`{}`", value.trim_start()),
-    };
-    let aliases: String =
-        argument.get_visible_aliases().into_iter().flatten().map(|alias| format!(", `--{alias}`")).collect();
-    let defaults: Vec<String> =
-        argument.get_default_values().iter().map(|value| value.to_string_lossy().into_owned()).collect();
-    let default = match takes_value {
-        true if argument.is_required_set() => "required".to_owned(),
-        true => defaults.join(", "),
-        false => String::new(),
-    };
-    let mut help = argument.get_help().map(ToString::to_string).unwrap_or_default();
-    let words: Vec<String> =
-        argument.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect();
-    if takes_value && !words.is_empty() {
-        let _ = write!(help, ": {}", words.join(", "));
-    }
-    format!("| {names}{aliases} | {default} | {}. |\n", help.replace('|', "\\|"))
+fn row(argument: Described) -> String {
+    let names: Vec<String> = argument.names.iter().map(|name| format!("`{name}`")).collect();
+    let (default, meaning) = (argument.default.unwrap_or_default(), argument.meaning.replace('|', "\\|"));
+    format!("| {} | {default} | {meaning}. |\n", names.join(", "))
 }
 
 #[test]

@@ -2,12 +2,11 @@
 
 use rivet_sdk::{Error, ErrorKind};
 
-use crate::cli::exit::{code, code_of};
-use crate::stop::StopReason;
+use crate::cli::exit::{self, code_of};
 
 fn page() -> String {
     let mut out = String::from(INTRODUCTION);
-    for (code, meaning) in exit_codes() {
+    for (code, meaning) in exit::codes() {
         out.push_str(&format!("| {code} | {meaning} |\n"));
     }
     out.push_str(KINDS);
@@ -66,20 +65,6 @@ brackets only name the case: a word of rivet's, or the server's SQLSTATE, error 
 |---|---|---|
 ";
 
-fn exit_codes() -> [(u8, &'static str); 9] {
-    [
-        (0, "All exports succeeded."),
-        (code::FAILED, "An export failed."),
-        (code::USAGE, "The command line or the configuration is wrong."),
-        (code::INTEGRITY, "What landed is not what was read: verification, quality, reconcile."),
-        (code::DRIFT, "The source's schema is not the plan's."),
-        (code::BUSY, "Another run holds the export."),
-        (code::TEMPORARY, "Temporary, and retries are used up: try again later."),
-        (StopReason::Interrupt.exit_code(), "Interrupted by Ctrl-C (SIGINT); the run can be resumed."),
-        (StopReason::Terminate.exit_code(), "Terminated (SIGTERM); the run can be resumed."),
-    ]
-}
-
 fn codes() -> [(&'static str, &'static str); 3] {
     [
         ("schema_drift", "A column, a type or the database itself is not the plan's."),
@@ -106,7 +91,7 @@ fn document() -> serde_json::Value {
         let exit = code_of(&Error::new(ErrorKind::Conflict, "").with_code(code));
         serde_json::json!({ "code": code, "exit": exit, "meaning": meaning })
     });
-    let exits = exit_codes().map(|(code, meaning)| serde_json::json!({ "exit": code, "meaning": meaning }));
+    let exits = exit::codes().map(|(code, meaning)| serde_json::json!({ "exit": code, "meaning": meaning }));
     serde_json::json!({ "kinds": kinds.collect::<Vec<_>>(), "codes": codes, "exit_codes": exits })
 }
 
