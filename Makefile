@@ -1,4 +1,4 @@
-.PHONY: demo test test-slow lint bench times clean
+.PHONY: demo test test-slow lint bench times dist clean
 
 # A sample shop in SQLite, exported to Parquet by the real binary, and what landed.
 demo:
@@ -24,6 +24,10 @@ bench:
 times:
 	tests/times $(TIMES)
 
+# The packages, in dist/: host/packaging/README.md says what they are.
+dist:
+	host/packaging/dist
+
 clean:
 	cargo clean
-	rm -rf demo .venv .servers
+	rm -rf demo dist .venv .servers

@@ -22,6 +22,8 @@ rivet_sdk::plugin! {
     destination: AzureDriver, options: include_str!("../options.schema.json"),
 }
 
+rivet_store_core::hide_c_functions!();
+
 /// Opens prefixes of Azure containers.
 ///
 /// Azure keeps no uploads that could be listed: blocks that were never committed are invisible

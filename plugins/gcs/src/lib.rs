@@ -21,6 +21,8 @@ rivet_sdk::plugin! {
     destination: GcsDriver, options: include_str!("../options.schema.json"),
 }
 
+rivet_store_core::hide_c_functions!();
+
 /// Google's own address.
 const GOOGLE: &str = "https://storage.googleapis.com";
 

@@ -21,6 +21,8 @@ rivet_sdk::plugin! {
     destination: S3Driver, options: include_str!("../options.schema.json"),
 }
 
+rivet_store_core::hide_c_functions!();
+
 /// Opens prefixes of S3 buckets.
 #[derive(Debug)]
 pub struct S3Driver;

@@ -11,6 +11,7 @@ mod digest;
 mod error;
 mod exchange;
 mod genuine;
+mod hidden;
 mod identity;
 mod key;
 mod listing;
