@@ -4,6 +4,21 @@
 //! [`conformance`]. Each check runs twice: on the driver linked into the test, and on the same
 //! driver loaded from its library, so that the boundary cannot change an answer. Checks of
 //! optional parts run where the driver declares the capability.
+//!
+//! ```no_run
+//! use rivet_sdk::{Relation, SourceDriver, TableName, serde_json::json};
+//! use rivet_testkit::{SourceSubject, conformance};
+//!
+//! fn run<Driver: SourceDriver>() {
+//!     conformance::<Driver>(SourceSubject::new(
+//!         "mine",
+//!         concat!(env!("CARGO_MANIFEST_DIR"), "/options.schema.json"),
+//!         || json!({ "host": "127.0.0.1" }),
+//!         vec![Relation::Table(TableName::unqualified("numbers"))],
+//!         Relation::Table(TableName::unqualified("nothing_here")),
+//!     ));
+//! }
+//! ```
 
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed check")]
