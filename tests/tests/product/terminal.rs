@@ -145,6 +145,19 @@ fn several_exports_have_a_bar_each_and_end_in_a_table() {
 }
 
 #[test]
+fn log_lines_and_summaries_stand_above_the_bars() {
+    let (project, _database) = shop(&["orders", "customers", "events"], 2);
+    let seen = Terminal { arguments: vec!["-v"], ..terminal(120) }.run(&project);
+    assert_eq!(seen.code, 0, "{seen:#?}");
+    seen.is_clean();
+    for name in ["orders", "customers", "events"] {
+        let whole = [format!("info: {name}: removed 0 unfinished objects of dead writers"), format!("{name}: done")];
+        assert!(whole.iter().all(|line| seen.ends_with_line(|other| other == line)), "{:#?}", seen.end);
+    }
+    assert_eq!(seen.end.iter().filter(|line| *line == "  rows         20 000").count(), 3, "{:#?}", seen.end);
+}
+
+#[test]
 fn one_export_has_one_bar_and_its_whole_summary() {
     let (project, _database) = shop(&["orders"], 1);
     let seen = terminal(80).run(&project);
@@ -204,7 +217,7 @@ fn ctrl_c_leaves_a_clean_terminal_and_says_what_was_not_begun() {
     let seen = Terminal { interrupt: Some("/4 "), ..terminal(100) }.run(&project);
     assert_eq!(seen.code, 130, "{seen:#?}");
     seen.is_clean();
-    assert!(seen.ends_with_line(|line| line.starts_with("3 exports: 1 failed, 2 not begun;")), "{:#?}", seen.end);
+    assert!(seen.ends_with_line(|line| line.starts_with("3 exports: 1 interrupted, 2 not begun;")), "{:#?}", seen.end);
 }
 
 #[test]
