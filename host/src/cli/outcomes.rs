@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use console::Term;
-use rivet_sdk::{Error, Result};
+use rivet_sdk::{Error, ErrorKind, Result};
 
 use super::arguments::Global;
 use super::print::{self, bytes, duration, thousands};
@@ -33,6 +33,7 @@ pub struct Ended {
 enum Rank {
     Failed,
     FailedItsChecks,
+    Interrupted,
     Warned,
     Succeeded,
 }
@@ -40,6 +41,7 @@ enum Rank {
 impl Ended {
     fn rank(&self) -> Rank {
         match &self.result {
+            Err(error) if error.kind() == ErrorKind::Cancelled => Rank::Interrupted,
             Err(_) => Rank::Failed,
             Ok(finished) if !finished.checks.errors.is_empty() => Rank::FailedItsChecks,
             Ok(finished) if !summary::all_warnings(finished).is_empty() => Rank::Warned,
@@ -48,11 +50,16 @@ impl Ended {
     }
 
     pub fn has_failed(&self) -> bool {
-        self.rank() <= Rank::FailedItsChecks
+        self.rank() <= Rank::Interrupted
+    }
+
+    /// Of one that has come to nothing.
+    fn failure(&self) -> &'static str {
+        if self.rank() == Rank::Interrupted { "interrupted" } else { "failed" }
     }
 
     fn outcome(&self) -> String {
-        let Ok(finished) = &self.result else { return "failed".to_owned() };
+        let Ok(finished) = &self.result else { return self.failure().to_owned() };
         let status = summary::status(finished);
         match summary::all_warnings(finished).len() {
             0 => status.to_owned(),
@@ -82,7 +89,7 @@ impl Ended {
         let time = duration(*elapsed);
         let error = self.error().unwrap_or_default();
         match (&self.result, self.parts()) {
-            (Err(_), _) => format!("{export}: failed after {time}: {error}"),
+            (Err(_), _) => format!("{export}: {} after {time}: {error}", self.failure()),
             (Ok(finished), _) if finished.already_committed => {
                 format!("{export}: run {} was committed before; nothing to do", finished.plan.run_id)
             }
@@ -122,6 +129,8 @@ impl<'a> Outcomes<'a> {
         if self.global.quiet {
             return;
         }
+        // Held while lines are printed, so that those of two exports do not mix.
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         match &ended.result {
             Ok(finished) if self.exports == 1 || self.global.verbose > 0 => summary::print(finished),
             Err(_) if self.exports == 1 => {}
@@ -129,7 +138,6 @@ impl<'a> Outcomes<'a> {
                 let line = ended.line();
                 print::note(&if ended.has_failed() { print::red(&line, self.global.color) } else { line });
                 let warnings = result.as_ref().map(summary::all_warnings).unwrap_or_default();
-                let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
                 for warning in warnings.into_iter().filter(|warning| told.insert(warning.clone())) {
                     print::note(&format!("  warning: {warning}"));
                 }
@@ -151,7 +159,7 @@ impl<'a> Outcomes<'a> {
         let mut sorted: Vec<(Rank, &Ended)> = ended.iter().map(|one| (one.rank(), one)).collect();
         sorted.sort_by_key(|(rank, one)| (*rank, std::cmp::Reverse(one.elapsed)));
         let count = |rank: Rank| sorted.iter().filter(|(of, _)| *of == rank).count();
-        let counts = [Rank::Failed, Rank::FailedItsChecks, Rank::Warned, Rank::Succeeded].map(count);
+        let counts = [Rank::Failed, Rank::FailedItsChecks, Rank::Interrupted, Rank::Warned, Rank::Succeeded].map(count);
         let is_whole = self.global.verbose > 0 || sorted.len() <= WHOLE;
         let mut left_out = 0;
         let mut rank_before = None;
@@ -160,7 +168,7 @@ impl<'a> Outcomes<'a> {
         for (rank, one) in &sorted {
             of_rank = if rank_before == Some(*rank) { of_rank + 1 } else { 1 };
             rank_before = Some(*rank);
-            if is_whole || *rank <= Rank::FailedItsChecks || of_rank <= SHOWN {
+            if is_whole || *rank <= Rank::Interrupted || of_rank <= SHOWN {
                 shown.push(*one);
             } else {
                 left_out += 1;
@@ -175,11 +183,12 @@ impl<'a> Outcomes<'a> {
         text
     }
 
-    fn sum(&self, ended: &[Ended], [failed, failed_checks, warned, succeeded]: [usize; 4]) -> String {
+    fn sum(&self, ended: &[Ended], [failed, failed_checks, interrupted, warned, succeeded]: [usize; 5]) -> String {
         let not_begun = self.exports.saturating_sub(ended.len());
         let words = [
             (failed, "failed"),
             (failed_checks, "committed, failed their checks"),
+            (interrupted, "interrupted"),
             (not_begun, "not begun"),
             (warned, "succeeded with warnings"),
             (succeeded, "succeeded"),

@@ -76,6 +76,7 @@ mod store_places_s3;
 mod stores;
 mod stores_every_source;
 mod tables;
+mod terminal;
 mod threads;
 mod ties;
 mod tls;
