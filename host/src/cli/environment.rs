@@ -22,5 +22,8 @@ pub const FILES: [(&str, &str); 5] = [
         "The state, beside the configuration, unless `state` or `RIVET_STATE_URL` names another store.",
     ),
     ("~/.local/share/rivet/plugins", "The user's plugins."),
-    ("/usr/lib/rivet/plugins", "The system's plugins."),
+    (
+        "../lib/rivet/plugins",
+        "The plugins of the package that the program came with, beside the folder that it lies in.",
+    ),
 ];

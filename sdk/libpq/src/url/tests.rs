@@ -1,7 +1,6 @@
 use std::collections::BTreeSet;
 
 use rivet_sdk::ErrorKind;
-use rivet_sdk::parameters::Fate;
 use rivet_testkit::check_parameters;
 
 use super::*;
