@@ -120,7 +120,7 @@
 //! assert_eq!(memory.get("numbers/part-0.csv")?, None);
 //! writer.finish()?;
 //! assert_eq!(memory.get("numbers/part-0.csv")?.as_deref(), Some(&b"id\n1\n"[..]));
-//! # rivet_sdk::Result::Ok(())
+//! # Ok::<(), rivet_sdk::Error>(())
 //! ```
 
 #![deny(missing_docs)]
