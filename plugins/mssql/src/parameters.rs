@@ -106,6 +106,10 @@ const LIST: &[Parameter] = &[
 mod tests {
     #[test]
     fn urls_page() {
-        rivet_testkit::check_urls_page("sqlserver", &super::PARAMETERS);
+        rivet_testkit::check_urls_page(
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/urls.md"),
+            "sqlserver",
+            &super::PARAMETERS,
+        );
     }
 }

@@ -182,7 +182,11 @@ mod tests {
 
     #[test]
     fn urls_page() {
-        rivet_testkit::check_urls_page("sqlite", &PARAMETERS);
+        rivet_testkit::check_urls_page(
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/urls.md"),
+            "sqlite",
+            &PARAMETERS,
+        );
     }
 
     #[test]

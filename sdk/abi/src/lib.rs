@@ -14,6 +14,12 @@
 //! - JSON keys are added, never redefined or removed; both sides ignore those they do not know, and
 //!   read a missing one as what a side without it means;
 //! - this crate is never renamed and never 0.x: abi_stable compares both.
+//!
+//! ```
+//! // A host reads these numbers from a file before it loads it.
+//! let section = rivet_abi::section_header(rivet_abi::KIND_SOURCE, rivet_abi::FLAG_PANIC_UNWIND, 2);
+//! assert!(section.starts_with(&rivet_abi::META_MAGIC));
+//! ```
 
 #![allow(non_local_definitions, non_camel_case_types)] // abi_stable's macros
 #![allow(missing_docs)] // and their output

@@ -125,7 +125,15 @@ const STATE_ALONE: &[Parameter] = &[
 mod tests {
     #[test]
     fn urls_page() {
-        rivet_testkit::check_urls_page("postgresql", &super::SOURCE);
-        rivet_testkit::check_urls_page("state", &super::STATE);
+        rivet_testkit::check_urls_page(
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/urls.md"),
+            "postgresql",
+            &super::SOURCE,
+        );
+        rivet_testkit::check_urls_page(
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/urls.md"),
+            "state",
+            &super::STATE,
+        );
     }
 }

@@ -4,6 +4,21 @@
 //! [`conformance`]. Each check runs twice: on the driver linked into the test, and on the same
 //! driver loaded from its library, so that the boundary cannot change an answer. Checks of
 //! optional parts run where the driver declares the capability.
+//!
+//! ```no_run
+//! use rivet_sdk::{Relation, SourceDriver, TableName, serde_json::json};
+//! use rivet_testkit::{SourceSubject, conformance};
+//!
+//! fn run<Driver: SourceDriver>() {
+//!     conformance::<Driver>(SourceSubject::new(
+//!         "mine",
+//!         concat!(env!("CARGO_MANIFEST_DIR"), "/options.schema.json"),
+//!         || json!({ "host": "127.0.0.1" }),
+//!         vec![Relation::Table(TableName::unqualified("numbers"))],
+//!         Relation::Table(TableName::unqualified("nothing_here")),
+//!     ));
+//! }
+//! ```
 
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed check")]
@@ -22,7 +37,9 @@ mod urls_page;
 mod verify;
 mod wire;
 
-use std::path::PathBuf;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -157,8 +174,26 @@ fn caught(check: impl FnOnce()) -> std::result::Result<(), String> {
 fn load(plugin: &str) -> Plugin {
     let folders = library_folders().into_iter().map(|path| (path, "--plugin-dir"));
     let found = Search::new(folders).find(plugin).unwrap();
+    leave_for_users(&found.inspected.path);
     let settings = Settings { log: |_, _, _, _| {}, level: log::LevelFilter::Debug, untrusted: true };
     Plugin::load(&found.inspected, settings).unwrap()
+}
+
+/// Links the library into the folder above `deps`, as `cargo build` does; `cargo test` leaves it in `deps` alone, where
+/// no `--plugin-dir target/debug` finds it.
+fn leave_for_users(library: &Path) {
+    let folder = library.parent().unwrap();
+    if !folder.ends_with("deps") {
+        return;
+    }
+    let place = folder.with_file_name(library.file_name().unwrap());
+    let inode = |path: &Path| fs::metadata(path).map(|found| found.ino());
+    if inode(&place).ok() == inode(library).ok() {
+        return;
+    }
+    // Others may be loading what is there: it is replaced, and never missing.
+    let beside = place.with_extension(format!("so.{}", std::process::id()));
+    fs::hard_link(library, &beside).and_then(|()| fs::rename(&beside, &place)).unwrap();
 }
 
 fn library_folders() -> Vec<PathBuf> {

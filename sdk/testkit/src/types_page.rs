@@ -2,7 +2,7 @@
 //! down, and compared with what it answers now.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::Path;
 
 use rivet_sdk::{ColumnRequest, ErrorKind, ExportRequest, Fidelity, Source, TypeMapping, WantedType};
 
@@ -53,11 +53,12 @@ fn arrow(mapping: &TypeMapping) -> String {
     format!("{}{}", field.data_type(), extension.unwrap_or_default())
 }
 
-/// Compares the page `name` with what the products answered, or writes it under `RIVET_BLESS`.
+/// Compares the page at `path` with what the products answered, or writes it under `RIVET_BLESS`.
 /// `products`: every one the page is about; where more than one, a column says whose a row is.
-pub fn check_types_page(name: &str, products: &[&str], found: &[(&str, Vec<TypeRow>)]) {
-    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/types")).join(name);
-    let page = std::fs::read_to_string(&path).unwrap();
+pub fn check_types_page(path: impl AsRef<Path>, products: &[&str], found: &[(&str, Vec<TypeRow>)]) {
+    let path = path.as_ref();
+    let name = path.display();
+    let page = std::fs::read_to_string(path).unwrap();
     let (head, rest) = page.split_once(BEGIN).unwrap();
     let (written, tail) = rest.split_once(END).unwrap();
     if found.len() < products.len() {
@@ -91,7 +92,7 @@ pub fn check_types_page(name: &str, products: &[&str], found: &[(&str, Vec<TypeR
         }
     }
     if std::env::var_os("RIVET_BLESS").is_some() {
-        std::fs::write(&path, format!("{head}{BEGIN}{table}{END}{tail}")).unwrap();
+        std::fs::write(path, format!("{head}{BEGIN}{table}{END}{tail}")).unwrap();
     } else {
         assert_eq!(written, table, "{name} is stale; run the test with RIVET_BLESS=1");
     }

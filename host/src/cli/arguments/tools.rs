@@ -92,6 +92,8 @@ pub enum PluginCommand {
     Lock(PluginLockArguments),
     /// Begin a plugin of your own: a crate that builds, passes the conformance suite and exports
     New(PluginNewArguments),
+    /// Tell cargo where this machine has the SDK, for a plugin's crate that came from another
+    Sdk(PluginSdkArguments),
 }
 
 #[derive(Debug, Args)]
@@ -138,8 +140,19 @@ pub struct PluginNewArguments {
     /// The folder to make; rivet-plugin-NAME if absent
     #[arg(long, value_name = "DIR")]
     pub path: Option<PathBuf>,
-    /// The folder `sdk` of a checkout of rivet to build against; this program's own checkout, or else the
-    /// published crates, if absent
+    /// The SDK to build against: share/rivet/sdk of a package of rivet, or sdk of a checkout; that of this
+    /// program's own package or checkout if absent
+    #[arg(long, value_name = "DIR")]
+    pub sdk: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct PluginSdkArguments {
+    /// The plugin's crate, whose .cargo/config.toml is written
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub path: PathBuf,
+    /// The SDK to build against: share/rivet/sdk of a package of rivet, or sdk of a checkout; that of this
+    /// program's own package or checkout if absent
     #[arg(long, value_name = "DIR")]
     pub sdk: Option<PathBuf>,
 }

@@ -6,6 +6,7 @@ mod list;
 mod lock;
 mod new;
 mod options;
+mod sdk;
 mod verify;
 
 use std::path::Path;
@@ -16,16 +17,15 @@ use crate::source::Plugins;
 use crate::stop::Stop;
 
 pub fn plugin(command: &PluginCommand, global: &Global, stop: Stop) -> Outcome {
-    if let PluginCommand::New(arguments) = command {
-        return new::new(arguments);
-    }
     let plugins = Plugins::new(&global.plugin_dir, &[], global.untrusted_plugins);
     let plugins = match command {
+        PluginCommand::New(arguments) => return new::new(arguments, &plugins),
+        PluginCommand::Sdk(arguments) => return sdk::sdk(arguments),
         PluginCommand::Lock(arguments) => return lock::lock(arguments, plugins, global),
         _ => plugins.locked(global.lock(Path::new(DEFAULT_LOCK)))?,
     };
     match command {
-        PluginCommand::Lock(_) | PluginCommand::New(_) => Ok(()),
+        PluginCommand::Lock(_) | PluginCommand::New(_) | PluginCommand::Sdk(_) => Ok(()),
         PluginCommand::List(arguments) => list::list(arguments, &plugins, global),
         PluginCommand::Info(arguments) => info::info(arguments, &plugins),
         PluginCommand::Verify(arguments) => verify::verify(arguments, &plugins, global, stop),

@@ -6,12 +6,20 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rivet_sdk::{Error, ErrorKind, Result, SDK_VERSION};
+use rivet_sdk::{Error, ErrorKind, Result};
 
 use super::super::arguments::{PluginKind, PluginNewArguments};
 use super::super::exit::Outcome;
 use super::super::print;
+use super::sdk::{CARGO_CONFIG, Sdk, requirement};
 use crate::destination::BUILT_IN;
+use crate::source::Plugins;
+
+/// The names of the plugins that rivet comes with, and of the templates.
+const PRODUCT: [&str; 9] = ["azure", "example", "folder", "gcs", "mssql", "mysql", "postgres", "s3", "sqlite"];
+
+/// As long as a name can be with room for the crate's name and the library's.
+const LONGEST: usize = 40;
 
 /// What a plugin of one kind begins as.
 struct Template {
@@ -54,40 +62,54 @@ exports:
 ",
 };
 
-pub fn new(arguments: &PluginNewArguments) -> Outcome {
-    let name = checked(&arguments.name)?;
+pub fn new(arguments: &PluginNewArguments, plugins: &Plugins) -> Outcome {
     let (template, kind) = match arguments.kind {
         PluginKind::Source => (SOURCE, "source"),
         PluginKind::Destination => (DESTINATION, "destination"),
     };
+    let name = checked(&arguments.name, &template)?;
+    if let Ok((path, _)) = plugins.search().locate(name) {
+        return Err(Error::config(format!("there is a plugin `{name}` already: {}", path.display()))
+            .with_hint("choose another name")
+            .into());
+    }
     let folder = arguments.path.clone().unwrap_or_else(|| PathBuf::from(format!("rivet-plugin-{name}")));
     if fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some()) || folder.is_file() {
         return Err(Error::config(format!("{} is there already", folder.display()))
             .with_hint("give another folder with --path")
             .into());
     }
-    let sdk = match &arguments.sdk {
-        Some(path) => Some(sdk_at(path)?),
-        None => sdk_of_checkout(),
-    };
+    let sdk = Sdk::find(arguments.sdk.as_deref())?;
     let files = [
-        ("Cargo.toml", manifest(name, kind, sdk.as_deref())),
+        ("Cargo.toml", manifest(name, kind)),
         ("src/lib.rs", library(&template, name, kind)),
         ("options.schema.json", template.renamed(template.options_schema, name)),
         ("tests/conformance.rs", template.renamed(template.conformance, name)),
         ("rivet.yaml", template.renamed(template.config, name)),
         ("README.md", readme(name, kind)),
-        (".gitignore", "target/\nout/\n.rivet_state.db*\n".to_owned()),
+        (".gitignore", format!("/{CARGO_CONFIG}\ntarget/\nout/\n.rivet_state.db*\n")),
     ];
     for (path, content) in files {
         write(&folder.join(path), &content)?;
     }
+    sdk.write(&folder)?;
     print::note(&format!("{}: a {kind} that exports as it is", folder.display()));
     print::note("hint: README.md says how to build, verify and run it; src/lib.rs is where your code goes");
     Ok(())
 }
 
 impl Template {
+    /// The words of its code.
+    fn words(&self) -> impl Iterator<Item = &'static str> {
+        self.library.split(|letter: char| !letter.is_alphanumeric() && letter != '_')
+    }
+
+    /// The types that are named for a plugin.
+    fn types(&self, name: &str) -> Vec<String> {
+        let own = camel(self.name);
+        self.words().filter_map(|word| word.strip_prefix(&own).map(|rest| camel(name) + rest)).collect()
+    }
+
     /// The text with the new plugin's name wherever the template's stands for itself: prose stays.
     fn renamed(&self, text: &str, name: &str) -> String {
         let mut text = text.replace(&camel(self.name), &camel(name));
@@ -98,17 +120,25 @@ impl Template {
     }
 }
 
-/// A name that a crate, a library and a configuration can all have.
-fn checked(name: &str) -> Result<&str> {
+/// A name that a crate, a library and a configuration can all have, and the template's types.
+fn checked<'a>(name: &'a str, template: &Template) -> Result<&'a str> {
     let first = name.chars().next().is_some_and(|first| first.is_ascii_lowercase());
     let rest = name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_');
-    if !(first && rest) {
-        return Err(Error::config(format!("{name:?} cannot name a plugin")).with_hint(
-            "lower-case letters, digits and `_`, beginning with a letter: the library is librivet_plugin_NAME.so",
-        ));
+    if !(first && rest) || name.len() > LONGEST {
+        return Err(Error::config(format!("{name:?} cannot name a plugin")).with_hint(format!(
+            "at most {LONGEST} lower-case letters, digits and `_`, beginning with a letter: the library is \
+             librivet_plugin_NAME.so"
+        )));
     }
     if BUILT_IN.contains(&name) {
         return Err(Error::config(format!("`{name}` is rivet's own destination")).with_hint("choose another name"));
+    }
+    if PRODUCT.contains(&name) {
+        return Err(Error::config(format!("`{name}` is a plugin of rivet's own")).with_hint("choose another name"));
+    }
+    if let Some(taken) = template.types(name).into_iter().find(|new| template.words().any(|word| word == new)) {
+        return Err(Error::config(format!("{name:?} cannot name a plugin: its type `{taken}` would be another's"))
+            .with_hint("choose another name"));
     }
     Ok(name)
 }
@@ -122,26 +152,8 @@ fn camel(name: &str) -> String {
     name.split('_').map(capital).collect()
 }
 
-/// The SDK's sources, `sdk/` of a checkout.
-fn sdk_at(path: &Path) -> Result<PathBuf> {
-    let absolute = fs::canonicalize(path).ok().filter(|path| path.join("plugin/Cargo.toml").is_file());
-    absolute.ok_or_else(|| {
-        Error::config(format!("--sdk {}: there is no plugin/Cargo.toml in it", path.display()))
-            .with_hint("give the folder `sdk` of a checkout of rivet")
-    })
-}
-
-/// The SDK that this very program was built with, where it lies in its checkout's target folder.
-fn sdk_of_checkout() -> Option<PathBuf> {
-    let executable = std::env::current_exe().ok()?;
-    sdk_at(&executable.ancestors().nth(3)?.join("sdk")).ok()
-}
-
-fn manifest(name: &str, kind: &str, sdk: Option<&Path>) -> String {
-    let dependency = |krate: &str, folder: &str| match sdk {
-        Some(sdk) => format!("{krate} = {{ path = {:?} }}", sdk.join(folder)),
-        None => format!("{krate} = \"{SDK_VERSION}\""),
-    };
+fn manifest(name: &str, kind: &str) -> String {
+    let requirement = requirement();
     format!(
         r#"[package]
 name = "rivet-plugin-{name}"
@@ -154,10 +166,10 @@ license = "Apache-2.0"
 crate-type = ["cdylib", "rlib"]
 
 [dependencies]
-{}
+rivet-sdk = "{requirement}"
 
 [dev-dependencies]
-{}
+rivet-testkit = "{requirement}"
 
 [[test]]
 name = "conformance"
@@ -172,9 +184,7 @@ panic = "unwind"
 
 # A workspace of its own, wherever it lies.
 [workspace]
-"#,
-        dependency("rivet-sdk", "plugin"),
-        dependency("rivet-testkit", "testkit"),
+"#
     )
 }
 
@@ -194,11 +204,16 @@ fn readme(name: &str, kind: &str) -> String {
 A {kind} for rivet.
 
 ```sh
+rivet plugin sdk                                              # after a clone: where this machine has rivet's SDK
 cargo test                                                    # the conformance suite
-cargo build --release
-rivet plugin verify {name} -c rivet.yaml --plugin-dir target/release
-rivet run -c rivet.yaml --plugin-dir target/release
+rivet plugin verify {name} -c rivet.yaml --plugin-dir target/debug
+rivet run -c rivet.yaml --plugin-dir target/debug
+cargo build --release                                         # for users: target/release
 ```
+
+`rivet plugin sdk` writes `.cargo/config.toml`, which is this machine's and not committed; the crates of the SDK are
+not fetched from anywhere. Where `CARGO_TARGET_DIR` or a workspace says that cargo builds elsewhere, the library is in
+`debug` and `release` there, and `--plugin-dir` wants that folder.
 
 `RIVET_BLESS=1 cargo test` writes `options.schema.json` anew when the options have changed. Users put
 `librivet_plugin_{name}.so` into `~/.local/share/rivet/plugins`, or wherever `--plugin-dir` says.
@@ -216,14 +231,36 @@ fn write(path: &Path, content: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{camel, checked};
+    use super::*;
 
     #[test]
     fn names_are_those_of_a_library() {
-        for name in ["", "My", "a-b", "9a", "a b", "../x", "größe", "local", "stdout"] {
-            assert!(checked(name).is_err(), "{name}");
+        for template in [&SOURCE, &DESTINATION] {
+            for name in ["", "My", "a-b", "9a", "a b", "../x", "größe", "local", "stdout", &"a".repeat(41)] {
+                assert!(checked(name, template).is_err(), "{name}");
+            }
+            for name in ["my_db2", "test", "core", "std", "fn", "a_"] {
+                assert!(checked(name, template).is_ok(), "{name}");
+            }
+            // Their types are those of the language or the SDK.
+            for name in ["self", "result", "error", "context"] {
+                assert!(checked(name, template).is_err(), "{name}");
+            }
         }
-        assert!(checked("my_db2").is_ok());
+        assert!(checked("source", &SOURCE).is_err() && checked("destination", &DESTINATION).is_err());
         assert_eq!(camel("my_db2"), "MyDb2");
+    }
+
+    #[test]
+    fn the_products_plugins_are_all_taken() {
+        let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins");
+        for entry in fs::read_dir(plugins).unwrap() {
+            let folder = entry.unwrap().path();
+            let name = folder.file_name().unwrap().to_str().unwrap();
+            let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+            if manifest.contains(&format!("name = \"rivet-plugin-{name}\"")) {
+                assert!(checked(name, &SOURCE).is_err(), "{name}");
+            }
+        }
     }
 }

@@ -53,5 +53,9 @@ fn the_page_says_what_becomes_of_each_type() {
     let (mut source, request) = (database.open(), database.request("every"));
     let row = |(n, of): (usize, &&str)| type_row(&mut source, of, &request, &format!("c{n}"));
     let rows = TYPES.iter().enumerate().map(row).collect();
-    check_types_page("sqlserver.md", &["SQL Server"], &[("SQL Server", rows)]);
+    check_types_page(
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/types/sqlserver.md"),
+        &["SQL Server"],
+        &[("SQL Server", rows)],
+    );
 }

@@ -61,5 +61,9 @@ fn the_page_says_what_becomes_of_each_type() {
         }
         found.push((product, rows));
     }
-    check_types_page("mysql.md", &["MariaDB", "MySQL"], &found);
+    check_types_page(
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/types/mysql.md"),
+        &["MariaDB", "MySQL"],
+        &found,
+    );
 }

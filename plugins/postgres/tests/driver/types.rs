@@ -87,5 +87,9 @@ fn the_page_says_what_becomes_of_each_type() {
     let (mut source, request) = (open(), schema.request("every"));
     let row = |(n, of): (usize, &&str)| type_row(&mut source, of, &request, &format!("c{n}"));
     let rows = TYPES.iter().enumerate().map(row).collect();
-    check_types_page("postgresql.md", &["PostgreSQL"], &[("PostgreSQL", rows)]);
+    check_types_page(
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/types/postgresql.md"),
+        &["PostgreSQL"],
+        &[("PostgreSQL", rows)],
+    );
 }

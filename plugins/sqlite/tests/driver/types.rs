@@ -36,5 +36,9 @@ fn the_page_says_what_becomes_of_each_type() {
     let request = ExportRequest::whole(Relation::Table(TableName::unqualified("every")));
     let row = |(n, of): (usize, &&str)| type_row(&mut source, of, &request, &format!("c{n}"));
     let rows = TYPES.iter().enumerate().map(row).collect();
-    check_types_page("sqlite.md", &["SQLite"], &[("SQLite", rows)]);
+    check_types_page(
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/types/sqlite.md"),
+        &["SQLite"],
+        &[("SQLite", rows)],
+    );
 }
