@@ -40,10 +40,11 @@ prefix = tree.stage(stage / "prefix", options.built, workspace, texts, work)
 packages = [
     tarball.make(prefix, dist, workspace.version),
     wheel.make(prefix, dist, workspace.version, options.glibc, stage / "wheel"),
-    *debian.make(prefix, dist, workspace.version, texts, stage),
+    *debian.make(prefix, dist, workspace.version, options.glibc, texts, stage),
 ]
 bill = sbom.make(workspace, dist)
-faults = check.faults(packages, options.glibc)
+programs = [file.name for place in ("bin", "lib/rivet/plugins") for file in (prefix / place).iterdir()]
+faults = check.faults(packages, options.glibc, programs)
 if faults:
     raise SystemExit("\n".join(f"error: {fault}" for fault in faults))
 

@@ -16,22 +16,21 @@ LIBRARIES = {
 OWN = {"RIVET_PLUGIN_DESCRIPTOR", "RIVET_PLUGIN_META", "RIVET_PLUGIN_ROOT"}
 
 
-def faults(packages, glibc):
-    """What is wrong, a line each; none in packages that are right."""
+def faults(packages, glibc, programs=()):
+    """What is wrong, a line each; none in packages that are right. Each but those for all architectures has `programs`."""
     found = []
     for package in packages:
         with tempfile.TemporaryDirectory() as folder:
             unpack(package, folder)
-            programs = 0
+            missing = set(() if package.name.endswith("_all.deb") else programs)
             for file in sorted(Path(folder).rglob("*")):
                 name = f"{package.name}: {file.relative_to(folder)}"
                 if file.is_symlink() or file.is_file() and file.stat().st_mode & 0o022:
                     found.append(f"{name} is a link, or others than its owner may write to it")
                 if file.is_file() and file.read_bytes()[:4] == b"\x7fELF":
-                    programs += 1
+                    missing.discard(file.name)
                     found += [f"{name} {fault}" for fault in of_file(file, glibc)]
-            if not programs and not package.name.endswith("_all.deb"):
-                found.append(f"{package.name} holds no program")
+            found += [f"{package.name} lacks {name}" for name in sorted(missing)]
     return found
 
 
@@ -55,14 +54,13 @@ def of_file(file, glibc):
     with file.open("rb") as content:
         elf = ELFFile(content)
         limit = numbers(glibc)
-        needed = elf.get_section_by_name(".gnu.version_r")
-        for _, versions in needed.iter_versions() if needed else ():
-            for version in versions:
-                if version.name.startswith("GLIBC_") and numbers(version.name[6:]) > limit:
-                    yield f"needs {version.name}, which is newer than {glibc}"
+        for version in versions(elf):
+            if version.startswith("GLIBC_") and numbers(version[6:]) > limit:
+                yield f"needs {version}, which is newer than {glibc}"
+        for library in libraries(elf):
+            if library not in LIBRARIES:
+                yield f"needs {library}"
         for tag in elf.get_section_by_name(".dynamic").iter_tags():
-            if tag.entry.d_tag == "DT_NEEDED" and tag.needed not in LIBRARIES:
-                yield f"needs {tag.needed}"
             if tag.entry.d_tag in ("DT_RPATH", "DT_RUNPATH"):
                 yield "searches libraries in a folder of its own"
         if elf.get_section_by_name(".symtab") or elf.get_section_by_name(".debug_info"):
@@ -73,6 +71,17 @@ def of_file(file, glibc):
             shown = {symbol.name for symbol in symbols if symbol.name and symbol.entry.st_shndx != "SHN_UNDEF"}
             if shown != OWN:
                 yield f"shows {', '.join(sorted(shown ^ OWN))}, where a plugin's own symbols are {', '.join(sorted(OWN))}"
+
+
+def versions(elf):
+    """The symbol versions that it needs, such as GLIBC_2.28."""
+    needed = elf.get_section_by_name(".gnu.version_r")
+    return [version.name for _, found in needed.iter_versions() for version in found] if needed else []
+
+
+def libraries(elf):
+    """The libraries that the dynamic linker loads with it."""
+    return [tag.needed for tag in elf.get_section_by_name(".dynamic").iter_tags() if tag.entry.d_tag == "DT_NEEDED"]
 
 
 def numbers(version):

@@ -3,11 +3,13 @@
 import gzip
 import hashlib
 import os
-import re
 import shutil
 import subprocess
 from email.utils import formatdate
 
+from elftools.elf.elffile import ELFFile
+
+import check
 import tree
 
 MAINTAINER = "The rivet authors <rivet@localhost>"
@@ -48,7 +50,7 @@ Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 Upstream-Name: rivet
 
 Files: *
-Copyright: The rivet authors
+Copyright: 2026 The rivet authors
 License: Apache-2.0
  On Debian systems, the text of the Apache License 2.0 is in
  /usr/share/common-licenses/Apache-2.0.
@@ -60,7 +62,7 @@ Comment:
 """
 
 
-def make(prefix, dist, version, texts, stage):
+def make(prefix, dist, version, glibc, texts, stage):
     """Both packages."""
     program = stage / "rivet"
     shutil.copytree(prefix, program / "usr")
@@ -79,7 +81,7 @@ def make(prefix, dist, version, texts, stage):
     documented(program, "rivet", version, COPYRIGHT + THIRD_PARTY)
     documented(sources, "rivet-dev", version, COPYRIGHT)
     return [
-        packed(program, dist / f"rivet_{version}_amd64.deb", PROGRAM, version, depends(program, stage / "shlibdeps")),
+        packed(program, dist / f"rivet_{version}_amd64.deb", PROGRAM, version, depends(program, glibc)),
         packed(sources, dist / f"rivet-dev_{version}_all.deb", SOURCES, version, ""),
     ]
 
@@ -97,16 +99,19 @@ def compressed(target, text):
     target.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
 
 
-def depends(root, folder):
-    """What dpkg-shlibdeps finds that the program and the plugins need of other packages."""
-    (folder / "debian").mkdir(parents=True)
-    tree.written(folder / "debian/control", "Source: rivet\n\nPackage: rivet\nArchitecture: amd64\n")
-    files = [root / "usr/bin/rivet", *sorted((root / "usr/lib/rivet/plugins").iterdir())]
-    command = ["dpkg-shlibdeps", "-O", "--ignore-missing-info", *files]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"error: dpkg-shlibdeps: {done.stderr}")
-    return re.search(r"^shlibs:Depends=(.+)$", done.stdout, re.MULTILINE)[1]
+def depends(root, glibc):
+    """The Debian packages whose libraries the program and the plugins need.
+
+    Not what dpkg-shlibdeps says: it reads the builder's glibc, where what was libpthread's until 2.33 is libc's own, and
+    asks for that one.
+    """
+    needed = set()
+    for file in [root / "usr/bin/rivet", *(root / "usr/lib/rivet/plugins").iterdir()]:
+        with file.open("rb") as content:
+            needed |= set(check.libraries(ELFFile(content)))
+    # Its name until Debian 10 is the second.
+    gcc = ["libgcc-s1 | libgcc1"] if needed & {"libgcc_s.so.1"} else []
+    return ", ".join([f"libc6 (>= {glibc})", *gcc])
 
 
 def packed(root, file, control, version, depends):

@@ -26,7 +26,9 @@ def stage(prefix, built, workspace, texts, work):
         written(prefix / place, said(program, "completions", shell))
     pages = prefix / "share/man/man1"
     pages.mkdir(parents=True)
-    subprocess.run([program, "man", pages], check=False)
+    said(program, "man", pages)
+    if not (pages / "rivet.1").exists():
+        raise SystemExit("error: `rivet man` wrote no rivet.1")
     for name in ("README.md", "CHANGELOG.md", "LICENSE"):
         copied(workspace.root / name, prefix / "share/doc/rivet" / name)
     written(prefix / "share/doc/rivet/THIRD-PARTY.txt", texts)

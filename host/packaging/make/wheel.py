@@ -32,11 +32,9 @@ bypass-selection = true
 [tool.hatch.build.targets.wheel.shared-scripts]
 "prefix/bin/rivet" = "rivet"
 
-[tool.hatch.build.targets.wheel.shared-data]
-"prefix/lib" = "lib"
-"prefix/share" = "share"
-
 [tool.hatch.build.targets.wheel.hooks.custom]
+
+[tool.hatch.build.targets.wheel.shared-data]
 """
 
 HOOK = """\
@@ -58,7 +56,10 @@ def make(prefix, dist, version, glibc, folder):
     # In the wheel's own place for them.
     for name in ("README.md", "LICENSE", "THIRD-PARTY.txt"):
         shutil.move(doc / name, folder / name)
-    tree.written(folder / "pyproject.toml", PROJECT.format(version=version))
+    # By name: of a folder, hatchling takes what it holds for sources of Python.
+    data = [path.relative_to(folder / "prefix") for path in tree.entries(folder / "prefix") if path.is_file()]
+    shared = "".join(f'"prefix/{path}" = "{path}"\n' for path in data if path.parts[0] != "bin")
+    tree.written(folder / "pyproject.toml", PROJECT.format(version=version) + shared)
     tree.written(folder / "hatch_build.py", HOOK.format(tag=tag))
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", dist]
     subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
