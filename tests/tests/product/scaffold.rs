@@ -91,8 +91,10 @@ fn exports(folder: &Path, name: &str, command: impl Fn() -> rivet::Command) {
 #[ignore = "compiles for minutes: make test-slow SUITE=scaffold"]
 fn a_new_source_and_a_new_destination_pass_the_suite_and_export() {
     let project = rivet::project();
-    new(&project, &["quotes", "--kind", "source"]).ok();
-    new(&project, &["my_shelf", "--kind", "destination", "--path", "shelf"]).ok();
+    // Named, for a target folder that lies elsewhere.
+    let sdk = root().join("sdk");
+    new(&project, &["quotes", "--kind", "source", "--sdk"]).arg(&sdk).ok();
+    new(&project, &["my_shelf", "--kind", "destination", "--path", "shelf", "--sdk"]).arg(&sdk).ok();
     // For the one the host's folder, for the other the host's generated rows.
     for (name, folder) in [("quotes", "rivet-plugin-quotes"), ("my_shelf", "shelf")] {
         let folder = project.path(folder);

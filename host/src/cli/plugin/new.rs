@@ -99,9 +99,10 @@ pub fn new(arguments: &PluginNewArguments, plugins: &Plugins) -> Outcome {
 }
 
 impl Template {
-    /// The words of its code.
+    /// The words of its code, without its comments.
     fn words(&self) -> impl Iterator<Item = &'static str> {
-        self.library.split(|letter: char| !letter.is_alphanumeric() && letter != '_')
+        let code = self.library.lines().filter(|line| !line.trim_start().starts_with("//"));
+        code.flat_map(|line| line.split(|letter: char| !letter.is_alphanumeric() && letter != '_'))
     }
 
     /// The types that are named for a plugin.
@@ -136,7 +137,9 @@ fn checked<'a>(name: &'a str, template: &Template) -> Result<&'a str> {
     if PRODUCT.contains(&name) {
         return Err(Error::config(format!("`{name}` is a plugin of rivet's own")).with_hint("choose another name"));
     }
-    if let Some(taken) = template.types(name).into_iter().find(|new| template.words().any(|word| word == new)) {
+    if let Some(taken) =
+        template.types(name).into_iter().find(|new| new == "Self" || template.words().any(|word| word == new))
+    {
         return Err(Error::config(format!("{name:?} cannot name a plugin: its type `{taken}` would be another's"))
             .with_hint("choose another name"));
     }
