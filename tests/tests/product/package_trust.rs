@@ -83,7 +83,7 @@ fn mode(place: &Path, mode: u32) {
 fn is_root() -> bool {
     let is_root = rustix::process::geteuid().is_root();
     if !is_root {
-        println!("only root can make files of somebody else: not tried");
+        eprintln!("only root can make files of somebody else: not tried");
     }
     is_root
 }
