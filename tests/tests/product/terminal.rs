@@ -225,7 +225,7 @@ fn rows_on_the_terminal_leave_no_room_for_bars() {
     let (project, database) = shop(&["orders"], 1);
     let to_stdout = format!(
         "source: {{type: sqlite, path: {}, tuning: {{throttle_ms: 400}}}}\n\
-         exports: [{{name: orders, table: orders, format: csv, compression: none, destination: {{type: stdout}}}}]\n",
+         exports: [{{name: orders, table: orders, mode: chunked, chunk_size: 5000, format: csv, compression: none, destination: {{type: stdout}}}}]\n",
         database.path().display()
     );
     project.config(&to_stdout);
