@@ -37,7 +37,8 @@ Version: {version}
 Architecture: all
 Maintainer: {maintainer}
 Installed-Size: {size}
-Recommends: rivet (= {version}), cargo
+Recommends: rivet (= {version})
+Suggests: cargo (>= 1.95)
 Section: libdevel
 Priority: optional
 Description: sources that plugins for rivet are built with
