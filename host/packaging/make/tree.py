@@ -39,7 +39,7 @@ def stage(prefix, built, workspace, texts, work):
 def sdk(workspace, folder, target):
     """The crates for authors, each as crates.io would have it."""
     shutil.rmtree(target / "package", ignore_errors=True)
-    # Not built here: the suite `packages` builds with what is installed.
+    # Not built here: whoever installs them builds them.
     command = ["cargo", "package", "--quiet", "--no-verify", "--allow-dirty", "--locked", "--target-dir", target]
     command += [word for name in SDK for word in ("-p", name)]
     subprocess.run(command, cwd=workspace.root, check=True)
